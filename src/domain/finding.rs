@@ -1,0 +1,233 @@
+//! What a rule says, with the numbers that convinced it.
+
+use std::fmt;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use super::{AccountId, Money, Symbol, Timestamp};
+
+/// How loud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Worth a line in the history.
+    Notice,
+    /// Worth a message.
+    Alert,
+    /// Worth taking the key away.
+    Act,
+}
+
+/// What kind of story it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Buying a pair that is being raised.
+    Pump,
+    /// Selling the holdings off.
+    Liquidation,
+    /// Trading far from the pair's price.
+    PlantedAsk,
+    /// Buying high and selling low, again and again.
+    Churn,
+    /// One-sided trading in small steps.
+    Slow,
+    /// A key used from somewhere new.
+    Address,
+    /// Orders none of ours sent.
+    Origin,
+    /// Several accounts doing the same.
+    Fleet,
+    /// We cannot see.
+    Blind,
+}
+
+/// The rules, by the name they have in files and output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleName {
+    /// Joint score of market and account.
+    PumpBuy,
+    /// A fill far from the reference price.
+    PlantedAsk,
+    /// Round trips that lose.
+    ChurnLoss,
+    /// Holdings sold off within a minute.
+    Liquidation,
+    /// A key used from an address not seen before.
+    UnfamiliarAddress,
+    /// An order whose origin is not the account's.
+    UnknownOrigin,
+    /// A gap that nobody verified.
+    Blind,
+}
+
+/// Independent kinds of evidence; `act` needs two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// What the pair's market did.
+    Market,
+    /// What this account usually does.
+    Habit,
+    /// Where the order or the key's use came from.
+    Origin,
+    /// What other accounts did.
+    Accounts,
+    /// What we could see.
+    Feed,
+}
+
+/// One summand of a score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Term {
+    /// Its name, as listed in the rule's documentation.
+    pub name: CompactString,
+    /// Which family of evidence it belongs to.
+    pub family: Family,
+    /// Its weight of evidence in nats; negative speaks for the owner.
+    pub nats: f64,
+    /// The measured value behind it, in `unit`.
+    pub value: f64,
+    /// The unit of `value`, such as `x median`, `sigma`, `%`, `orders`.
+    pub unit: CompactString,
+}
+
+/// A rule's statement about an order group, account or pair.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// About whom.
+    pub account: AccountId,
+    /// About which pair, where there is one.
+    pub symbol: Option<Symbol>,
+    /// Who says it.
+    pub rule: RuleName,
+    /// What kind of story.
+    pub kind: Kind,
+    /// How loud.
+    pub level: Level,
+    /// The weight of all terms, in nats.
+    pub score: f64,
+    /// The summands.
+    pub terms: Vec<Term>,
+    /// Money lost so far if prices return to where they were before the episode; in the pair's quote.
+    pub loss: Option<Money>,
+    /// The orders that were judged, oldest first, at most 32.
+    pub orders: Vec<CompactString>,
+    /// Why, as data.
+    pub reason: Reason,
+    /// The arrival that convinced.
+    pub n: u64,
+    /// When that arrival came.
+    pub at: Timestamp,
+}
+
+/// Why a rule spoke, with what a sentence about it needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Market and habits together.
+    Stands {
+        /// The order's quote amount.
+        spent: Money,
+        /// Times the account's usual five-minute spending.
+        times_usual: f64,
+        /// How far the price stood above (buys) or below (sells) its one-minute mean, in percent.
+        move_percent: f64,
+        /// True when the account had not traded this pair before.
+        new_pair: bool,
+        /// True for a buy.
+        buy: bool,
+    },
+    /// A fill far from the reference.
+    FarFromReference {
+        /// The fill's price.
+        price: CompactString,
+        /// The pair's price before it.
+        reference: CompactString,
+        /// The difference in percent of the reference, above zero.
+        percent: f64,
+        /// True for a buy above, false for a sell below.
+        buy: bool,
+    },
+    /// Round trips that lost.
+    LosingRoundTrips {
+        /// How many.
+        trips: u32,
+        /// Percent lost on each turn.
+        percent: f64,
+        /// Over how many seconds.
+        seconds: f64,
+    },
+    /// Holdings sold off.
+    SoldOff {
+        /// What was sold.
+        assets: Vec<CompactString>,
+        /// Within how many seconds.
+        seconds: f64,
+    },
+    /// An address not seen for this account.
+    NewAddress {
+        /// The address.
+        ip: CompactString,
+        /// Its prefix.
+        prefix: CompactString,
+        /// Its network operator, where a table is configured.
+        network: Option<CompactString>,
+        /// What is new: `address`, `prefix` or `network`.
+        new: CompactString,
+        /// True when a familiar address was in use within minutes.
+        concurrent: bool,
+    },
+    /// An order of a grammar or source never seen, or that none of our systems sent.
+    StrangeOrder {
+        /// `grammar`, `source` or `not_ours`.
+        what: CompactString,
+        /// How many orders the account's familiar origins sent.
+        familiar_orders: u64,
+    },
+    /// An interval nobody verified.
+    NotVerified {
+        /// Since when.
+        since: Timestamp,
+        /// Until when; absent while it lasts.
+        until: Option<Timestamp>,
+        /// Fills recovered in it.
+        recovered: u64,
+        /// Why it began.
+        why: CompactString,
+    },
+}
+
+macro_rules! named {
+    ($type:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
+        impl $type {
+            /// All of them, in order.
+            pub const ALL: &'static [$type] = &[$($type::$variant),+];
+
+            /// Returns the name used in files and output.
+            pub const fn as_str(self) -> &'static str {
+                match self { $($type::$variant => $name),+ }
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+named!(Level { Notice => "notice", Alert => "alert", Act => "act" });
+named!(Kind {
+    Pump => "pump", Liquidation => "liquidation", PlantedAsk => "planted_ask", Churn => "churn", Slow => "slow",
+    Address => "address", Origin => "origin", Fleet => "fleet", Blind => "blind",
+});
+named!(RuleName {
+    PumpBuy => "pump_buy", PlantedAsk => "planted_ask", ChurnLoss => "churn_loss", Liquidation => "liquidation",
+    UnfamiliarAddress => "unfamiliar_address", UnknownOrigin => "unknown_origin", Blind => "blind",
+});
+named!(Family {
+    Market => "market", Habit => "habit", Origin => "origin", Accounts => "accounts", Feed => "feed",
+});

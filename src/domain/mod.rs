@@ -1,0 +1,18 @@
+//! The words everything else is written in. They know no stage.
+
+mod account;
+mod event;
+mod finding;
+mod incident;
+mod money;
+mod time;
+
+pub use account::{AccountId, NotAnAccount, Venue};
+pub use event::{
+    Access, Balance, BalanceWhy, Basis, Confirmation, Event, EventKind, FeedChange, FeedKind, Fill, Market, MarketKind,
+    OrderChange, OrderStep, Side, Via,
+};
+pub use finding::{Family, Finding, Kind, Level, Reason, RuleName, Term};
+pub use incident::{Effect, EffectKind, Incident, IncidentId, Message, PlanStep, Story, Transition};
+pub use money::{Asset, Money, Price, Quantity, Refused, Symbol, decimal};
+pub use time::{Span, Timestamp};

@@ -1,0 +1,26 @@
+//! fillguard watches the fills of exchange accounts whose API keys may have leaked.
+//!
+//! Data travels one way. `feed` hands over what a socket said, stamped as an [`arrival`]; `journal` numbers it and
+//! writes it down before anybody looks; `pipeline` takes it in one pure step, in which `codec` makes it an event,
+//! `engine` judges it against what the account usually does and what the pair's market did, and `alert` makes an
+//! incident of what was found. `store` keeps the incident and what people shall be told, `notify` tells them, and
+//! `respond` says what a person would do about the key. `replay` runs the same pipeline over a recording.
+
+pub mod alert;
+pub mod arrival;
+pub mod cli;
+pub mod codec;
+pub mod config;
+pub mod domain;
+pub mod engine;
+pub mod feed;
+pub mod journal;
+pub mod live;
+pub mod notify;
+pub mod pipeline;
+pub mod replay;
+pub mod respond;
+pub mod runtime;
+pub mod secret;
+pub mod simulate;
+pub mod store;

@@ -1,0 +1,3 @@
+//! fillguard: arguments in, exit code out.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! How tasks live and end.
+
+pub mod clock;
