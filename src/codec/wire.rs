@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Price, Quantity, Refused, decimal};
 
-/// An amount, written as text or as a number. Numbers keep every digit they were written with.
+/// An amount, written as text (every digit kept) or as a JSON number (17 digits, as its sender had them).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Amount(pub Decimal);
 
@@ -62,7 +62,7 @@ fn scalar<'de, D: Deserializer<'de>>(deserializer: D, what: &'static str) -> Res
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = scalar(deserializer, "an amount as text or number")?;
-        decimal(&text).map(Amount).map_err(|refused| de::Error::custom(refused))
+        decimal(&text).map(Amount).map_err(de::Error::custom)
     }
 }
 
