@@ -1,1 +1,171 @@
-//! (in the making)
+//! One pure step: an arrival in, effects out. Live, replay and tests call the same.
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{self, Alert};
+use crate::arrival::Arrival;
+use crate::codec::{self, Codecs};
+use crate::domain::{Effect, EffectKind, Event, EventKind, Finding, Symbol, Timestamp, Venue};
+use crate::engine::address::Networks;
+use crate::engine::memory::Memory;
+use crate::engine::{self, Engine};
+
+/// The rules and habits of the middle, none of which may change a recording's bytes between two runs.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// How frames are read.
+    pub codec: codec::Settings,
+    /// How events are judged.
+    pub engine: engine::Settings,
+    /// Who operates which addresses.
+    pub networks: Networks,
+    /// How findings become incidents.
+    pub alert: alert::Settings,
+}
+
+/// Codec, engine and alert, joined.
+pub struct Pipeline {
+    codecs: Codecs,
+    engine: Engine,
+    alert: Alert,
+    now: Timestamp,
+    counts: Counts,
+    events: Vec<Event>,
+    findings: Vec<Finding>,
+    wanted: Vec<EffectKind>,
+}
+
+/// What came through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Arrivals.
+    pub arrivals: u64,
+    /// Fills of watched accounts, each once.
+    pub fills: u64,
+    /// Arrivals that could not be read.
+    pub unreadable: u64,
+    /// The number of the last arrival.
+    pub last: u64,
+}
+
+/// A snapshot that is not of this version.
+#[derive(Debug, thiserror::Error)]
+#[error("the snapshot does not fit this version; the journal will be read from its start instead")]
+pub struct NotASnapshot(#[source] postcard::Error);
+
+/// Bumped whenever the memory's shape changes.
+pub const SNAPSHOT_VERSION: u32 = 1;
+
+impl Pipeline {
+    /// Starts with an empty memory.
+    pub fn new(settings: Settings) -> Self {
+        Pipeline {
+            codecs: Codecs::new(&settings.codec),
+            engine: Engine::new(settings.engine, settings.networks),
+            alert: Alert::new(settings.alert),
+            now: Timestamp::EPOCH,
+            counts: Counts::default(),
+            events: Vec::new(),
+            findings: Vec::new(),
+            wanted: Vec::new(),
+        }
+    }
+
+    /// Goes on from a snapshot, under today's settings.
+    pub fn resume(settings: Settings, snapshot: &[u8]) -> Result<Self, NotASnapshot> {
+        let (codecs, memory, alert, now, counts): (Codecs, Memory, Alert, Timestamp, Counts) =
+            postcard::from_bytes(snapshot).map_err(NotASnapshot)?;
+        Ok(Pipeline {
+            codecs,
+            engine: Engine::with_memory(settings.engine, settings.networks, memory),
+            alert: alert.with_settings(settings.alert),
+            now,
+            counts,
+            events: Vec::new(),
+            findings: Vec::new(),
+            wanted: Vec::new(),
+        })
+    }
+
+    /// Returns the memory as bytes: with the journal's tail after `counts().last` it is the pipeline again.
+    pub fn snapshot(&self) -> Result<Vec<u8>, NotASnapshot> {
+        postcard::to_stdvec(&(&self.codecs, self.engine.memory(), &self.alert, self.now, self.counts))
+            .map_err(NotASnapshot)
+    }
+
+    /// Takes the next arrival; returns what is wanted because of it.
+    pub fn step(&mut self, arrival: &Arrival) -> Vec<Effect> {
+        // A clock that jumps back does not make incidents younger.
+        self.now = self.now.max(arrival.at);
+        self.counts.arrivals += 1;
+        self.counts.last = arrival.n;
+        self.events.clear();
+        self.findings.clear();
+        self.wanted.clear();
+        self.codecs.decode(arrival, &mut self.events);
+        self.alert.pass(self.now, &mut self.wanted);
+        self.engine.pass(arrival.n, self.now, &mut self.findings);
+        for event in &self.events {
+            match &event.kind {
+                EventKind::Fill(_) => self.counts.fills += 1,
+                EventKind::Feed(change) => {
+                    self.counts.unreadable += u64::from(matches!(change.kind, crate::domain::FeedKind::Unreadable(_)));
+                }
+                EventKind::Confirmed(_)
+                | EventKind::Order(_)
+                | EventKind::Balance(_)
+                | EventKind::Access(_)
+                | EventKind::Market(_)
+                | EventKind::Tick => {}
+            }
+            self.engine.judge(event, &mut self.findings);
+        }
+        // Accounts are judged apart: their order among each other must not depend on how they are spread over shards.
+        self.findings.sort_by(|a, b| a.account.cmp(&b.account));
+        for finding in self.findings.drain(..) {
+            self.alert.take(finding, &mut self.wanted);
+        }
+        self.name_effects(arrival)
+    }
+
+    /// Returns the events of the last step, for those who write down what could not be read.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Returns what came through.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Returns how many accounts were heard of, and how many orders of theirs traded.
+    pub fn accounts_and_orders(&self) -> (u64, u64) {
+        let memory = self.engine.memory();
+        let orders = (0..memory.accounts()).map(|place| memory.watched(place).account.orders).sum();
+        (memory.accounts() as u64, orders)
+    }
+
+    /// Returns how many incidents were opened.
+    pub fn incidents(&self) -> u64 {
+        self.alert.opened()
+    }
+
+    /// Returns the pairs whose market the accounts make interesting.
+    pub fn pairs_of_interest(&self) -> impl Iterator<Item = (Venue, &Symbol)> {
+        self.engine.pairs_of_interest()
+    }
+
+    fn name_effects(&mut self, arrival: &Arrival) -> Vec<Effect> {
+        let account = |kind: &EffectKind| match kind {
+            EffectKind::Incident { incident, .. } => incident.account.clone(),
+        };
+        let mut effects = Vec::with_capacity(self.wanted.len());
+        let mut places = std::collections::BTreeMap::new();
+        for kind in self.wanted.drain(..) {
+            let place = places.entry(account(&kind)).or_insert(0_u32);
+            effects.push(Effect { n: arrival.n, place: *place, at: arrival.at, kind });
+            *place += 1;
+        }
+        effects
+    }
+}

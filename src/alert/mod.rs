@@ -1,1 +1,199 @@
-//! (in the making)
+//! Findings become incidents: one for each account and story, opened, growing, closed.
+
+mod plan;
+mod wording;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use compact_str::CompactString;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    AccountId, Asset, EffectKind, Finding, Incident, IncidentId, Kind, Level, Message, Money, Span, Story, Symbol,
+    Timestamp, Transition,
+};
+
+/// Settings of the stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// An incident closes when nothing new came for this long.
+    pub quiet: Span,
+    /// People are told again of a growing incident when its loss is this many times what they were told.
+    pub retell: Decimal,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { quiet: Span::from_secs(1_800), retell: Decimal::from(3) }
+    }
+}
+
+/// The stage: which incidents are open.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Alert {
+    settings: Settings,
+    open: BTreeMap<(AccountId, Story), Open>,
+    due: BTreeSet<(Timestamp, AccountId, Story)>,
+    opened: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Open {
+    incident: Incident,
+    due: Timestamp,
+    /// The largest loss seen in each pair.
+    losses: BTreeMap<Option<Symbol>, Money>,
+    /// The loss people were last told, by asset.
+    told: BTreeMap<Asset, Decimal>,
+}
+
+/// Findings kept in an incident; one a rule and pair, so only an attack on very many pairs comes near.
+const MOST_FINDINGS: usize = 48;
+
+impl Alert {
+    /// Starts with no incident open.
+    pub fn new(settings: Settings) -> Self {
+        Alert { settings, ..Alert::default() }
+    }
+
+    /// Goes on with what a snapshot held, under today's settings.
+    pub fn with_settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Returns how many incidents were opened in all.
+    pub fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Closes what has been quiet until `at`.
+    pub fn pass(&mut self, at: Timestamp, out: &mut Vec<EffectKind>) {
+        while self.due.first().is_some_and(|(due, ..)| *due <= at)
+            && let Some((due, account, story)) = self.due.pop_first()
+        {
+            let Some(open) = self.open.remove(&(account, story)) else { continue };
+            let mut incident = open.incident;
+            incident.closed = Some(due);
+            out.push(EffectKind::Incident { transition: Transition::Closed, incident, finding: None, message: None });
+        }
+    }
+
+    /// Takes a finding into its incident.
+    pub fn take(&mut self, finding: Finding, out: &mut Vec<EffectKind>) {
+        let story = if finding.kind == Kind::Blind { Story::Blind } else { Story::Takeover };
+        let key = (finding.account.clone(), story);
+        let due = finding.at + self.settings.quiet;
+        let Some(open) = self.open.get_mut(&key) else {
+            self.open_incident(key, finding, due, out);
+            return;
+        };
+        self.due.remove(&(open.due, key.0.clone(), story));
+        open.due = open.due.max(due);
+        self.due.insert((open.due, key.0, story));
+
+        let louder = finding.level > open.incident.level;
+        let known = open.incident.findings.iter().any(|other| other.rule == finding.rule);
+        open.take(&finding);
+        let told_less = open.lost_more_than_told(self.settings.retell);
+        let transition = if louder || !known { Transition::Raised } else { Transition::Updated };
+        // A quieter rule that joins is history; people are told what raises the level, a new kind of alert, or money.
+        let tell = louder || (!known && finding.level >= Level::Alert) || told_less;
+        let message = tell.then(|| open.tell(transition));
+        let incident = open.incident.clone();
+        out.push(EffectKind::Incident { transition, incident, finding: Some(finding), message });
+    }
+
+    fn open_incident(&mut self, key: (AccountId, Story), finding: Finding, due: Timestamp, out: &mut Vec<EffectKind>) {
+        let twin = u32::from(self.open.contains_key(&(key.0.clone(), other(key.1))))
+            * u32::from(
+                self.open
+                    .get(&(key.0.clone(), other(key.1)))
+                    .is_some_and(|open| open.incident.id == IncidentId::new(&key.0, finding.n, 0)),
+            );
+        let incident = Incident {
+            id: IncidentId::new(&key.0, finding.n, twin),
+            account: key.0.clone(),
+            story: key.1,
+            level: finding.level,
+            opened: finding.at,
+            last: finding.at,
+            closed: None,
+            findings: Vec::new(),
+            count: 0,
+            loss: Vec::new(),
+            plan: plan::steps(&key.0, key.1),
+        };
+        let mut open = Open { incident, due, losses: BTreeMap::new(), told: BTreeMap::new() };
+        open.take(&finding);
+        let message = Some(open.tell(Transition::Opened));
+        let incident = open.incident.clone();
+        self.due.insert((due, key.0.clone(), key.1));
+        self.open.insert(key, open);
+        self.opened += 1;
+        out.push(EffectKind::Incident { transition: Transition::Opened, incident, finding: Some(finding), message });
+    }
+}
+
+fn other(story: Story) -> Story {
+    match story {
+        Story::Takeover => Story::Blind,
+        Story::Blind => Story::Takeover,
+    }
+}
+
+impl Open {
+    fn take(&mut self, finding: &Finding) {
+        let incident = &mut self.incident;
+        incident.count += 1;
+        incident.last = incident.last.max(finding.at);
+        incident.level = incident.level.max(finding.level);
+        let same = |known: &Finding| known.rule == finding.rule && known.symbol == finding.symbol;
+        match incident.findings.iter_mut().find(|known| same(known)) {
+            Some(known) => {
+                let level = known.level.max(finding.level);
+                // The newest figures, unless they belong to a quieter moment.
+                if finding.level >= known.level {
+                    *known = finding.clone();
+                }
+                known.level = level;
+            }
+            None if incident.findings.len() < MOST_FINDINGS => incident.findings.push(finding.clone()),
+            None => {}
+        }
+        if let Some(loss) = &finding.loss {
+            let most = self.losses.entry(finding.symbol.clone()).or_insert_with(|| loss.clone());
+            if most.asset() == loss.asset() && most.amount() < loss.amount() {
+                *most = loss.clone();
+            }
+        }
+        let mut sums: BTreeMap<Asset, Decimal> = BTreeMap::new();
+        for loss in self.losses.values() {
+            let sum = sums.entry(loss.asset().clone()).or_default();
+            *sum = sum.saturating_add(loss.amount());
+        }
+        incident.loss = sums.into_iter().map(|(asset, amount)| Money::new(amount, asset)).collect();
+        incident.loss.retain(|loss| !loss.amount().is_zero());
+    }
+
+    fn lost_more_than_told(&self, times: Decimal) -> bool {
+        self.incident.level >= Level::Alert
+            && self
+                .incident
+                .loss
+                .iter()
+                .any(|loss| self.told.get(loss.asset()).is_none_or(|told| loss.amount() > told.saturating_mul(times)))
+    }
+
+    fn tell(&mut self, transition: Transition) -> Message {
+        self.told = self.incident.loss.iter().map(|loss| (loss.asset().clone(), loss.amount())).collect();
+        wording::message(&self.incident, transition)
+    }
+}
+
+/// Returns a word with its first letter large.
+fn capital(word: &str) -> CompactString {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

@@ -1,1 +1,450 @@
-//! (in the making)
+//! Events become findings: a memory of pairs and accounts, and rules that judge orders against it.
+//!
+//! Pure: what it knows came as an event or a setting, and the same events give the same findings.
+
+pub mod account;
+pub mod address;
+pub mod decay;
+pub mod habit;
+pub mod memory;
+pub mod origin;
+pub mod pair;
+pub mod rules;
+pub mod score;
+pub mod worth;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    Access, AccountId, Balance, Event, EventKind, FeedChange, Fill, Finding, Level, Market, MarketKind, OrderChange,
+    OrderStep, RuleName, Span, Symbol, Timestamp, Venue,
+};
+use address::Networks;
+use memory::{Memory, Watched};
+use pair::{Bar, OwnOrder, Trade, float};
+use rules::{Case, blind, churn_loss, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin};
+use score::{evidence, market_score};
+
+/// Settings of the engine: one block a rule.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Joint score of market and account.
+    pub pump_buy: pump_buy::Settings,
+    /// Fills far from the reference.
+    pub planted_ask: planted_ask::Settings,
+    /// Losing round trips.
+    pub churn_loss: churn_loss::Settings,
+    /// Holdings sold off.
+    pub liquidation: liquidation::Settings,
+    /// New places.
+    pub unfamiliar_address: unfamiliar_address::Settings,
+    /// Strange orders.
+    pub unknown_origin: unknown_origin::Settings,
+    /// Unverified gaps.
+    pub blind: blind::Settings,
+    /// Rules that are switched off.
+    pub off: Vec<RuleName>,
+}
+
+/// A fill cannot have traded this much after we heard of it; a clock that says so is not followed.
+const AHEAD: Span = Span::from_secs(60);
+/// How long after its fill an order waits for the market feed to show it.
+const WATCH: Span = Span::from_secs(5);
+/// How long an order waits to be named by our own systems' log.
+const CLAIM: Span = Span::from_secs(10);
+
+/// The engine.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    networks: Networks,
+    memory: Memory,
+}
+
+impl Engine {
+    /// Starts with an empty memory.
+    pub fn new(settings: Settings, networks: Networks) -> Self {
+        Engine { settings, networks, memory: Memory::default() }
+    }
+
+    /// Starts with a memory read from a snapshot.
+    pub fn with_memory(settings: Settings, networks: Networks, mut memory: Memory) -> Self {
+        memory.index();
+        Engine { settings, networks, memory }
+    }
+
+    /// Returns the memory, for a snapshot.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Returns the pairs whose market the accounts make interesting, in order.
+    pub fn pairs_of_interest(&self) -> impl Iterator<Item = (Venue, &Symbol)> {
+        self.memory.interesting()
+    }
+
+    /// Judges what time alone brought up to `at`; call before the events of an arrival.
+    pub fn pass(&mut self, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        while let Some(account) = self.memory.next_due(at) {
+            let settings = self.settings.blind;
+            let watched = self.memory.watched_mut(account);
+            out.extend(watched.sight.pass(&settings, n, at, &watched.account.id));
+            let unclaimed = watched.claims.overdue(at);
+            for order_id in unclaimed {
+                self.not_ours(account, &order_id, n, at, out);
+            }
+            self.memory.reckon(account, &settings);
+        }
+    }
+
+    /// Judges one event.
+    pub fn judge(&mut self, event: &Event, out: &mut Vec<Finding>) {
+        let (n, at) = (event.n, event.at);
+        let before = out.len();
+        match &event.kind {
+            EventKind::Fill(fill) => self.fill(fill, n, at, out),
+            EventKind::Confirmed(confirmation) => {
+                let account = self.memory.account(&confirmation.account);
+                self.memory.watched_mut(account).account.correct(confirmation);
+            }
+            EventKind::Order(order) => self.order(order, at),
+            EventKind::Balance(balance) => self.balance(balance, at),
+            EventKind::Access(access) => self.access(access, n, at, out),
+            EventKind::Market(market) => self.market(market, n, at, out),
+            EventKind::Feed(change) => self.feed(change, n, at, out),
+            EventKind::Tick => {}
+        }
+        self.mark_alarms(&out[before..]);
+    }
+
+    fn fill(&mut self, fill: &Fill, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        let time = fill.time.min(at + AHEAD);
+        let account = self.memory.account(&fill.account);
+        let pair = self.memory.pair(fill.account.venue, &fill.symbol, time);
+        let unit = self.memory.worth.unit(fill.symbol.quote());
+        self.memory.interest(pair);
+        let reference = self.memory.pairs[pair].reference();
+        let watched = self.memory.watched_mut(account);
+        let taken = watched.account.take(fill, n, time, float(fill.notional) * unit, reference);
+        let client_id = fill.client_order_id.as_deref();
+        let seen = watched.account.sight(&fill.order_id, client_id, fill.source.as_deref());
+        let group = watched.account.group_at_mut(taken.group);
+        group.strange = seen.grammar.max(seen.source);
+        group.strange_source = seen.source > seen.grammar;
+        if taken.first_of_order {
+            watched.claims.sent(&fill.order_id, client_id, at);
+            self.memory.reckon(account, &self.settings.blind);
+        }
+        let group = self.memory.watched(account).account.group_at(taken.group);
+        if group.taker {
+            let own = own_order(group);
+            let score = self.memory.pairs[pair].score_of(&own, unit, market_score);
+            if let Some((score, _)) = score {
+                self.heat(account, taken.group, evidence(score));
+            }
+            self.memory.watch(pair, account, time + WATCH);
+        }
+        self.judge_group(account, taken.group, pair, n, at, out);
+    }
+
+    /// Notes market evidence at an own order; returns whether it is stronger than what was known.
+    fn heat(&mut self, account: usize, group: usize, nats: f64) -> bool {
+        let account = &mut self.memory.watched_mut(account).account;
+        account.session.heat = account.session.heat.max(nats);
+        let group = account.group_at_mut(group);
+        let stronger = group.market == 0.0 || nats > group.market;
+        if stronger {
+            group.market = nats;
+        }
+        let symbol = group.symbol.clone();
+        if let Some(habit) = account.habit_mut(&symbol)
+            && (habit.episode.market == 0.0 || nats > habit.episode.market)
+        {
+            habit.episode.market = nats;
+        }
+        stronger
+    }
+
+    fn judge_group(&self, account: usize, group: usize, pair: usize, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        let watched = self.memory.watched(account);
+        let account = &watched.account;
+        let group = account.group_at(group);
+        let Some(habit) = account.habit(&group.symbol) else { return };
+        let place = self.memory.places(&account.id.name).and_then(|places| places.about_order(at));
+        let pair = &self.memory.pairs[pair];
+        let case = Case {
+            account,
+            group,
+            habit,
+            pair: pair.last_price().is_some().then_some(pair),
+            new_pair: group.last.since(habit.first) < Span::from_secs(86_400),
+            time: group.last,
+            n,
+            at,
+            unit: self.memory.worth.unit(group.symbol.quote()),
+            equity: self.memory.equity(account),
+            place: place.as_ref(),
+        };
+        let settings = &self.settings;
+        let found = [
+            pump_buy::judge(&settings.pump_buy, &case),
+            planted_ask::judge(&settings.planted_ask, &case),
+            churn_loss::judge(&settings.churn_loss, &case),
+            liquidation::judge(&settings.liquidation, &case),
+            unknown_origin::judge(&settings.unknown_origin, &case),
+        ];
+        out.extend(found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)));
+    }
+
+    fn order(&mut self, order: &OrderChange, at: Timestamp) {
+        let account = self.memory.account(&order.account);
+        let time = order.time.min(at + AHEAD);
+        let pair = self.memory.pair(order.account.venue, &order.symbol, time);
+        self.memory.interest(pair);
+        let watched = self.memory.watched_mut(account);
+        match order.step {
+            OrderStep::Accepted => {
+                watched.account.sight(&order.order_id, order.client_order_id.as_deref(), order.source.as_deref());
+                watched.claims.sent(&order.order_id, order.client_order_id.as_deref(), at);
+                self.memory.reckon(account, &self.settings.blind);
+            }
+            OrderStep::Amended
+            | OrderStep::Done
+            | OrderStep::Cancelled
+            | OrderStep::Expired
+            | OrderStep::Rejected
+            | OrderStep::Other => {}
+        }
+    }
+
+    fn balance(&mut self, balance: &Balance, at: Timestamp) {
+        let account = self.memory.account(&balance.account);
+        let account = &mut self.memory.watched_mut(account).account;
+        let amount = match (balance.free, balance.locked, balance.delta) {
+            (Some(free), locked, _) => free.saturating_add(locked.unwrap_or_default()),
+            (None, Some(locked), _) => locked,
+            (None, None, Some(delta)) => {
+                let held = account.balances.get(&balance.asset).map(|held| held.amount);
+                held.unwrap_or_default().saturating_add(delta)
+            }
+            (None, None, None) => return,
+        };
+        account.hold(&balance.asset, amount.max(rust_decimal::Decimal::ZERO), balance.time.min(at + AHEAD));
+    }
+
+    fn access(&mut self, access: &Access, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        for account in self.memory.named(&access.name, access.venue) {
+            let watched = self.memory.watched_mut(account);
+            if let Some(id) = &access.client_order_id {
+                watched.claims.claim(id, at);
+            }
+        }
+        let Some(ip) = access.ip else { return };
+        let seen = self.memory.places_mut(&access.name).take(ip, access.time.min(at + AHEAD), &self.networks);
+        if self.settings.off.contains(&RuleName::UnfamiliarAddress) {
+            return;
+        }
+        // The log names a person or platform account; every key of that name is concerned, at each exchange once.
+        for account in self.memory.named(&access.name, access.venue) {
+            let id = self.memory.watched(account).account.id.clone();
+            out.extend(unfamiliar_address::judge(&self.settings.unfamiliar_address, &id, &seen, n, at));
+        }
+    }
+
+    fn market(&mut self, market: &Market, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        let time = match &market.kind {
+            MarketKind::Trade { time, .. } | MarketKind::Volume { time, .. } => *time,
+            MarketKind::Candle { start, span, .. } => *start + *span,
+        };
+        let time = time.min(at + AHEAD);
+        let pair = self.memory.pair(market.venue, &market.symbol, time);
+        let unit = self.memory.worth.unit(market.symbol.quote());
+        match &market.kind {
+            MarketKind::Trade { price, quantity, taker, taker_order, .. } => {
+                self.memory.worth.learn(&market.symbol, float(price.get()));
+                let trade =
+                    Trade { time, taker: *taker, price: *price, quantity: *quantity, order: taker_order.as_ref() };
+                if let Some(scored) = self.memory.pairs[pair].trade(&trade, unit, market_score) {
+                    self.shown(pair, &scored, n, at, out);
+                }
+            }
+            MarketKind::Volume { quote, last, .. } => {
+                self.memory.pairs[pair].set_volume(float(*quote));
+                if let Some(last) = last {
+                    self.memory.worth.learn(&market.symbol, float(last.get()));
+                }
+            }
+            MarketKind::Candle { start, span, close, quote, taker_buy_quote, trades, .. } => {
+                self.memory.worth.learn(&market.symbol, float(close.get()));
+                self.memory.pairs[pair].seed(&Bar {
+                    start: *start,
+                    span: *span,
+                    close: *close,
+                    quote: float(*quote),
+                    taker_buy_quote: taker_buy_quote.map(float),
+                    trades: *trades,
+                });
+            }
+        }
+    }
+
+    /// The market feed showed a taker order: whoever of ours it may have been is judged again with it.
+    fn shown(&mut self, pair: usize, scored: &pair::Scored, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        for account in self.memory.watchers(pair, scored.at) {
+            let symbol = self.memory.symbol(pair).clone();
+            let groups = self.memory.watched(account).account.recent_groups(&symbol, scored.at, WATCH);
+            for group in groups {
+                let taken = self.memory.watched(account).account.group_at(group);
+                if taken.taker
+                    && scored.is(&own_order(taken))
+                    && self.heat(account, group, evidence(f64::from(scored.score)))
+                {
+                    self.judge_group(account, group, pair, n, at, out);
+                }
+            }
+        }
+    }
+
+    fn feed(&mut self, change: &FeedChange, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        let Some(id) = &change.account else { return };
+        let account = self.memory.account(id);
+        let watched = self.memory.watched_mut(account);
+        let finding = watched.sight.take(&change.kind, n, at, id);
+        self.memory.reckon(account, &self.settings.blind);
+        if !self.settings.off.contains(&RuleName::Blind) {
+            out.extend(finding);
+        }
+    }
+
+    fn not_ours(&mut self, account: usize, order_id: &str, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        let watched = self.memory.watched_mut(account);
+        let venue = watched.account.id.venue;
+        let Some(group) = watched.account.find(order_id) else { return };
+        let taken = watched.account.group_at_mut(group);
+        taken.not_ours = true;
+        let (symbol, time) = (taken.symbol.clone(), taken.last);
+        let pair = self.memory.pair(venue, &symbol, time);
+        let before = out.len();
+        self.judge_group(account, group, pair, n, at, out);
+        self.mark_alarms(&out[before..]);
+    }
+
+    /// A session that alarmed does not become a habit.
+    fn mark_alarms(&mut self, found: &[Finding]) {
+        for finding in found {
+            if finding.level >= Level::Alert && finding.rule != RuleName::Blind {
+                let account = self.memory.account(&finding.account);
+                self.memory.watched_mut(account).account.session.alarmed = true;
+            }
+        }
+    }
+}
+
+fn own_order(group: &account::Group) -> OwnOrder {
+    OwnOrder {
+        side: group.side,
+        time: group.last,
+        quote: float(group.notional),
+        levels: group.levels,
+        high: float(group.high),
+        low: float(group.low),
+    }
+}
+
+/// Orders of ours that our own systems' log should name, and ids that it named.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Client order ids the log named lately.
+    named: std::collections::VecDeque<compact_str::CompactString>,
+    /// Orders that wait to be named: order id, client id, until when.
+    waiting: std::collections::VecDeque<Waiting>,
+    /// Orders looked for while the log spoke, and how many of them it named.
+    orders: u64,
+    claimed: u64,
+    /// When the log last named an order.
+    last: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Waiting {
+    order_id: compact_str::CompactString,
+    client_id: compact_str::CompactString,
+    until: Timestamp,
+}
+
+/// The log must have named this many orders, and nearly all, before one it does not name is a stranger's.
+const ENOUGH_CLAIMS: u64 = 20;
+const MOST_CLAIMS: usize = 128;
+
+impl Claims {
+    /// An order of the account was heard of.
+    fn sent(&mut self, order_id: &compact_str::CompactString, client_id: Option<&str>, at: Timestamp) {
+        // A log that was never there, or that went quiet for a day, says nothing by its silence.
+        let speaking = self.last.is_some_and(|last| at.since(last) < Span::from_secs(86_400));
+        let Some(client_id) = client_id.filter(|_| speaking) else { return };
+        if self.waiting.iter().any(|waiting| waiting.order_id == *order_id) {
+            return;
+        }
+        if let Some(place) = self.named.iter().position(|named| named == client_id) {
+            // The fills of an order come after its acceptance: the name stays for them.
+            let name = self.named.remove(place);
+            self.named.extend(name);
+            self.count(true);
+            return;
+        }
+        if self.waiting.len() == MOST_CLAIMS {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(Waiting { order_id: order_id.clone(), client_id: client_id.into(), until: at + CLAIM });
+    }
+
+    /// The log named an order.
+    fn claim(&mut self, client_id: &compact_str::CompactString, at: Timestamp) {
+        self.last = Some(at);
+        let waiting = self.waiting.len();
+        self.waiting.retain(|waiting| waiting.client_id != *client_id);
+        if self.waiting.len() < waiting {
+            self.count(true);
+        }
+        if self.named.len() == MOST_CLAIMS {
+            self.named.pop_front();
+        }
+        self.named.push_back(client_id.clone());
+    }
+
+    fn count(&mut self, claimed: bool) {
+        self.orders += 1;
+        self.claimed += u64::from(claimed);
+    }
+
+    /// Returns when the next order is overdue.
+    fn due(&self) -> Option<Timestamp> {
+        self.waiting.front().map(|waiting| waiting.until)
+    }
+
+    /// Returns the orders that should have been named by now and were not.
+    fn overdue(&mut self, at: Timestamp) -> Vec<compact_str::CompactString> {
+        let mut strangers = Vec::new();
+        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.until <= at) {
+            let reliable = self.orders >= ENOUGH_CLAIMS && self.claimed * 20 >= self.orders * 19;
+            if reliable {
+                strangers.push(waiting.order_id);
+            } else {
+                self.count(false);
+            }
+        }
+        strangers
+    }
+}
+
+impl Watched {
+    /// Starts watching an account.
+    fn new(id: AccountId) -> Self {
+        Watched {
+            account: account::Account::new(id),
+            sight: blind::Sight::default(),
+            claims: Claims::default(),
+            due: None,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What people are told: first what deviates and the money, then one step, then what happens otherwise.
+
+use super::capital;
+use crate::domain::{Finding, Incident, Kind, Level, Message, Money, Reason, Story, Transition};
+
+/// Returns the message about an incident as it stands.
+pub fn message(incident: &Incident, transition: Transition) -> Message {
+    let mut by_weight: Vec<&Finding> = incident.findings.iter().collect();
+    by_weight.sort_by(|a, b| b.level.cmp(&a.level).then(b.score.total_cmp(&a.score)));
+    let facts = by_weight.iter().take(6).map(|finding| fact(finding)).collect();
+    Message {
+        incident: incident.id.clone(),
+        level: incident.level,
+        headline: headline(incident, transition),
+        facts,
+        next_step: next_step(incident),
+        otherwise: otherwise(incident),
+        link: incident.account.venue.key_page().into(),
+        table: table(incident),
+    }
+}
+
+fn headline(incident: &Incident, transition: Transition) -> String {
+    let account = &incident.account;
+    let pair = incident.symbol().map(|symbol| format!(" {symbol}")).unwrap_or_default();
+    let what = match incident.kind() {
+        Some(Kind::Pump) => format!("trades{pair} unlike its owner, in a moving market"),
+        Some(Kind::Liquidation) => "is selling its holdings off".to_owned(),
+        Some(Kind::PlantedAsk) => format!("trades{pair} far from its price"),
+        Some(Kind::Churn) => format!("buys high and sells low in{pair}, again and again"),
+        Some(Kind::Slow) => format!("builds up{pair} in small steps"),
+        Some(Kind::Address) => "is used from a new place".to_owned(),
+        Some(Kind::Origin) => format!("has an order of unknown origin in{pair}"),
+        Some(Kind::Fleet) => format!("trades{pair} together with other accounts"),
+        Some(Kind::Blind) | None => "could not be watched without a gap".to_owned(),
+    };
+    let loss =
+        if incident.loss.is_empty() { String::new() } else { format!(", {} lost so far", money(&incident.loss)) };
+    let again = match transition {
+        Transition::Opened => "",
+        Transition::Raised | Transition::Updated | Transition::Closed => "growing: ",
+    };
+    format!("{again}{account} {what}{loss}")
+}
+
+fn money(loss: &[Money]) -> String {
+    loss.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+fn fact(finding: &Finding) -> String {
+    let pair = finding.symbol.as_ref().map(ToString::to_string).unwrap_or_default();
+    let text = match &finding.reason {
+        Reason::Stands { spent, times_usual, move_percent, new_pair, buy } => {
+            let (verb, way) = if *buy { ("bought", "above") } else { ("sold", "below") };
+            let usual = if *times_usual >= 1.5 {
+                format!(", with {} times the usual five-minute amount", brief(*times_usual))
+            } else {
+                String::new()
+            };
+            let new = if *new_pair { ", a pair this account had not traded" } else { "" };
+            format!("{verb} {pair} for {spent} at {} % {way} the last minute's price{usual}{new}", brief(*move_percent))
+        }
+        Reason::FarFromReference { price, reference, percent, buy } => {
+            let (verb, way) = if *buy { ("bought", "above") } else { ("sold", "below") };
+            format!("{verb} {pair} at {price}, {} % {way} its price of {reference}", brief(*percent))
+        }
+        Reason::LosingRoundTrips { trips, percent, seconds } => {
+            format!("{trips} round trips in {pair} within {} s, each losing {} %", brief(*seconds), brief(*percent))
+        }
+        Reason::SoldOff { assets, seconds } => {
+            format!("sold {} within {} s", assets.join(", "), brief(*seconds))
+        }
+        Reason::NewAddress { ip, prefix, network, new, concurrent } => {
+            let network = network.as_ref().map(|name| format!(", operated by {name}")).unwrap_or_default();
+            let also = if *concurrent { ", while a familiar address was in use" } else { "" };
+            format!("used from {ip} ({prefix}{network}), a new {new}{also}")
+        }
+        Reason::StrangeOrder { what, familiar_orders } => match what.as_str() {
+            "not_ours" => format!("an order in {pair} that your own systems' log does not name"),
+            "source" => {
+                format!("an order in {pair} from a place that none of {familiar_orders} earlier orders came from")
+            }
+            _ => format!("an order in {pair} named unlike any of {familiar_orders} earlier orders"),
+        },
+        Reason::NotVerified { since, until, recovered, why } => {
+            let until = until.map_or("now".to_owned(), |until| until.to_string());
+            format!("blind from {since} to {until} ({why}), {recovered} fills recovered, not verified")
+        }
+    };
+    format!("{}.", capital(&text))
+}
+
+fn next_step(incident: &Incident) -> String {
+    match (incident.story, incident.level) {
+        (Story::Takeover, Level::Act | Level::Alert) => {
+            format!("If this was not you: delete the API key at {} now.", incident.account.venue.title())
+        }
+        (Story::Takeover, Level::Notice) => "Look whether this was you.".into(),
+        (Story::Blind, _) => "Look at the account's latest trades on the exchange's own page.".into(),
+    }
+}
+
+fn otherwise(incident: &Incident) -> String {
+    match incident.story {
+        Story::Takeover => {
+            "If nothing is done, whoever holds the key can go on trading with the money in this account. \
+                            fillguard sends nothing to the exchange by itself."
+                .into()
+        }
+        Story::Blind => "If nothing is done, trades in that time stay unexamined.".into(),
+    }
+}
+
+fn table(incident: &Incident) -> Vec<(String, String)> {
+    let mut rows = vec![
+        ("Incident".to_owned(), incident.id.to_string()),
+        ("Account".to_owned(), incident.account.to_string()),
+        ("Level".to_owned(), incident.level.to_string()),
+        ("First seen".to_owned(), incident.opened.to_string()),
+        ("Last seen".to_owned(), incident.last.to_string()),
+    ];
+    if let Some(symbol) = incident.symbol() {
+        rows.push(("Pair".to_owned(), symbol.to_string()));
+    }
+    if !incident.loss.is_empty() {
+        rows.push(("Lost so far".to_owned(), money(&incident.loss)));
+        if let Some(rate) = per_minute(incident) {
+            rows.push(("Lost per minute".to_owned(), rate));
+        }
+    }
+    if let Some(leading) = incident.leading().filter(|leading| leading.score != 0.0) {
+        let terms = leading.terms.iter().map(|term| format!("{} {:+.1}", term.name, term.nats)).collect::<Vec<_>>();
+        rows.push(("Score".to_owned(), format!("{:.1} nats: {}", leading.score, terms.join(", "))));
+    }
+    rows
+}
+
+fn per_minute(incident: &Incident) -> Option<String> {
+    let minutes = rust_decimal::Decimal::from(incident.last.since(incident.opened).nanos() / 1_000_000_000)
+        .checked_div(rust_decimal::Decimal::from(60))?;
+    if minutes < rust_decimal::Decimal::ONE {
+        return None;
+    }
+    let rate = |loss: &Money| {
+        let amount = loss.amount().checked_div(minutes)?.round_dp(8);
+        Some(Money::new(amount, loss.asset().clone()).to_string())
+    };
+    incident.loss.iter().map(rate).collect::<Option<Vec<_>>>().map(|rates| rates.join(" and "))
+}
+
+/// `0.31`, `4.2`, `38`, `12000`: as many digits as a person reads.
+fn brief(number: f64) -> String {
+    match number.abs() {
+        n if n < 1.0 => format!("{number:.2}"),
+        n if n < 10.0 => format!("{number:.1}"),
+        _ => format!("{number:.0}"),
+    }
+}

@@ -1,0 +1,135 @@
+//! What an account's own habits say about an order, as weights of evidence in nats.
+//!
+//! Each is ln(probability if somebody else trades / probability of the owner doing so), bounded, and small while
+//! little is known. Measured and used in orders, never in fills.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::function::beta::beta_reg;
+
+use super::account::Account;
+use super::decay::Recent;
+use crate::domain::{Asset, Family, Side, Span, Term, Timestamp};
+
+/// Orders an account must have sent before its habits are trusted on their own.
+pub const WARM: u64 = 20;
+
+/// Returns a term, rounded to a thousandth of a nat so that it is the same on every machine and readable.
+pub fn term(name: &'static str, family: Family, nats: f64, value: f64, unit: &'static str) -> Term {
+    let tidy = |x: f64| if x.is_finite() { (x * 1e3).round() / 1e3 } else { 0.0 };
+    Term { name: name.into(), family, nats: tidy(nats), value: tidy(value), unit: unit.into() }
+}
+
+/// Returns what it says that the pair is new (or old) to the account.
+///
+/// The rate of sessions that open a new pair is the account's own, (U+1)/(M+3): who always tries new coins earns little.
+pub fn novelty(account: &Account, new_pair: bool) -> Term {
+    let p = (f64::from(account.opening_sessions) + 1.0) / (f64::from(account.sessions) + 3.0);
+    let nats = if new_pair { (0.8 / p).ln() } else { (0.2 / (1.0 - p)).ln() };
+    term("pair_novelty", Family::Habit, nats.clamp(-2.0, 4.0), f64::from(u8::from(new_pair)), "new pair")
+}
+
+/// Returns what five minutes of spending say, against the sessions' largest: a t distribution with four degrees of
+/// freedom around median and spread.
+pub fn size(account: &Account, side: Side) -> Term {
+    let past = match side {
+        Side::Buy => &account.buys,
+        Side::Sell => &account.sells,
+    };
+    let spent = account.spent(side);
+    let Some((median, scale)) = past.median_and_scale().filter(|_| past.len() >= 3 && spent > 0.0) else {
+        return term("size", Family::Habit, 0.0, 0.0, "x usual");
+    };
+    let above = (spent.ln() - median) / scale.max(0.35);
+    let tail = StudentsT::new(0.0, 1.0, 4.0).map_or(0.5, |t| t.sf(above));
+    term("size", Family::Habit, (0.5 / tail.max(1e-9)).ln().clamp(-1.5, 6.0), (spent.ln() - median).exp(), "x usual")
+}
+
+/// Returns what the orders of a minute say, against the sessions' busiest: a negative binomial, for small counts.
+pub fn rate(account: &Account) -> Term {
+    let now = account.rate();
+    let nats = match busiest(&account.rates) {
+        Some((mean, variance)) => {
+            // Never narrower than Poisson with a fifth more, so that three equal sessions do not make a law.
+            let spread = (variance - mean).max(0.2 * mean);
+            let r = mean * mean / spread;
+            let tail = if now < 1.0 { 1.0 } else { beta_reg(now, r, mean / (mean + r)) };
+            (0.3 / tail.max(1e-9)).ln().clamp(-1.0, 6.0)
+        }
+        None => 0.0,
+    };
+    term("rate", Family::Habit, nats, now, "orders a minute")
+}
+
+fn busiest(rates: &Recent<64>) -> Option<(f64, f64)> {
+    if rates.len() < 3 {
+        return None;
+    }
+    let count = rates.len() as f64;
+    let mean = rates.values().iter().map(|rate| f64::from(*rate)).sum::<f64>() / count;
+    let square = rates.values().iter().map(|rate| (f64::from(*rate) - mean).powi(2)).sum::<f64>() / count;
+    Some((mean.max(0.5), square))
+}
+
+/// Returns what selling other holdings off in the five minutes before a buy says; less for who does so often.
+pub fn sold_before(account: &Account, now: Timestamp, base: &Asset) -> Term {
+    let sold = account.sold_within(now, Span::from_secs(300), Some(base)).len();
+    let nats = if sold >= 2 { (1.2 * sold as f64).min(4.8).min(selling_cap(account)) } else { 0.0 };
+    term("sold_before", Family::Habit, nats, sold as f64, "holdings sold")
+}
+
+/// Returns the most that selling off can weigh for this account: ln(0.8 / rate of sessions in which it did).
+pub fn selling_cap(account: &Account) -> f64 {
+    let p = (f64::from(account.selling_sessions) + 0.5) / (f64::from(account.sessions) + 2.0);
+    (0.8 / p).ln().clamp(0.0, 4.8)
+}
+
+/// Returns what the pause before this session says, against the account's usual pauses.
+pub fn dormancy(account: &Account) -> Term {
+    let pauses = &account.pauses;
+    let days = account.session.pause.map_or(0.0, f64::exp) / 86_400.0;
+    let nats = match account.session.pause {
+        // Two days are nobody's alarm, however regular the account is.
+        Some(pause) if pauses.count >= 5 && days > 2.0 => {
+            let above = (pause - pauses.mean) / pauses.deviation().max(0.7);
+            let tail = StudentsT::new(0.0, 1.0, 4.0).map_or(0.5, |t| t.sf(above));
+            (0.2 / tail.max(1e-9)).ln().clamp(0.0, 3.0)
+        }
+        Some(_) | None => 0.0,
+    };
+    term("dormancy", Family::Habit, nats, days, "days quiet")
+}
+
+/// Returns what it says that the order took nearly all of the money it was paid with.
+pub fn whole_balance(account: &Account, quote: &Asset, spent: f64, now: Timestamp) -> Term {
+    // The balance told last may be from before or after the order; spent against what was there before it.
+    let held = account
+        .balances
+        .get(quote)
+        .filter(|held| now.since(held.at) < Span::from_secs(86_400))
+        .map(|held| super::pair::float(held.amount));
+    let share = held.map_or(0.0, |left| spent / (left + spent).max(f64::MIN_POSITIVE));
+    term("whole_balance", Family::Habit, if share >= 0.8 { 1.0 } else { 0.0 }, share * 100.0, "% of balance")
+}
+
+/// Returns the market evidence as it counts for this account: who often buys in such moments earns less from one more.
+pub fn heat(account: &Account, market: f64) -> f64 {
+    let past = &account.heat;
+    if market <= 0.0 || past.len() < 8 {
+        return market;
+    }
+    let hotter = past.at_least(market);
+    if hotter == 0 {
+        return market;
+    }
+    let p = (hotter as f64 + 1.0) / (past.len() as f64 + 2.0);
+    market.min((0.8 / p).ln().max(0.0))
+}
+
+/// Returns the two correlated terms as one: the larger, and half of the smaller if it speaks against the owner too.
+pub fn together(size: Term, rate: Term) -> [Term; 2] {
+    let halve = |mut term: Term| {
+        term.nats = (term.nats * 500.0).round() / 1e3;
+        term
+    };
+    if size.nats >= rate.nats { [size, halve(rate)] } else { [halve(size), rate] }
+}

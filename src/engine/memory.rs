@@ -1,0 +1,211 @@
+//! The engine's memory: pairs, accounts and places, found by name and walked in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use compact_str::CompactString;
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+use super::Claims;
+use super::account::Account;
+use super::address::Places;
+use super::pair::{Pair, float};
+use super::rules::blind::{self, Sight};
+use super::worth::Worth;
+use crate::domain::{AccountId, Symbol, Timestamp, Venue};
+
+/// Pairs that are remembered; the one that traded least recently and interests no account goes first.
+const MOST_PAIRS: usize = 20_000;
+
+/// All that the engine remembers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Memory {
+    /// The pairs' markets.
+    pub pairs: Vec<Pair>,
+    /// What assets are worth.
+    pub worth: Worth,
+    names: Vec<Name>,
+    accounts: Vec<Watched>,
+    places: BTreeMap<CompactString, Places>,
+    due: BTreeSet<(Timestamp, usize)>,
+    // The indexes are made anew from the lists after a snapshot is read: their bytes would depend on history.
+    #[serde(skip)]
+    pair_index: HashMap<(Venue, Symbol), usize, foldhash::fast::FixedState>,
+    #[serde(skip)]
+    account_index: HashMap<AccountId, usize, foldhash::fast::FixedState>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Name {
+    venue: Venue,
+    symbol: Symbol,
+    /// Whether a watched account holds orders or trades here.
+    interesting: bool,
+    /// Accounts that traded here within seconds, and until when the market feed is searched for their orders.
+    watchers: Vec<(usize, Timestamp)>,
+}
+
+/// An account with what surrounds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Watched {
+    /// Its habits.
+    pub account: Account,
+    /// How well it can be seen.
+    pub sight: Sight,
+    /// Which of its orders our own systems named.
+    pub claims: Claims,
+    pub(super) due: Option<Timestamp>,
+}
+
+impl Memory {
+    /// Makes the indexes anew, after a snapshot was read.
+    pub fn index(&mut self) {
+        let names = self.names.iter().enumerate();
+        self.pair_index = names.map(|(place, name)| ((name.venue, name.symbol.clone()), place)).collect();
+        let accounts = self.accounts.iter().enumerate();
+        self.account_index = accounts.map(|(place, watched)| (watched.account.id.clone(), place)).collect();
+    }
+
+    /// Returns the place of an account, new if it was not heard of.
+    pub fn account(&mut self, id: &AccountId) -> usize {
+        if let Some(place) = self.account_index.get(id) {
+            return *place;
+        }
+        let place = self.accounts.len();
+        self.accounts.push(Watched::new(id.clone()));
+        self.account_index.insert(id.clone(), place);
+        place
+    }
+
+    /// Returns the account at a place.
+    pub fn watched(&self, place: usize) -> &Watched {
+        &self.accounts[place]
+    }
+
+    /// Returns the account at a place, to change it.
+    pub fn watched_mut(&mut self, place: usize) -> &mut Watched {
+        &mut self.accounts[place]
+    }
+
+    /// Returns how many accounts were heard of.
+    pub fn accounts(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// Returns the places of the accounts of a name, at one exchange or at all, in order of exchange.
+    pub fn named(&self, name: &str, venue: Option<Venue>) -> Vec<usize> {
+        Venue::ALL
+            .into_iter()
+            .filter(|at| venue.is_none_or(|venue| venue == *at))
+            .filter_map(|at| AccountId::new(at, name).ok())
+            .filter_map(|id| self.account_index.get(&id).copied())
+            .collect()
+    }
+
+    /// Returns the place of a pair, new if it was not heard of.
+    pub fn pair(&mut self, venue: Venue, symbol: &Symbol, now: Timestamp) -> usize {
+        let key = (venue, symbol.clone());
+        if let Some(place) = self.pair_index.get(&key) {
+            return *place;
+        }
+        let name = Name { venue, symbol: symbol.clone(), interesting: false, watchers: Vec::new() };
+        let place = if self.pairs.len() < MOST_PAIRS {
+            self.pairs.push(Pair::default());
+            self.names.push(name);
+            self.pairs.len() - 1
+        } else {
+            let place = self.stalest(now);
+            let old = std::mem::replace(&mut self.names[place], name);
+            self.pair_index.remove(&(old.venue, old.symbol));
+            self.pairs[place] = Pair::default();
+            place
+        };
+        self.pair_index.insert(key, place);
+        place
+    }
+
+    fn stalest(&self, now: Timestamp) -> usize {
+        let age =
+            |place: &usize| (self.names[*place].interesting, std::cmp::Reverse(now.since(self.pairs[*place].last())));
+        (0..self.pairs.len()).min_by_key(age).unwrap_or(0)
+    }
+
+    /// Returns the symbol of the pair at a place.
+    pub fn symbol(&self, pair: usize) -> &Symbol {
+        &self.names[pair].symbol
+    }
+
+    /// Marks a pair as one that a watched account touches.
+    pub fn interest(&mut self, pair: usize) {
+        self.names[pair].interesting = true;
+    }
+
+    /// Returns the pairs that watched accounts touch, in order of first appearance.
+    pub fn interesting(&self) -> impl Iterator<Item = (Venue, &Symbol)> {
+        self.names.iter().filter(|name| name.interesting).map(|name| (name.venue, &name.symbol))
+    }
+
+    /// Has the market feed of a pair searched for an account's orders until `until`.
+    pub fn watch(&mut self, pair: usize, account: usize, until: Timestamp) {
+        let watchers = &mut self.names[pair].watchers;
+        match watchers.iter_mut().find(|(watcher, _)| *watcher == account) {
+            Some(watcher) => watcher.1 = watcher.1.max(until),
+            None => watchers.push((account, until)),
+        }
+    }
+
+    /// Returns the accounts whose orders may be in the market feed of a pair at `now`, by name.
+    pub fn watchers(&mut self, pair: usize, now: Timestamp) -> Vec<usize> {
+        let watchers = &mut self.names[pair].watchers;
+        if watchers.is_empty() {
+            return Vec::new();
+        }
+        watchers.retain(|(_, until)| *until >= now);
+        let mut accounts: Vec<usize> = watchers.iter().map(|(account, _)| *account).collect();
+        accounts.sort_by(|a, b| self.accounts[*a].account.id.cmp(&self.accounts[*b].account.id));
+        accounts
+    }
+
+    /// Returns from where the keys of a name were used.
+    pub fn places(&self, name: &str) -> Option<&Places> {
+        self.places.get(name)
+    }
+
+    /// Returns from where the keys of a name were used, to add to it.
+    pub fn places_mut(&mut self, name: &CompactString) -> &mut Places {
+        self.places.entry(name.clone()).or_default()
+    }
+
+    /// Returns what an account holds at least, in units: its balances, or its largest past spending if that is more.
+    pub fn equity(&self, account: &Account) -> Option<f64> {
+        let held: f64 = account
+            .balances
+            .iter()
+            .filter_map(|(asset, held)| self.worth.of(asset).map(|worth| worth * float(held.amount)))
+            .sum();
+        let spent = account.buys.values().iter().map(|ln| f64::from(*ln).exp()).fold(0.0, f64::max);
+        let equity = held.max(spent);
+        (equity > 0.0).then_some(equity)
+    }
+
+    /// Writes down when time alone will say something about an account.
+    pub fn reckon(&mut self, account: usize, settings: &blind::Settings) {
+        let watched = &mut self.accounts[account];
+        let due = [watched.sight.due(settings), watched.claims.due()].into_iter().flatten().min();
+        if due == watched.due {
+            return;
+        }
+        if let Some(old) = watched.due {
+            self.due.remove(&(old, account));
+        }
+        watched.due = due;
+        if let Some(due) = due {
+            self.due.insert((due, account));
+        }
+    }
+
+    /// Returns an account about which time alone says something by `at`.
+    pub fn next_due(&self, at: Timestamp) -> Option<usize> {
+        self.due.first().filter(|(due, _)| *due <= at).map(|(_, account)| *account)
+    }
+}

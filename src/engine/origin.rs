@@ -1,0 +1,173 @@
+//! Who sent an order, as far as its name tells: the grammar of client order ids, and the venue's own word.
+//!
+//! Bots, apps and websites name orders each in their own way (`x-U5D79M5B-8f3a…`, `web_3f2c…`, `grid-000123`). What
+//! an account's orders usually look like is learnt; an order that looks different was sent by something else.
+
+use std::collections::BTreeMap;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+/// Kinds of names kept for an account; the rarest is forgotten first.
+const MOST: usize = 24;
+/// Orders an account must have sent before a new kind of name says anything.
+const ENOUGH: u64 = 50;
+
+/// The kinds of origins an account's orders had, and how many orders each.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Origins {
+    kinds: BTreeMap<CompactString, u32>,
+    orders: u64,
+    distinct: u64,
+}
+
+impl Origins {
+    /// Returns the weight of evidence (nats) that an order of this `kind` is not the account's, and learns nothing.
+    ///
+    /// It is ln(0.9 / p) with p the rate at which this account brings up new kinds: an account whose ids have no
+    /// grammar earns next to nothing, one that named 10,000 orders alike earns the cap.
+    pub fn strangeness(&self, kind: &str, cap: f64) -> f64 {
+        if self.orders < ENOUGH {
+            return 0.0;
+        }
+        match self.kinds.get(kind) {
+            Some(count) if u64::from(*count) * 200 >= self.orders || *count >= 5 => 0.0,
+            // Seen before, but never a habit.
+            Some(_) => 0.5,
+            None => {
+                let p = (self.distinct as f64 + 0.5) / (self.orders as f64 + 1.0);
+                (0.9 / p).ln().clamp(0.0, cap)
+            }
+        }
+    }
+
+    /// Counts orders of this `kind`.
+    pub fn learn(&mut self, kind: &str, orders: u32) {
+        self.orders += u64::from(orders);
+        if let Some(count) = self.kinds.get_mut(kind) {
+            *count = count.saturating_add(orders);
+            return;
+        }
+        self.distinct += 1;
+        if self.kinds.len() >= MOST
+            && let Some(rarest) = self.kinds.iter().min_by_key(|(_, count)| **count).map(|(name, _)| name.clone())
+        {
+            self.kinds.remove(&rarest);
+        }
+        self.kinds.insert(kind.into(), orders);
+    }
+
+    /// Returns how many orders were counted.
+    pub fn orders(&self) -> u64 {
+        self.orders
+    }
+}
+
+/// Returns the grammar of a client order id: fixed words stay, what varies becomes its class and rough length.
+pub fn grammar(id: &str) -> CompactString {
+    if id.is_empty() {
+        return "none".into();
+    }
+    if is_uuid(id) {
+        return "uuid".into();
+    }
+    let mut text = CompactString::default();
+    // Broker ids ride in front as `x-<8 characters>`; what follows is the broker's own numbering.
+    let rest = match id.strip_prefix("x-") {
+        Some(rest) if rest.len() >= 8 && rest.is_char_boundary(8) => {
+            text.push_str("x-");
+            text.push_str(&rest[..8]);
+            &rest[8..]
+        }
+        _ => id,
+    };
+    let mut segment_start = 0;
+    let mut segments = 0;
+    for (place, c) in rest.char_indices().chain([(rest.len(), '\0')]) {
+        let boundary = place == rest.len() || matches!(c, '-' | '_' | '.' | ':' | '/' | '|' | '#');
+        if !boundary {
+            continue;
+        }
+        if segments < 6 {
+            text.push_str(&class(&rest[segment_start..place], segments == 0));
+            if place < rest.len() {
+                text.push(c);
+            }
+        }
+        segments += 1;
+        segment_start = place + c.len_utf8();
+    }
+    text
+}
+
+fn class(segment: &str, first: bool) -> CompactString {
+    if segment.is_empty() {
+        return CompactString::default();
+    }
+    let length = segment.chars().count();
+    let all = |test: fn(char) -> bool| segment.chars().all(test);
+    if all(|c| c.is_ascii_digit()) {
+        return "9".into();
+    }
+    if length >= 8 && all(|c| c.is_ascii_hexdigit()) {
+        return compact_str::format_compact!("h{}", rough(length));
+    }
+    if all(char::is_alphabetic) && length <= 12 {
+        // A first word is whoever names the orders; later capitals are usually the coin.
+        let coin = !first && segment.chars().all(char::is_uppercase);
+        return if coin { "A".into() } else { segment.to_lowercase().into() };
+    }
+    let letters = segment.trim_end_matches(|c: char| c.is_ascii_digit());
+    if first && letters.len() < segment.len() && letters.len() <= 12 && letters.chars().all(char::is_alphabetic) {
+        return compact_str::format_compact!("{}9", letters.to_lowercase());
+    }
+    compact_str::format_compact!("w{}", rough(length))
+}
+
+fn rough(length: usize) -> usize {
+    [4, 8, 12, 16, 20, 24, 28, 32, 36].into_iter().find(|bound| length <= *bound).unwrap_or(99)
+}
+
+fn is_uuid(id: &str) -> bool {
+    id.len() == 36
+        && id.chars().enumerate().all(|(place, c)| match place {
+            8 | 13 | 18 | 23 => c == '-',
+            _ => c.is_ascii_hexdigit(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_one_sender_have_one_grammar_and_ids_of_another_have_another() {
+        let alike = [
+            ["web_3f2c9a77b0d14c0e9d11aa02", "web_00112233445566778899aabb"],
+            ["x-U5D79M5B1a2b3c4d5e", "x-U5D79M5B9z8y7x6w5v"],
+            ["9b5620d9-ef1c-4ab5-89d1-717b2602d445", "00000000-ef1c-4ab5-89d1-717b2602d445"],
+            ["grid000123", "grid998"],
+            ["dca-APPC-17", "dca-ADX-3"],
+            ["1593487481000313", "1593487481000999"],
+        ];
+        for [one, other] in alike {
+            assert_eq!(grammar(one), grammar(other));
+        }
+        let kinds: std::collections::BTreeSet<_> = alike.iter().map(|pair| grammar(pair[0])).collect();
+        assert_eq!(kinds.len(), alike.len(), "{kinds:?}");
+    }
+
+    #[test]
+    fn a_new_grammar_is_strange_only_where_grammars_are_a_habit() {
+        let mut steady = Origins::default();
+        let mut wild = Origins::default();
+        for k in 0..200 {
+            steady.learn("grid9", 1);
+            wild.learn(&format!("kind{k}"), 1);
+        }
+        assert!(steady.strangeness("w24", 5.0) > 4.0);
+        assert_eq!(steady.strangeness("grid9", 5.0), 0.0);
+        assert!(wild.strangeness("w24", 5.0) < 0.1);
+        assert_eq!(Origins::default().strangeness("w24", 5.0), 0.0);
+    }
+}

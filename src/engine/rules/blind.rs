@@ -1,0 +1,159 @@
+//! An interval of an account's feed that nobody verified. Silence would be a lie.
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{AccountId, Family, FeedKind, Finding, Kind, Level, Reason, RuleName, Span, Timestamp};
+use crate::engine::habit::term;
+
+/// Settings of the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// After a reconnect, how long the gap may wait to be asked for at the exchange.
+    pub verify_within: Span,
+    /// How long a feed may be down before people are told.
+    pub down_alert: Span,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { verify_within: Span::from_secs(60), down_alert: Span::from_secs(600) }
+    }
+}
+
+/// What is known about how well an account can be seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sight {
+    state: State,
+    recovered: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+enum State {
+    /// Nothing was heard of a link: a recording of frames alone.
+    #[default]
+    Untold,
+    /// Up, and nothing is owed.
+    Clear,
+    /// Down, and whether people were told.
+    Down { since: Timestamp, why: CompactString, told: bool },
+    /// Up again, and the gap behind it is not verified yet.
+    Owed { since: Timestamp, until: Timestamp, why: CompactString },
+}
+
+impl Sight {
+    /// Takes a change of the account's feed; returns what it says.
+    pub fn take(&mut self, kind: &FeedKind, n: u64, at: Timestamp, about: &AccountId) -> Option<Finding> {
+        let finding = |level, since, until, recovered, why: &CompactString| {
+            Some(blind(about, level, since, until, recovered, why.clone(), n, at))
+        };
+        match kind {
+            FeedKind::Up => {
+                self.state = match std::mem::take(&mut self.state) {
+                    State::Down { since, why, .. } => State::Owed { since, until: at, why },
+                    State::Untold | State::Clear => State::Clear,
+                    State::Owed { since, why, .. } => State::Owed { since, until: at, why },
+                };
+                None
+            }
+            FeedKind::Down(why) => {
+                self.state = match std::mem::take(&mut self.state) {
+                    State::Untold | State::Clear => State::Down { since: at, why: why.clone(), told: false },
+                    State::Owed { since, .. } => State::Down { since, why: why.clone(), told: false },
+                    down @ State::Down { .. } => down,
+                };
+                None
+            }
+            FeedKind::Ended(why) => {
+                self.state = State::Down { since: at, why: why.clone(), told: true };
+                finding(Level::Alert, at, None, 0, why)
+            }
+            FeedKind::Skipped { expected, got } => {
+                let missing = got.saturating_sub(*expected);
+                let why = compact_str::format_compact!("{missing} messages missing");
+                finding(Level::Notice, at, Some(at), 0, &why)
+            }
+            FeedKind::Unreadable(why) => finding(Level::Notice, at, Some(at), 0, why),
+            FeedKind::GapFilled { since, until, recovered, verified } => {
+                self.recovered += recovered;
+                let owed = match &self.state {
+                    State::Owed { since: from, until: to, why } => Some((*from, *to, why.clone())),
+                    State::Untold | State::Clear | State::Down { .. } => None,
+                };
+                // Half a minute of grace: the clocks of the exchange and of this machine are two.
+                let slack = Span::from_secs(30);
+                match owed {
+                    Some((from, to, why)) if *since <= from + slack && *until + slack >= to => {
+                        self.state = State::Clear;
+                        if *verified { None } else { finding(Level::Notice, from, Some(to), *recovered, &why) }
+                    }
+                    Some(_) => None,
+                    None if !verified => {
+                        let why = CompactString::const_new("not every pair could be asked for");
+                        finding(Level::Notice, *since, Some(*until), *recovered, &why)
+                    }
+                    None => None,
+                }
+            }
+            FeedKind::ClosingSoon | FeedKind::Refused { .. } | FeedKind::Unknown(_) => None,
+        }
+    }
+
+    /// Returns when time alone will say something, if it will.
+    pub fn due(&self, settings: &Settings) -> Option<Timestamp> {
+        match &self.state {
+            State::Down { since, told: false, .. } => Some(*since + settings.down_alert),
+            State::Owed { until, .. } => Some(*until + settings.verify_within),
+            State::Untold | State::Clear | State::Down { told: true, .. } => None,
+        }
+    }
+
+    /// Returns what the passing of time says.
+    pub fn pass(&mut self, settings: &Settings, n: u64, at: Timestamp, about: &AccountId) -> Option<Finding> {
+        if self.due(settings).is_none_or(|due| at < due) {
+            return None;
+        }
+        match std::mem::take(&mut self.state) {
+            State::Down { since, why, .. } => {
+                self.state = State::Down { since, why: why.clone(), told: true };
+                Some(blind(about, Level::Alert, since, None, 0, why, n, at))
+            }
+            State::Owed { since, until, why } => {
+                self.state = State::Clear;
+                Some(blind(about, Level::Notice, since, Some(until), 0, why, n, at))
+            }
+            other @ (State::Untold | State::Clear) => {
+                self.state = other;
+                None
+            }
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "a finding's fields, each once")]
+fn blind(
+    account: &AccountId,
+    level: Level,
+    since: Timestamp,
+    until: Option<Timestamp>,
+    recovered: u64,
+    why: CompactString,
+    n: u64,
+    at: Timestamp,
+) -> Finding {
+    let secs = until.unwrap_or(at).since(since).secs_f64();
+    Finding {
+        account: account.clone(),
+        symbol: None,
+        rule: RuleName::Blind,
+        kind: Kind::Blind,
+        level,
+        score: 0.0,
+        terms: vec![term("unverified", Family::Feed, 0.0, secs, "s")],
+        loss: None,
+        orders: Vec::new(),
+        reason: Reason::NotVerified { since, until, recovered, why },
+        n,
+        at,
+    }
+}

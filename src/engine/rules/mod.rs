@@ -1,0 +1,136 @@
+//! The rules: a file each, with its settings, its question, its finding and its tests.
+
+pub mod blind;
+pub mod churn_loss;
+pub mod liquidation;
+pub mod planted_ask;
+pub mod pump_buy;
+pub mod unfamiliar_address;
+pub mod unknown_origin;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use super::account::{Account, Group, PairHabit};
+use super::pair::Pair;
+use crate::domain::{Family, Finding, Kind, Level, Money, Reason, RuleName, Span, Term, Timestamp};
+
+/// Scores, in nats, from which a rule speaks at each level.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Levels {
+    /// From here a line in the history.
+    pub notice: f64,
+    /// From here a message.
+    pub alert: f64,
+    /// From here the key should be taken away, given two families of evidence.
+    pub act: f64,
+}
+
+/// Evidence counts as a family of its own from this many nats.
+const FAMILY: f64 = 1.5;
+
+impl Default for Levels {
+    fn default() -> Self {
+        Levels { notice: 4.0, alert: 6.0, act: 9.0 }
+    }
+}
+
+impl Levels {
+    /// Returns the level of a score, `act` only where two independent families of evidence carry it.
+    pub fn of(&self, score: f64, terms: &[Term]) -> Option<Level> {
+        if score >= self.act && families(terms) >= 2 {
+            Some(Level::Act)
+        } else if score >= self.alert {
+            Some(Level::Alert)
+        } else if score >= self.notice {
+            Some(Level::Notice)
+        } else {
+            None
+        }
+    }
+}
+
+/// Returns how many independent families of evidence speak against the owner.
+pub fn families(terms: &[Term]) -> usize {
+    Family::ALL
+        .iter()
+        .filter(|family| {
+            terms.iter().filter(|term| term.family == **family).map(|term| term.nats).sum::<f64>() >= FAMILY
+        })
+        .count()
+}
+
+/// An order group, with all that is known around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// Whose.
+    pub account: &'a Account,
+    /// The order.
+    pub group: &'a Group,
+    /// What the account does in the pair.
+    pub habit: &'a PairHabit,
+    /// The pair's market, where it is followed.
+    pub pair: Option<&'a Pair>,
+    /// Whether the pair is new to the account.
+    pub new_pair: bool,
+    /// The exchange's time of the order's last fill.
+    pub time: Timestamp,
+    /// The arrival that is judged.
+    pub n: u64,
+    /// When it came.
+    pub at: Timestamp,
+    /// The worth of one quote, in units.
+    pub unit: f64,
+    /// What the account holds, in units, at least; absent where nothing is known.
+    pub equity: Option<f64>,
+    /// What the places say from which the key was used lately.
+    pub place: Option<&'a Term>,
+}
+
+impl Case<'_> {
+    /// Returns the money lost in the pair's episode so far, never below zero.
+    pub fn loss(&self) -> Money {
+        let lost = self.habit.episode.lost.max(rust_decimal::Decimal::ZERO).round_dp(8).normalize();
+        Money::new(lost, self.group.symbol.quote().clone())
+    }
+
+    /// Returns the orders of the episode, oldest first.
+    pub fn orders(&self) -> Vec<CompactString> {
+        let places = self.account.recent_groups(&self.group.symbol, self.time, Span::from_secs(300));
+        places.iter().rev().take(32).rev().map(|place| self.account.group_at(*place).order_id.clone()).collect()
+    }
+
+    /// Returns the terms about where the order came from.
+    pub fn origin_terms(&self) -> Vec<Term> {
+        let mut terms = Vec::new();
+        if self.group.strange > 0.0 {
+            let name = if self.group.strange_source { "order_source" } else { "order_grammar" };
+            let familiar = self.account.grammars.orders() as f64;
+            terms.push(super::habit::term(name, Family::Origin, self.group.strange, familiar, "familiar orders"));
+        }
+        if self.group.not_ours {
+            terms.push(super::habit::term("not_ours", Family::Origin, 8.0, 1.0, "order"));
+        }
+        terms.extend(self.place.cloned());
+        terms
+    }
+
+    /// Makes a finding about this order.
+    pub fn finding(&self, rule: RuleName, kind: Kind, level: Level, terms: Vec<Term>, reason: Reason) -> Finding {
+        let score = terms.iter().map(|term| term.nats).sum::<f64>();
+        Finding {
+            account: self.account.id.clone(),
+            symbol: Some(self.group.symbol.clone()),
+            rule,
+            kind,
+            level,
+            score: (score * 1e3).round() / 1e3,
+            terms,
+            loss: Some(self.loss()),
+            orders: self.orders(),
+            reason,
+            n: self.n,
+            at: self.at,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Somebody buys a pair that is being raised (or sells one that is being dumped), unlike the owner.
+//!
+//! The joint score: what the market did at this very order, and what the account usually does. Neither alone is
+//! enough for `act`; a chaser of pumps earns little market evidence, a first-time buyer a lot.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Case, Levels};
+use crate::domain::{Family, Finding, Kind, Level, Reason, RuleName, Side, Term};
+use crate::engine::habit::{self, WARM, term};
+use crate::engine::pair::float;
+
+/// Settings of the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Scores of the levels, in nats.
+    pub levels: Levels,
+    /// Orders worth less than this, in units of 30,000 dollars, never reach `act`.
+    pub smallest_act: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { levels: Levels::default(), smallest_act: 0.000_5 }
+    }
+}
+
+/// A round trip that loses less than this part is ordinary trading.
+const ORDINARY_TRIP: f64 = 0.02;
+/// Selling into a falling market is what frightened owners do: it takes this much more.
+const SELLS_NEED: f64 = 1.5;
+
+/// Returns a finding when the order stands out.
+pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
+    let (account, group) = (case.account, case.group);
+    let spent = float(group.notional) * case.unit;
+    let mut terms = market_terms(case);
+    let market: f64 = terms.iter().map(|term| term.nats).sum();
+    terms.push(habit::novelty(account, case.new_pair));
+    terms.extend(habit::together(habit::size(account, group.side), habit::rate(account)));
+    terms.extend(round_trip(case));
+    match group.side {
+        Side::Buy => {
+            terms.push(habit::sold_before(account, case.time, group.symbol.base()));
+            terms.push(habit::whole_balance(account, group.symbol.quote(), float(group.notional), case.time));
+        }
+        Side::Sell => terms.push(term("selling", Family::Market, -SELLS_NEED, 1.0, "sell")),
+    }
+    terms.push(habit::dormancy(account));
+    terms.extend(case.origin_terms());
+    terms.retain(|term| term.nats != 0.0);
+
+    let score: f64 = terms.iter().map(|term| term.nats).sum();
+    let mut level = settings.levels.of(score, &terms)?;
+    let strongest_habit =
+        terms.iter().filter(|term| term.family != Family::Market).map(|term| term.nats).fold(0.0, f64::max);
+    if account.orders < WARM && !(market >= 3.0 && strongest_habit >= 0.8) {
+        level = Level::Notice;
+    }
+    if spent < settings.smallest_act {
+        level = level.min(Level::Alert);
+    }
+    let usual = terms.iter().find(|term| term.name == "size").map_or(0.0, |term| term.value);
+    let extreme = float(if group.side == Side::Buy { group.high } else { group.low });
+    let reason = Reason::Stands {
+        spent: crate::domain::Money::new(group.notional, group.symbol.quote().clone()),
+        times_usual: usual,
+        move_percent: tidy(case.pair.map_or(0.0, |pair| pair.move_percent(group.side, extreme))),
+        new_pair: case.new_pair,
+        buy: group.side == Side::Buy,
+    };
+    Some(case.finding(RuleName::PumpBuy, Kind::Pump, level, terms, reason))
+}
+
+fn market_terms(case: &Case<'_>) -> Vec<Term> {
+    if !case.group.taker {
+        return Vec::new();
+    }
+    let seen = case.habit.episode.market.max(case.group.market);
+    // The account's own weight in the pair: ordinary orders take 2 % of a day in one of a hundred, 24 % in 10,000.
+    let share = case
+        .pair
+        .map_or(0.0, |pair| float(case.habit.episode.taken) / pair.daily_quote(case.group.side).max(f64::MIN_POSITIVE));
+    let weight = match share {
+        s if s >= 0.24 => 4.0,
+        s if s >= 0.08 => 2.5,
+        s if s >= 0.02 => 1.0,
+        _ => 0.0,
+    };
+    let young = case.pair.is_none_or(crate::engine::pair::Pair::young);
+    let weight = if young { 0.0 } else { weight };
+    let whole = habit::heat(case.account, seen.max(weight));
+    let market = whole.min(seen);
+    vec![
+        term("market", Family::Market, market, seen, "nats before habit"),
+        term("share_of_day", Family::Market, (whole - market).max(0.0), share.min(1e6) * 100.0, "% of daily quote"),
+    ]
+}
+
+fn round_trip(case: &Case<'_>) -> Option<Term> {
+    let trips = case.habit.turn.round_trips()?;
+    let (median, _) = case.account.buys.median_and_scale()?;
+    let enough = trips.turned * case.unit >= (median - 1.0).exp();
+    (trips.part > ORDINARY_TRIP && enough && trips.turns >= 1.0).then(|| {
+        let nats = (1.0 + 20.0 * (trips.part - ORDINARY_TRIP)).min(6.0);
+        term("round_trip_loss", Family::Market, nats, trips.part * 100.0, "% a turn")
+    })
+}
+
+pub(super) fn tidy(number: f64) -> f64 {
+    if number.is_finite() { (number * 100.0).round() / 100.0 } else { 0.0 }
+}
