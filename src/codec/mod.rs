@@ -1,3 +1,113 @@
 //! Frames become events: a file per exchange, each a small state machine that never touches a socket.
 
+pub mod access;
+pub mod binance;
+pub mod coinbase;
+pub mod dedupe;
+pub mod kucoin;
+pub mod newest;
+mod shape;
+mod sorted;
+pub mod symbols;
+pub mod unread;
 pub mod wire;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use self::dedupe::Seen;
+use self::shape::{Heard, unread};
+use self::unread::Unread;
+use crate::arrival::{Arrival, Body, Source};
+use crate::domain::{Event, EventKind, FeedKind, Venue};
+
+/// What the codecs have to be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Quote assets beside the built-in ones, for pairs of Binance that its list of symbols did not tell, such as `USD`.
+    pub quotes: Vec<CompactString>,
+}
+
+/// The codecs of all exchanges with what they remember: one pure step from arrivals to events.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Codecs {
+    binance: binance::Codec,
+    kucoin: kucoin::Codec,
+    coinbase: coinbase::Codec,
+    seen: Seen,
+}
+
+impl Codecs {
+    /// Starts without memory.
+    pub fn new(settings: &Settings) -> Self {
+        Codecs {
+            binance: binance::Codec::new(settings),
+            kucoin: kucoin::Codec::default(),
+            coinbase: coinbase::Codec::default(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// Takes over changed settings, after a snapshot was read back or the configuration was read again.
+    pub fn set(&mut self, settings: &Settings) {
+        self.binance.set(settings);
+    }
+
+    /// Appends the events of an arrival; what cannot be read becomes an event that says so.
+    pub fn decode(&mut self, arrival: &Arrival, out: &mut Vec<Event>) {
+        let start = out.len();
+        let read = match &arrival.body {
+            Body::LinkUp => self.linked(arrival, out, FeedKind::Up),
+            Body::LinkDown { why } => self.linked(arrival, out, FeedKind::Down(why.clone())),
+            Body::Filled { since, until, verified } => {
+                let recovered = arrival.from.account().map_or(0, |account| self.seen.recovered(account));
+                let filled = FeedKind::GapFilled { since: *since, until: *until, recovered, verified: *verified };
+                Heard::new(arrival, out).feed(filled);
+                Ok(())
+            }
+            Body::Tick => {
+                Heard::new(arrival, out).push(EventKind::Tick);
+                Ok(())
+            }
+            Body::Frame(_) | Body::Page { .. } | Body::Text(_) | Body::Bytes(_) => self.read(arrival, out),
+        };
+        if let Err(Unread(why)) = read {
+            Heard::new(arrival, out).feed(FeedKind::Unreadable(why));
+        }
+        self.forget_repeats(start, out);
+    }
+
+    /// A codec that counts messages must hear of a new connection too.
+    fn linked(&mut self, arrival: &Arrival, out: &mut Vec<Event>, kind: FeedKind) -> Result<(), Unread> {
+        Heard::new(arrival, out).feed(kind);
+        Ok(())
+    }
+
+    fn read(&mut self, arrival: &Arrival, out: &mut Vec<Event>) -> Result<(), Unread> {
+        match &arrival.from {
+            Source::Access(_) => access::Codec.decode(arrival, out),
+            Source::Clock => Err(unread("a clock only ticks")),
+            Source::Account(_) | Source::AccountRest(_) | Source::Market(_) | Source::MarketRest(_) => {
+                match arrival.from.venue() {
+                    Some(Venue::Binance) => self.binance.decode(arrival, out),
+                    Some(Venue::Kucoin) => self.kucoin.decode(arrival, out),
+                    Some(Venue::Coinbase) => self.coinbase.decode(arrival, out),
+                    None => Err(unread("a message from nobody")),
+                }
+            }
+        }
+    }
+
+    /// Drops the fills among the events from `start` that were told before, and keeps the order of the rest.
+    fn forget_repeats(&mut self, start: usize, out: &mut Vec<Event>) {
+        let mut kept = start;
+        for place in start..out.len() {
+            let repeated = matches!(&out[place].kind, EventKind::Fill(fill) if !self.seen.first(fill));
+            if !repeated {
+                out.swap(kept, place);
+                kept += 1;
+            }
+        }
+        out.truncate(kept);
+    }
+}

@@ -1,0 +1,213 @@
+//! Lines of the user's own gateway, proxy or audit log: who used a key, from which address.
+//!
+//! No exchange tells this (see its absence in their fill reports), so it comes as JSON lines of software whose field
+//! names differ; the usual ones are understood.
+
+use std::net::IpAddr;
+
+use compact_str::CompactString;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use serde::Deserialize;
+
+use super::shape::{Heard, read, unread};
+use super::unread::Unread;
+use super::wire::{Amiss, Object, Scalar};
+use crate::arrival::{Arrival, Body, Source};
+use crate::domain::{Access, AccountId, Event, EventKind, Timestamp, Venue};
+
+/// Reads access lines; it remembers nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Codec;
+
+/// A line, for instance of an nginx in front of a trading bot:
+/// `{"time":"2026-04-07T14:30:06.250Z","account":"binance/alice","remote_addr":"203.0.113.7","http_user_agent":"bot/2",
+/// "client_order_id":"bot-000017"}`. Of several names of one thing the first that is there counts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Line<'a> {
+    account: Scalar<'a>,
+    account_name: Scalar<'a>,
+    ip: Scalar<'a>,
+    remote_addr: Scalar<'a>,
+    client_ip: Scalar<'a>,
+    source_ip: Scalar<'a>,
+    ua: Scalar<'a>,
+    user_agent: Scalar<'a>,
+    http_user_agent: Scalar<'a>,
+    client_order_id: Scalar<'a>,
+    #[serde(rename = "clientOrderId")]
+    client_order_id_camel: Scalar<'a>,
+    #[serde(rename = "newClientOrderId")]
+    new_client_order_id: Scalar<'a>,
+    #[serde(rename = "clientOid")]
+    client_oid: Scalar<'a>,
+    time: Scalar<'a>,
+    timestamp: Scalar<'a>,
+    #[serde(rename = "@timestamp")]
+    at_timestamp: Scalar<'a>,
+    time_iso8601: Scalar<'a>,
+    msec: Scalar<'a>,
+    venue: Scalar<'a>,
+    exchange: Scalar<'a>,
+}
+
+/// The longest user agent that is kept, in characters.
+const LONGEST_AGENT: usize = 256;
+
+impl Codec {
+    /// Appends the access of a line; a line without an address is kept, a line without an account is refused.
+    pub fn decode(&mut self, arrival: &Arrival, out: &mut Vec<Event>) -> Result<(), Unread> {
+        let (Source::Access(log), Body::Frame(frame)) = (&arrival.from, &arrival.body) else {
+            return Err(unread("an access line must be JSON"));
+        };
+        let Object(line): Object<Line<'_>> = read("an access line", frame.get())?;
+        let access = line.access(log, arrival.at)?;
+        Heard::new(arrival, out).push(EventKind::Access(access));
+        Ok(())
+    }
+}
+
+impl Line<'_> {
+    fn access(&self, log: &CompactString, at: Timestamp) -> Result<Access, Unread> {
+        let (venue, name) = self.whose()?;
+        Ok(Access {
+            log: log.clone(),
+            name,
+            venue,
+            ip: self.address()?,
+            user_agent: told([&self.ua, &self.user_agent, &self.http_user_agent])
+                .and_then(Scalar::text)
+                .map(|text| text.chars().take(LONGEST_AGENT).collect()),
+            client_order_id: match told([
+                &self.client_order_id,
+                &self.client_order_id_camel,
+                &self.new_client_order_id,
+                &self.client_oid,
+            ]) {
+                Some(id) => id.id_if_told("client_order_id")?,
+                None => None,
+            },
+            time: match told([&self.time, &self.timestamp, &self.at_timestamp, &self.time_iso8601, &self.msec]) {
+                Some(time) => instant(time).ok_or(Amiss::Time("time"))?,
+                None => at,
+            },
+        })
+    }
+
+    /// The account may carry its exchange (`binance/alice`) or leave it to a field of its own.
+    fn whose(&self) -> Result<(Option<Venue>, CompactString), Unread> {
+        let whole = told([&self.account, &self.account_name]).ok_or(Amiss::Missing("account"))?.id("account")?;
+        let named = |text: &str| text.to_ascii_lowercase().parse::<Venue>().map_err(|_| Amiss::Type("venue"));
+        let (venue, name) = match whole.split_once('/') {
+            Some((venue, name)) => (Some(named(venue)?), name),
+            None => match told([&self.venue, &self.exchange]) {
+                Some(venue) => (Some(named(venue.word("venue")?)?), whole.as_str()),
+                None => (None, whole.as_str()),
+            },
+        };
+        // The rule of account names holds for every exchange alike.
+        let id = AccountId::new(venue.unwrap_or(Venue::Binance), name).map_err(|_| Amiss::Type("account"))?;
+        Ok((venue, id.name))
+    }
+
+    /// A port is refused and not cut off, because cutting one off an IPv6 address can leave another address.
+    fn address(&self) -> Result<Option<IpAddr>, Unread> {
+        let Some(address) = told([&self.ip, &self.remote_addr, &self.client_ip, &self.source_ip]) else {
+            return Ok(None);
+        };
+        let refused = || unread("the address is not a bare IPv4 or IPv6 address");
+        let address: IpAddr = address.text().ok_or_else(refused)?.parse().map_err(|_| refused())?;
+        Ok(Some(address.to_canonical()))
+    }
+}
+
+/// Returns the first that says something; proxies write `-` or nothing for what they do not know.
+fn told<'l, 'a, const N: usize>(names: [&'l Scalar<'a>; N]) -> Option<&'l Scalar<'a>> {
+    names.into_iter().find(|value| !value.is_absent() && !matches!(value.text(), Some("" | "-")))
+}
+
+/// Reads RFC 3339, or a number since 1970 in any unit, with a fraction too (`$msec` of nginx is seconds with one).
+fn instant(value: &Scalar<'_>) -> Option<Timestamp> {
+    if let Some(at) = value.text().and_then(Timestamp::from_rfc3339) {
+        return Some(at);
+    }
+    let number = value.amount("time").ok()?;
+    let whole = Timestamp::from_magnitude(number.trunc().to_i64()?)?;
+    if number.fract() == Decimal::ZERO {
+        return Some(whole);
+    }
+    // A fraction of seconds or milliseconds; below that nobody writes one.
+    let unit = if number < Decimal::from(100_000_000_000_i64) { 1_000_000_000_i64 } else { 1_000_000 };
+    number.checked_mul(Decimal::from(unit))?.trunc().to_i64().map(Timestamp::from_nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(json: &str) -> Result<Access, String> {
+        let arrival = Arrival {
+            n: 7,
+            at: Timestamp::from_millis(1_775_572_206_000),
+            from: "access/gateway".parse().unwrap(),
+            body: Body::from_text(json.into()),
+        };
+        let mut out = Vec::new();
+        Codec.decode(&arrival, &mut out).map_err(|why| why.to_string())?;
+        match out.pop().unwrap().kind {
+            EventKind::Access(access) => Ok(access),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_line_is_read_by_the_usual_names() {
+        let access = line(
+            r#"{"time":"2026-04-07T14:30:06.250Z","account":"binance/alice","remote_addr":"203.0.113.7",
+                "http_user_agent":"bot/2","client_order_id":"bot-17","status":200}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            (access.log.as_str(), access.name.as_str(), access.venue),
+            ("gateway", "alice", Some(Venue::Binance))
+        );
+        assert_eq!(access.ip, Some("203.0.113.7".parse().unwrap()));
+        assert_eq!((access.user_agent.as_deref(), access.client_order_id.as_deref()), (Some("bot/2"), Some("bot-17")));
+        assert_eq!(access.time.nanos() % 1_000_000_000, 250_000_000);
+        let other =
+            line(r#"{"account":"alice","exchange":"KuCoin","ip":"-","remote_addr":"::ffff:203.0.113.7"}"#).unwrap();
+        assert_eq!((other.venue, other.ip), (Some(Venue::Kucoin), access.ip), "a mapped address is the IPv4 one");
+        assert_eq!(other.time, Timestamp::from_millis(1_775_572_206_000), "else the arrival's time");
+    }
+
+    #[test]
+    fn a_time_is_read_in_every_unit() {
+        let nanos = |time: &str| line(&format!(r#"{{"account":"a","time":{time}}}"#)).map(|access| access.time.nanos());
+        for time in ["1775572206250", "1775572206.250", "\"1775572206.250\"", "1775572206250000000", "1775572206250.0"]
+        {
+            assert_eq!(nanos(time), Ok(1_775_572_206_250_000_000), "{time}");
+        }
+        assert_eq!(nanos("\"yesterday\"").unwrap_err(), "`time` is not a time");
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_used_is_refused_without_its_content() {
+        for (json, why) in [
+            (r#"{"account":"alice","ip":"203.0.113.7:4711"}"#, "the address"),
+            (r#"{"account":"alice","ip":"[2001:db8::1]:443"}"#, "the address"),
+            (r#"{"account":"alice","ip":"hunter2"}"#, "the address"),
+            (r#"{"account":"alice","ip":17}"#, "the address"),
+            (r#"{"ip":"203.0.113.7"}"#, "`account` is missing"),
+            (r#"{"account":"hunter2/alice"}"#, "`venue`"),
+            (r#"{"account":"binance/hunter2/x"}"#, "`account`"),
+            (r#"["hunter2"]"#, "an access line"),
+            ("hunter2", "an access line must be JSON"),
+        ] {
+            let refused = line(json).unwrap_err();
+            assert!(refused.contains(why) && !refused.contains("hunter2"), "{json}: {refused}");
+        }
+        assert_eq!(line(r#"{"account":"alice"}"#).unwrap().ip, None, "no address is no evidence, and no error");
+        assert_eq!(line(r#"{"account":"alice","ip":"2001:db8::1"}"#).unwrap().ip, Some("2001:db8::1".parse().unwrap()));
+    }
+}

@@ -1,0 +1,129 @@
+//! Binance writes a pair without a separator: `PIVXBTC` is split by what the exchange listed, else by its quote asset.
+
+use compact_str::CompactString;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Asset, Refused, Symbol};
+
+/// The pairs an exchange listed, and the quote assets that split the names it did not list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Symbols {
+    /// Bounded by [`MOST_LISTED`]; about 100 bytes a pair.
+    #[serde(with = "super::sorted")]
+    listed: HashMap<CompactString, Symbol, FixedState>,
+    /// Longest first, so that `FDUSD` is tried before any shorter ending.
+    quotes: Vec<CompactString>,
+}
+
+/// How many listed pairs are kept; Binance lists about 3,500, dead ones included.
+const MOST_LISTED: usize = 20_000;
+
+/// Quote assets of Binance spot, living and dead: a recording may be years old.
+///
+/// `USD` is not among them: it quotes on Binance.US only, and would split nothing that `TUSD` has not split wrongly.
+const QUOTES: [&str; 53] = [
+    "FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USDP", "USDS", "USD1", "XUSD", "EURI", "AEUR", "IDRT", "BIDR", "BKRW",
+    "BVND", "DOGE", "RLUSD", "BFUSD", "USDE", "BTC", "ETH", "BNB", "XRP", "TRX", "DOT", "SOL", "DAI", "PAX", "VAI",
+    "UST", "TRY", "EUR", "GBP", "BRL", "AUD", "RUB", "UAH", "NGN", "ZAR", "PLN", "RON", "ARS", "MXN", "JPY", "COP",
+    "CZK", "IDR", "INR", "CHF", "KZT", "UZS", "USDSB", "U",
+];
+
+impl Symbols {
+    /// Starts with the built-in quote assets and `extra` ones; what is no asset name among them is left out.
+    pub fn new(extra: &[CompactString]) -> Self {
+        let mut symbols = Symbols { listed: HashMap::default(), quotes: Vec::new() };
+        symbols.set_extra(extra);
+        symbols
+    }
+
+    /// Replaces the extra quote assets and keeps what the exchange listed.
+    pub fn set_extra(&mut self, extra: &[CompactString]) {
+        let extra =
+            extra.iter().filter_map(|name| Asset::new(name).ok()).map(|asset| CompactString::from(asset.as_str()));
+        self.quotes = QUOTES.iter().map(|quote| CompactString::from(*quote)).chain(extra).collect();
+        self.quotes.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        self.quotes.dedup();
+    }
+
+    /// Keeps a pair as the exchange listed it; past the bound only known names change.
+    pub fn list(&mut self, name: &str, base: &str, quote: &str) -> Result<(), Refused> {
+        let symbol = Symbol::new(Asset::new(base)?, Asset::new(quote)?);
+        if let Some(known) = self.listed.get_mut(name) {
+            *known = symbol;
+        } else if self.listed.len() < MOST_LISTED && name.len() <= 80 {
+            self.listed.insert(name.into(), symbol);
+        }
+        Ok(())
+    }
+
+    /// Splits a pair's name: as listed, else at the longest known quote asset that leaves a base.
+    ///
+    /// A dated future (`BTCUSDT_260327`) keeps its date in the base, because it is not the pair it is named after.
+    pub fn read(&self, name: &str) -> Result<Symbol, Refused> {
+        if let Some(symbol) = self.listed.get(name) {
+            return Ok(symbol.clone());
+        }
+        let (pair, date) = name.split_once('_').map_or((name, None), |(pair, date)| (pair, Some(date)));
+        let quote = |quote: &&CompactString| pair.len() > quote.len() && pair.ends_with(quote.as_str());
+        let quote = self.quotes.iter().find(quote).ok_or(Refused::Symbol)?;
+        let base = &pair[..pair.len() - quote.len()];
+        let base = match date {
+            None => Asset::new(base),
+            Some(date) => Asset::new(&compact_str::format_compact!("{base}_{date}")),
+        };
+        Ok(Symbol::new(base.map_err(|_| Refused::Symbol)?, Asset::new(quote)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(symbols: &Symbols, name: &str) -> String {
+        symbols.read(name).map_or_else(|why| why.to_string(), |symbol| symbol.to_string())
+    }
+
+    #[test]
+    fn a_name_is_split_at_the_longest_known_quote() {
+        let symbols = Symbols::new(&[]);
+        for (name, expected) in [
+            ("PIVXBTC", "PIVX-BTC"),
+            ("BTCUSDT", "BTC-USDT"),
+            ("BTCFDUSD", "BTC-FDUSD"),
+            ("USDTUSDC", "USDT-USDC"),
+            ("USDTIDRT", "USDT-IDRT"),
+            ("1000SATSTRY", "1000SATS-TRY"),
+            ("币安人生USDT", "币安人生-USDT"),
+            ("BTCUSDT_260327", "BTC_260327-USDT"),
+            ("BNBU", "BNB-U"),
+        ] {
+            assert_eq!(split(&symbols, name), expected);
+        }
+    }
+
+    #[test]
+    fn a_name_without_a_base_or_a_known_quote_is_refused() {
+        let symbols = Symbols::new(&[]);
+        for name in ["", "USDT", "BTC", "FOOBAR", "币安人生", "BTC-USDT", "_", "_BTC", "A B BTC"] {
+            assert_eq!(symbols.read(name), Err(Refused::Symbol), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_exchange_listed_comes_first_and_survives_a_snapshot() {
+        let mut symbols = Symbols::new(&["usdz".into(), "not an asset".into()]);
+        assert_eq!(split(&symbols, "FOOUSDZ"), "FOO-USDZ");
+        assert_eq!(split(&symbols, "ADAUSD"), Refused::Symbol.to_string(), "USD is not built in");
+        assert_eq!(split(&symbols, "DOTUSD"), "DO-TUSD", "why the exchange's own list comes first");
+        symbols.list("DOTUSD", "DOT", "USD").unwrap();
+        symbols.list("ATUSDT", "ATUS", "DT").unwrap();
+        let bytes = postcard::to_stdvec(&symbols).unwrap();
+        let read: Symbols = postcard::from_bytes(&bytes).unwrap();
+        assert_eq!(split(&read, "DOTUSD"), "DOT-USD");
+        assert_eq!(split(&read, "ATUSDT"), "ATUS-DT");
+        assert_eq!(split(&read, "FOOUSDZ"), "FOO-USDZ");
+        assert_eq!(postcard::to_stdvec(&read).unwrap(), bytes);
+    }
+}
