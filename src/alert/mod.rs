@@ -150,8 +150,9 @@ impl Open {
         incident.last = incident.last.max(finding.at);
         incident.level = incident.level.max(finding.level);
         let same = |known: &Finding| known.rule == finding.rule && known.symbol == finding.symbol;
-        match incident.findings.iter_mut().find(|known| same(known)) {
-            Some(known) => {
+        match incident.findings.iter().position(same) {
+            Some(place) => {
+                let known = &mut incident.findings[place];
                 let level = known.level.max(finding.level);
                 // The newest figures, unless they belong to a quieter moment.
                 if finding.level >= known.level {

@@ -79,6 +79,7 @@ impl Codecs {
 
     /// A codec that counts messages must hear of a new connection too.
     fn linked(&mut self, arrival: &Arrival, out: &mut Vec<Event>, kind: FeedKind) -> Result<(), Unread> {
+        self.coinbase.link_changed(&arrival.from);
         Heard::new(arrival, out).feed(kind);
         Ok(())
     }

@@ -1,18 +1,279 @@
-//! Stands in for the codec of this exchange.
+//! Coinbase Advanced Trade: the `user` channel, REST answers and public market data.
+//!
+//! The `user` channel tells running totals of orders, not fills. The difference of two totals is told at once as a
+//! provisional fill; List Fills then confirms it, or adds what the stream left out. Nothing is told twice.
+
+mod book;
+mod fills;
+mod market;
+mod orders;
+mod totals;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+use super::newest::Newest;
+use super::shape::{Heard, name, path, read, unread};
 use super::unread::Unread;
-use crate::arrival::Arrival;
-use crate::domain::Event;
+use super::wire::{Id, Whole};
+use crate::arrival::{Arrival, Body, Source};
+use crate::domain::{AccountId, Asset, Event, FeedKind, Side, Symbol, Timestamp};
+use book::Book;
 
-/// Reads nothing yet.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Codec {}
+/// Makes events of what Coinbase sends; remembers orders, the place in each connection's numbering, and aliases.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Codec {
+    accounts: BTreeMap<AccountId, Watched>,
+    aliases: Aliases,
+    newest: Newest,
+}
+
+/// One account: its connection's numbering and its orders.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Watched {
+    /// The `sequence_num` that comes next; none before a connection's first message.
+    next: Option<u64>,
+    /// The time of the last message.
+    last: Timestamp,
+    book: Book,
+}
+
+/// Which pair's market is told under which label: `ABC-USD` -> `ABC-USDC`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Aliases(BTreeMap<Symbol, Symbol>);
+
+/// What every message begins with; `sequence_num` counts all messages of a connection, whatever their channel.
+///
+/// `{"channel":"heartbeats","client_id":"","timestamp":"2026-01-01T00:00:01Z","sequence_num":4,"events":[]}`, or
+/// `{"type":"error","message":"authentication failure"}`.
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(default, borrow)]
+    channel: Cow<'a, str>,
+    #[serde(default, borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(default, borrow)]
+    timestamp: Cow<'a, str>,
+    sequence_num: Option<Whole>,
+    #[serde(default, borrow)]
+    events: Option<Vec<&'a RawValue>>,
+    #[serde(default, borrow)]
+    message: Option<&'a RawValue>,
+}
+
+/// An answer about an account, or an error: `{"error":"PERMISSION_DENIED","error_details":"","message":""}`, older
+/// calls `{"errors":[{"id":"invalid_token","message":""}]}`.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    error: Option<Id>,
+    #[serde(default)]
+    errors: Option<Vec<Problem>>,
+    #[serde(default, borrow)]
+    fills: Option<Vec<&'a RawValue>>,
+    #[serde(default, borrow)]
+    orders: Option<Vec<&'a RawValue>>,
+    #[serde(default, borrow)]
+    order: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    accounts: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    #[serde(default)]
+    id: Id,
+}
 
 impl Codec {
-    /// Refuses every arrival.
-    pub fn decode(&mut self, _arrival: &Arrival, _out: &mut Vec<Event>) -> Result<(), Unread> {
-        Err(Unread("not read yet".into()))
+    /// Makes one that has heard nothing.
+    pub fn new() -> Self {
+        Codec::default()
+    }
+
+    /// Takes a frame or an answer and adds the events in it, oldest first; fails on what it cannot read.
+    pub fn decode(&mut self, arrival: &Arrival, out: &mut Vec<Event>) -> Result<(), Unread> {
+        let heard = &mut Heard::new(arrival, out);
+        match &arrival.body {
+            Body::Frame(frame) => self.frame(&arrival.from, frame.get(), heard),
+            Body::Bytes(bytes) => {
+                let text = std::str::from_utf8(bytes).map_err(|_| unread("a binary frame that is not JSON"))?;
+                self.frame(&arrival.from, text, heard)
+            }
+            Body::Page { call, frame } => match &arrival.from {
+                Source::MarketRest(_) => self.market_page(call, frame.get(), heard),
+                Source::Account(_) | Source::AccountRest(_) => self.page(call, frame.get(), heard),
+                Source::Market(_) | Source::Access(_) | Source::Clock => Err(unread("an answer nobody asked for")),
+            },
+            // A refused token is answered with this one word and no JSON.
+            Body::Text(text) if text.trim() == "Unauthorized" => {
+                heard.refused("401", KEY_REFUSED);
+                Ok(())
+            }
+            Body::Text(_) => Err(unread("a text that is not JSON")),
+            Body::LinkUp | Body::LinkDown { .. } | Body::Filled { .. } | Body::Tick => Ok(()),
+        }
+    }
+
+    /// Takes notice that an account's connection came or went: the next message may begin a new numbering.
+    pub fn link_changed(&mut self, from: &Source) {
+        if let Source::Account(account) = from
+            && let Some(watched) = self.accounts.get_mut(account)
+        {
+            watched.next = None;
+        }
+    }
+
+    fn frame(&mut self, from: &Source, json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
+        let message: Message<'_> = read("a message", json)?;
+        let time = Timestamp::from_rfc3339(&message.timestamp).unwrap_or(heard.at());
+        let account = from.account();
+        if let Some(account) = account
+            && let Some(number) = message.sequence_num
+        {
+            let number = u64::try_from(number.0).map_err(|_| unread("a sequence number below zero"))?;
+            if !self.watched(account).follows(number, time, heard) {
+                return Ok(());
+            }
+        }
+        if message.kind == "error" {
+            let refused = message.message.is_some_and(|text| text.get().contains("authentication failure"));
+            let (code, why) = if refused {
+                ("authentication failure", KEY_REFUSED)
+            } else {
+                ("error", "a subscription was refused: check its channel, its pairs and the key")
+            };
+            heard.refused(code, why);
+            return Ok(());
+        }
+        let events = message.events.unwrap_or_default();
+        match (&*message.channel, account) {
+            ("heartbeats" | "subscriptions" | "status" | "l2_data" | "futures_balance_summary", _) => {}
+            ("user", Some(account)) => {
+                let Codec { accounts, aliases, .. } = self;
+                let watched = accounts.entry(account.clone()).or_default();
+                for event in events {
+                    let row = orders::batch(event.get(), time, &mut watched.book, aliases, heard);
+                    heard.row(row);
+                }
+            }
+            ("", _) => return Err(unread("a message without a channel")),
+            (channel, _) => {
+                let Codec { aliases, newest, .. } = self;
+                market::events(channel, events, time, &mut market::Told { aliases, newest, heard });
+            }
+        }
+        Ok(())
+    }
+
+    fn page(&mut self, call: &str, json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
+        let answer: Answer<'_> = read("an answer", json)?;
+        if refused(answer.error, answer.errors, heard) {
+            return Ok(());
+        }
+        let account = heard.account()?;
+        let Codec { accounts, aliases, .. } = self;
+        let book = &mut accounts.entry(account).or_default().book;
+        let path = path(call);
+        match path.rsplit('/').next().unwrap_or("") {
+            "fills" => {
+                let rows = answer.fills.ok_or_else(|| unread("a page of fills without fills"))?;
+                fills::list(rows, book, aliases, heard);
+            }
+            "accounts" => {
+                for row in answer.accounts.ok_or_else(|| unread("a page of accounts without accounts"))? {
+                    let row = fills::balance(row.get(), heard);
+                    heard.row(row);
+                }
+            }
+            _ if path.contains("orders/historical") => {
+                for row in answer.order.into_iter().chain(answer.orders.into_iter().flatten().rev()) {
+                    let row = orders::listed(row.get(), book, aliases, heard);
+                    heard.row(row);
+                }
+            }
+            "key_permissions" | "portfolios" | "time" | "products" | "best_bid_ask" | "transaction_summary" => {}
+            _ if path.split('/').any(|part| part == "accounts" || part == "portfolios") => {}
+            other => heard.feed(FeedKind::Unknown(name(other))),
+        }
+        Ok(())
+    }
+
+    fn market_page(&mut self, call: &str, json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
+        let Codec { aliases, newest, .. } = self;
+        market::page(call, json, &mut market::Told { aliases, newest, heard })
+    }
+
+    fn watched(&mut self, account: &AccountId) -> &mut Watched {
+        self.accounts.entry(account.clone()).or_default()
     }
 }
+
+impl Watched {
+    /// Returns whether a message is to be read: one whose number is below what was due is stale.
+    fn follows(&mut self, number: u64, time: Timestamp, heard: &mut Heard<'_>) -> bool {
+        match self.next {
+            // A connection that was up before a restart of ours has no link change of its own here: a message 0
+            // with a later time begins a new numbering.
+            Some(next) if number < next && (number > 0 || time <= self.last) => return false,
+            Some(next) if number > next => heard.feed(FeedKind::Skipped { expected: next, got: number }),
+            Some(_) | None => {}
+        }
+        self.next = Some(number.saturating_add(1));
+        self.last = time;
+        true
+    }
+}
+
+impl Aliases {
+    /// Past it no alias is added: Coinbase lists some hundred.
+    const PAIRS: usize = 5_000;
+
+    /// Notes that somebody trades `symbol`: Coinbase's USD and USDC books are one, and its market is labelled `X-USD`.
+    fn touch(&mut self, symbol: &Symbol) {
+        if symbol.quote().as_str() == "USDC"
+            && let Ok(usd) = Asset::new("USD")
+        {
+            self.add(Symbol::new(symbol.base().clone(), usd), symbol);
+        }
+    }
+
+    fn add(&mut self, label: Symbol, symbol: &Symbol) {
+        if self.0.len() < Self::PAIRS && label != *symbol {
+            self.0.entry(label).or_insert_with(|| symbol.clone());
+        }
+    }
+
+    fn of(&self, label: &Symbol) -> Option<&Symbol> {
+        self.0.get(label)
+    }
+}
+
+const KEY_REFUSED: &str = "the key was refused: it was deleted or disabled, or this machine's address or clock is off";
+
+/// Says what the exchange refused, where an answer is an error.
+fn refused(error: Option<Id>, errors: Option<Vec<Problem>>, heard: &mut Heard<'_>) -> bool {
+    let older = || errors.and_then(|errors| errors.into_iter().next()).map(|problem| problem.id);
+    let Some(Id(code)) = error.filter(|error| !error.0.is_empty()).or_else(older) else { return false };
+    let why = match &*code.to_ascii_uppercase() {
+        "PERMISSION_DENIED" => "the key lacks the permission for this call",
+        "UNAUTHENTICATED" | "UNAUTHORIZED" | "AUTHENTICATION_ERROR" | "INVALID_TOKEN" => KEY_REFUSED,
+        "RESOURCE_EXHAUSTED" | "RATE_LIMIT_EXCEEDED" => "too many requests: the exchange asks to slow down",
+        _ => "the exchange refused the call",
+    };
+    heard.refused(&code, why);
+    true
+}
+
+fn side(text: &str) -> Result<Side, Unread> {
+    match text {
+        "BUY" => Ok(Side::Buy),
+        "SELL" => Ok(Side::Sell),
+        _ => Err(unread("a side that is neither BUY nor SELL")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
