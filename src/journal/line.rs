@@ -38,13 +38,17 @@ pub enum Flaw {
     #[error("this is no recording: its first line has to be {{\"fillguard\":1,\"kind\":…,\"created\":…}}")]
     NotAHeader,
     /// The header is of another version.
-    #[error("this is a recording of format {found}, and this fillguard reads format 1: use the fillguard that wrote it")]
+    #[error(
+        "this is a recording of format {found}, and this fillguard reads format 1: use the fillguard that wrote it"
+    )]
     Version {
         /// The version found.
         found: u64,
     },
     /// The header lacks something.
-    #[error("the header needs \"kind\" (\"journal\" or \"recording\") and \"created\" (such as \"2026-11-22T10:00:00Z\")")]
+    #[error(
+        "the header needs \"kind\" (\"journal\" or \"recording\") and \"created\" (such as \"2026-11-22T10:00:00Z\")"
+    )]
     Header,
     /// A header among the arrivals.
     #[error("this is a second header: recordings that were joined have to be given as separate files")]
@@ -71,7 +75,9 @@ pub enum Flaw {
     #[error("`at` is missing (nanoseconds since 1970)")]
     NoTime,
     /// No `from`, or one that names nobody.
-    #[error("`from` is missing or names nobody (<exchange>/<account>[/rest], <exchange>/market[/rest], access/<log>, clock)")]
+    #[error(
+        "`from` is missing or names nobody (<exchange>/<account>[/rest], <exchange>/market[/rest], access/<log>, clock)"
+    )]
     NoSource,
     /// `bytes` is no base64.
     #[error("`bytes` is not base64")]
@@ -127,9 +133,9 @@ pub(super) fn parse(line: &[u8]) -> Result<Line<'_>, Flaw> {
     let text = std::str::from_utf8(line).map_err(|_| Flaw::NotUtf8)?;
     let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => Flaw::WrongType { column: error.column() },
-        serde_json::error::Category::Io
-        | serde_json::error::Category::Syntax
-        | serde_json::error::Category::Eof => Flaw::NotJson { column: error.column() },
+        serde_json::error::Category::Io | serde_json::error::Category::Syntax | serde_json::error::Category::Eof => {
+            Flaw::NotJson { column: error.column() }
+        }
     })?;
     if wire.fillguard.is_some() {
         return Err(Flaw::SecondHeader);

@@ -142,9 +142,6 @@ mod tests {
         while lines.advance().unwrap() {
             seen.push((lines.number(), lines.offset(), lines.line().to_vec(), lines.is_ended()));
         }
-        assert_eq!(
-            seen,
-            [(1, 0, b"ab\n".to_vec(), true), (2, 3, b"\n".to_vec(), true), (3, 4, b"cd".to_vec(), false)]
-        );
+        assert_eq!(seen, [(1, 0, b"ab\n".to_vec(), true), (2, 3, b"\n".to_vec(), true), (3, 4, b"cd".to_vec(), false)]);
     }
 }

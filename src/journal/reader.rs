@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn a_hole_and_a_repeat_stop_the_reader_and_name_the_line() {
         for (numbers, said) in [
-            (&[1, 2, 4][..], "line 4 (byte 150): arrival 4 stands where 3 should be: arrival 3 is missing"),
+            (&[1, 2, 4][..], "line 4 (byte 152): arrival 4 stands where 3 should be: arrival 3 is missing"),
             (&[1, 1], "arrival 1 stands where 2 should be: a number comes twice or goes back"),
             (&[9], "put \"first\":9 into its header"),
         ] {

@@ -123,11 +123,7 @@ pub(super) fn writable(mut arrival: Arrival) -> Arrival {
             None => Body::Page { call, frame },
         },
         Body::Text(text) => Body::Text(redacted(&text).unwrap_or(text)),
-        body @ (Body::Bytes(_)
-        | Body::LinkUp
-        | Body::LinkDown { .. }
-        | Body::Filled { .. }
-        | Body::Tick) => body,
+        body @ (Body::Bytes(_) | Body::LinkUp | Body::LinkDown { .. } | Body::Filled { .. } | Body::Tick) => body,
     };
     // A line that no reader takes back must not be written; the codec says of this text that it is unreadable.
     if longest_line(&arrival.body) > LONGEST {
@@ -200,7 +196,8 @@ mod tests {
     fn a_frame_on_several_lines_is_folded() {
         let frame = serde_json::value::RawValue::from_string("{\n\"a\":1}".into()).unwrap();
         let mut out = Vec::new();
-        write_recording(&mut out, &Header::recording(Timestamp::EPOCH), [arrival(1, Body::Frame(frame))], false).unwrap();
+        write_recording(&mut out, &Header::recording(Timestamp::EPOCH), [arrival(1, Body::Frame(frame))], false)
+            .unwrap();
         assert!(String::from_utf8(out).unwrap().ends_with("\"frame\":{ \"a\":1}}\n"));
     }
 }

@@ -5,7 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::reader::Torn;
+use super::line::Flaw;
+use super::reader::{ReadError, Reader, Torn};
 use super::segment::{Segment, segments, sync_dir};
 use super::verify::{FaultKind, Scan, scan};
 use super::writer::Error;
@@ -48,18 +49,29 @@ pub(super) enum End {
 /// Looks for the end of the journal in `dir`.
 pub(super) fn recover(dir: &Path) -> Result<(End, Recovery), Error> {
     let mut recovery = Recovery::default();
+    let end = find(dir, &mut recovery)?;
+    if let Some((torn, _)) = &mut recovery.torn {
+        torn.last_n = recovery.last_n;
+    }
+    Ok((end, recovery))
+}
+
+fn find(dir: &Path, recovery: &mut Recovery) -> Result<End, Error> {
     loop {
         let found = segments(dir).map_err(Error::io("list the journal", dir))?;
         let Some(newest) = found.last() else {
-            return Ok((End::Closed { last_n: 0, seal: None }, recovery));
+            return Ok(End::Closed { last_n: recovery.last_n, seal: None });
         };
+        if let Err(error @ ReadError::Line { flaw: Flaw::Version { .. }, .. }) = Reader::open(&newest.path) {
+            return Err(Error::Newer(error));
+        }
         let read = scan(&newest.path).map_err(Error::io("read", &newest.path))?;
         let Some(fault) = read.report.faults.iter().find(|fault| fault.kind != FaultKind::NotSealed) else {
             recovery.last_n = read.any_n;
             recovery.unsealed = read.report.unsealed;
             return Ok(match newest.compressed {
-                false => (End::Open(newest.clone(), Box::new(read)), recovery),
-                true => (closed(&read), recovery),
+                false => End::Open(newest.clone(), Box::new(read)),
+                true => closed(&read, recovery.last_n),
             });
         };
         // A commit that a crash interrupted may have left anything after the last seal that holds, even its own
@@ -68,21 +80,20 @@ pub(super) fn recover(dir: &Path) -> Result<(End, Recovery), Error> {
         if newest.compressed || read.seals_after_fault > 1 {
             let what = format!("line {} (byte {}): {}", fault.line, fault.offset, fault.what);
             recovery.damage = Some(Damage { path: newest.path.clone(), what });
-            recovery.last_n = read.any_n;
-            return Ok((closed(&read), recovery));
+            // Where nothing in it can be read, the number in its name still says that it was begun.
+            recovery.last_n = read.any_n.max(newest.first);
+            return Ok(closed(&read, recovery.last_n));
         }
         let from = match fault.kind {
             FaultKind::Altered => read.sealed,
-            FaultKind::Unreadable | FaultKind::Numbering | FaultKind::Torn | FaultKind::NotSealed | FaultKind::Chain => {
-                read.whole
-            }
+            FaultKind::Unreadable
+            | FaultKind::Numbering
+            | FaultKind::Torn
+            | FaultKind::NotSealed
+            | FaultKind::Chain => read.whole,
         };
         let (bytes, aside) = cut(&newest.path, from).map_err(Error::io("cut the unfinished end off", &newest.path))?;
-        let last_n = match read.report.last_n {
-            Some(n) if from > 0 => n,
-            Some(_) | None => read.report.begins_at.saturating_sub(1),
-        };
-        recovery.torn.get_or_insert((Torn { line: fault.line, offset: from, bytes, last_n, cut: false }, aside));
+        recovery.torn.get_or_insert((Torn { line: fault.line, offset: from, bytes, last_n: 0, cut: false }, aside));
         if from == 0 {
             // Not even the header was finished: the segment was just being begun.
             fs::remove_file(&newest.path).map_err(Error::io("remove", &newest.path))?;
@@ -91,8 +102,8 @@ pub(super) fn recover(dir: &Path) -> Result<(End, Recovery), Error> {
     }
 }
 
-fn closed(read: &Scan) -> End {
-    End::Closed { last_n: read.any_n, seal: read.report.last_seal.clone().or(read.report.prev.clone()) }
+fn closed(read: &Scan, last_n: u64) -> End {
+    End::Closed { last_n, seal: read.report.last_seal.clone().or(read.report.prev.clone()) }
 }
 
 /// Copies a file's end to `<file>.torn`, after what is there, and then cuts it off. Both are durable on return.

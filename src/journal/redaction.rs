@@ -29,8 +29,19 @@ const SECRET: [&str; 17] = [
 /// One of these stands in every text that has a secret key. An ordinary frame has none, and costs only this search.
 /// `\u00` is there because a key may be spelled with escapes.
 const HINTS: [&str; 13] = [
-    "oken", "istenKey", "jwt", "ecret", "assphrase", "ign", "C-API-", "c-api-", "assword", "rivate", "uthorization",
-    "ookie", "\\u00",
+    "oken",
+    "istenKey",
+    "jwt",
+    "ecret",
+    "assphrase",
+    "ign",
+    "C-API-",
+    "c-api-",
+    "assword",
+    "rivate",
+    "uthorization",
+    "ookie",
+    "\\u00",
 ];
 
 /// The longest spelling of a secret key that is looked at, in bytes.
@@ -139,8 +150,22 @@ mod tests {
     #[test]
     fn every_secret_key_loses_its_text_and_nothing_else_changes() {
         for key in [
-            "token", "listenKey", "listenToken", "jwt", "secretKey", "secret", "apiSecret", "passphrase", "signature",
-            "sign", "KC-API-SIGN", "KC-API-PASSPHRASE", "KC-API-KEY", "kc-api-sign", "secret_key", "tok\\u0065n",
+            "token",
+            "listenKey",
+            "listenToken",
+            "jwt",
+            "secretKey",
+            "secret",
+            "apiSecret",
+            "passphrase",
+            "signature",
+            "sign",
+            "KC-API-SIGN",
+            "KC-API-PASSPHRASE",
+            "KC-API-KEY",
+            "kc-api-sign",
+            "secret_key",
+            "tok\\u0065n",
         ] {
             check(
                 &format!("{{ \"a\":1.50,\"{key}\" :\t\"s3\\\"cr\\\\et\\\\\" ,\"b\":[\"x\"]}}"),
@@ -177,7 +202,10 @@ mod tests {
     #[test]
     fn a_secret_in_a_json_text_or_in_broken_json_goes_too() {
         check(r#"{"d":"{\"token\":\"ab\\\"c\",\"x\":1}"}"#, r#"{"d":"{\"token\":\"<redacted>\",\"x\":1}"}"#);
-        check(r#"{"d":"{\"e\":\"{\\\"jwt\\\":\\\"x\\\"}\"}"}"#, r#"{"d":"{\"e\":\"{\\\"jwt\\\":\\\"<redacted>\\\"}\"}"}"#);
+        check(
+            r#"{"d":"{\"e\":\"{\\\"jwt\\\":\\\"x\\\"}\"}"}"#,
+            r#"{"d":"{\"e\":\"{\\\"jwt\\\":\\\"<redacted>\\\"}\"}"}"#,
+        );
         check(r#"5" {"token":"abc"#, r#"5" {"token":"<redacted>"#);
         check(r#"{"token":"a","secret":"b"}"#, r#"{"token":"<redacted>","secret":"<redacted>"}"#);
         check(r#"{"token":""}"#, r#"{"token":"<redacted>"}"#);

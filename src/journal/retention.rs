@@ -39,8 +39,7 @@ struct Closed {
 impl Keeper {
     /// Starts the thread.
     pub(super) fn start(settings: &Settings) -> io::Result<Self> {
-        let closed =
-            Closed { dir: settings.dir.clone(), keep_for: settings.keep_for, keep_bytes: settings.keep_bytes };
+        let closed = Closed { dir: settings.dir.clone(), keep_for: settings.keep_for, keep_bytes: settings.keep_bytes };
         let (orders, inbox) = sync_channel(1);
         let thread = std::thread::Builder::new().name("journal-keeper".into()).spawn(move || closed.serve(&inbox))?;
         Ok(Keeper { orders: Some(orders), thread: Some(thread) })
@@ -82,17 +81,15 @@ impl Closed {
                 continue;
             }
             let to = Segment::new(&self.dir, segment.first, true).path;
-            // Both are there when a crash came between renaming and removing: the copy was whole by then.
-            if !to.try_exists()? {
-                let part = to.with_extension("zst.part");
-                let packed = pack(&segment.path, &part);
-                if packed.is_err() {
-                    fs::remove_file(&part).or_else(absent_is_fine)?;
-                }
-                packed?;
-                fs::rename(&part, &to)?;
-                sync_dir(&self.dir)?;
+            let part = to.with_extension("zst.part");
+            let packed = pack(&segment.path, &part);
+            if packed.is_err() {
+                fs::remove_file(&part).or_else(absent_is_fine)?;
             }
+            packed?;
+            fs::rename(&part, &to)?;
+            sync_dir(&self.dir)?;
+            // A crash before this leaves both: the plain one counts, and is compressed again.
             fs::remove_file(&segment.path)?;
             sync_dir(&self.dir)?;
         }

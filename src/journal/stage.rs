@@ -53,11 +53,11 @@ pub async fn run(
         let arrivals;
         (journal, arrivals) = write(journal, std::mem::take(&mut group), &stop).await?;
         if outbox.send(arrivals).await.is_err() {
+            close(journal).await?;
             return if stop.is_cancelled() { Ok(()) } else { Err(Error::Unheard) };
         }
     }
-    // Closing waits for the segment that is being compressed.
-    blocking(move || drop(journal)).await
+    close(journal).await
 }
 
 /// Appends a group and commits it, again and again while the disk is full.
@@ -81,6 +81,7 @@ async fn write(
     loop {
         let Err(error) = committed else { return Ok((journal, arrivals)) };
         if !error.is_full_disk() || begun.elapsed() >= patience || stop.is_cancelled() {
+            close(journal).await?;
             return Err(error);
         }
         tracing::error!(%error, "the disk is full: arrivals wait, and nothing is judged until there is room");
@@ -95,6 +96,11 @@ async fn write(
         })
         .await?;
     }
+}
+
+/// Closes the journal, which waits for the segment that is being compressed.
+async fn close(journal: Journal) -> Result<(), Error> {
+    blocking(move || drop(journal)).await
 }
 
 /// Runs what waits for the disk where it does not hold up the sockets.

@@ -11,6 +11,7 @@ use crate::domain::{Span, Timestamp};
 
 use super::header::{Header, Kind};
 use super::line;
+use super::reader::ReadError;
 use super::recorder::writable;
 use super::recovery::{End, Recovery, recover};
 use super::retention::Keeper;
@@ -81,8 +82,13 @@ pub enum Error {
         /// The directory.
         dir: PathBuf,
     },
+    /// The newest segment is of a format this build does not know; nothing was touched.
+    #[error(transparent)]
+    Newer(ReadError),
     /// An arrival whose source cannot be read back.
-    #[error("an arrival from a source that `from` cannot name was refused: account and log names are letters, digits and -_.@+")]
+    #[error(
+        "an arrival from a source that `from` cannot name was refused: account and log names are letters, digits and -_.@+"
+    )]
     Source,
     /// The numbers are used up, which only an altered journal can say.
     #[error("the journal in {} ends at a number that nothing can follow: see `fillguard verify`", dir.display())]
@@ -283,6 +289,7 @@ impl Error {
             }
             Error::Locked { .. }
             | Error::Broken { .. }
+            | Error::Newer(_)
             | Error::Source
             | Error::Numbers { .. }
             | Error::Unheard
