@@ -137,8 +137,8 @@ pub fn evaluate(
 }
 
 /// Steps through a recording and scores what was raised.
-pub fn play(recording: &Recording, mut step: impl FnMut(&Arrival) -> Vec<Effect>) -> Score {
-    let effects = recording.arrivals.iter().flat_map(|arrival| step(arrival));
+pub fn play(recording: &Recording, step: impl FnMut(&Arrival) -> Vec<Effect>) -> Score {
+    let effects = recording.arrivals.iter().flat_map(step);
     let alarms: Vec<Alarm> = effects.filter_map(|effect| Alarm::of(&effect)).collect();
     Score::of(&alarms, &recording.labels)
 }

@@ -131,7 +131,7 @@ pub fn write_recording(out: &mut dyn Write, arrivals: &[Arrival]) -> std::io::Re
                 let (since, until) = (since.nanos(), until.nanos());
                 write!(out, r#","filled":{{"since":{since},"until":{until},"verified":{verified}}}"#)?;
             }
-            Body::Tick => {}
+            Body::Tick => out.write_all(br#","tick":true"#)?,
         }
         out.write_all(b"}\n")?;
     }

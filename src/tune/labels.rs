@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{BufRead, Write};
+use std::str::FromStr;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -103,6 +104,11 @@ pub enum What {
     OwnGrammar,
 }
 
+/// A name that no attack has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no attack is called `{0}`; choose I1, I2, I3, I4, I5, I6, I7, I8 or I10")]
+pub struct NotAnAttack(String);
+
 /// A label file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LabelsError {
@@ -159,6 +165,14 @@ impl What {
             What::SellMirror => "I8",
             What::OwnGrammar => "I10",
         }
+    }
+}
+
+impl FromStr for What {
+    type Err = NotAnAttack;
+    fn from_str(text: &str) -> Result<Self, NotAnAttack> {
+        let named = What::ATTACKS.into_iter().find(|attack| attack.as_str().eq_ignore_ascii_case(text));
+        named.ok_or_else(|| NotAnAttack(text.to_owned()))
     }
 }
 
