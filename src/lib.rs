@@ -27,3 +27,4 @@ pub mod runtime;
 pub mod secret;
 pub mod simulate;
 pub mod store;
+pub mod tune;

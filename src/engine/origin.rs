@@ -144,7 +144,7 @@ mod tests {
     fn ids_of_one_sender_have_one_grammar_and_ids_of_another_have_another() {
         let alike = [
             ["web_3f2c9a77b0d14c0e9d11aa02", "web_00112233445566778899aabb"],
-            ["x-U5D79M5B1a2b3c4d5e", "x-U5D79M5B9z8y7x6w5v"],
+            ["x-U5D79M5B1a2b3c4dxe", "x-U5D79M5B9z8y7x6w5v"],
             ["9b5620d9-ef1c-4ab5-89d1-717b2602d445", "00000000-ef1c-4ab5-89d1-717b2602d445"],
             ["grid000123", "grid998"],
             ["dca-APPC-17", "dca-ADX-3"],

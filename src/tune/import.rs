@@ -1,0 +1,306 @@
+//! A tape becomes a recording: every trade as a public frame, some of them also as an account's orders.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use super::labels::{Label, What};
+use super::market::Market;
+use super::ordinary::{self, Ground, Trader};
+use super::scene::Scene;
+use super::tape::Tape;
+use super::victim;
+use crate::arrival::{Arrival, Body};
+use crate::domain::{Asset, Refused, Symbol, Timestamp};
+
+/// Arrivals in the order they came, and what they were.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// The arrivals, numbered from 1 without holes.
+    pub arrivals: Vec<Arrival>,
+    /// Whose they were.
+    pub labels: Vec<Label>,
+}
+
+/// What is made of a tape.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Everything that is drawn is drawn from this.
+    pub seed: u64,
+    /// How much of the tape before the pump is kept, in days.
+    pub days_before: f64,
+    /// How much of the tape after the pump is kept, in days.
+    pub days_after: f64,
+    /// How long before the kept tape the accounts' own history begins, in days; it trades made-up pairs.
+    pub history_days: f64,
+    /// The attack; ordinary accounts only where absent.
+    pub attack: Option<What>,
+    /// The share of the tape's taker orders that become the victim's, 0 to 1; drawn from 2, 10, 30, 70 % where absent.
+    pub participation: Option<f64>,
+    /// Accounts that nobody attacks.
+    pub ordinary: Vec<Trader>,
+}
+
+/// What no recording could be made for.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The tape has no trade in the kept span.
+    #[error("the tape has no trades between {from} and {to}; check --onset, --days-before and --days-after")]
+    Empty {
+        /// The start of the kept span.
+        from: Timestamp,
+        /// Its end.
+        to: Timestamp,
+    },
+    /// The tape has no orders where the attack would be.
+    #[error("the tape has no orders that attack {0} could be made of; choose another attack or seed")]
+    NoOrders(What),
+    /// The coin's name is none.
+    #[error("the coin of a tape is the first part of its file name, such as ADX_2019-07-05_17.00.csv.gz: {0}")]
+    Coin(#[from] Refused),
+    /// The account names clash or cannot be written.
+    #[error(transparent)]
+    Account(#[from] crate::domain::NotAnAccount),
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            seed: 1,
+            days_before: 2.0,
+            days_after: 0.125,
+            history_days: 21.0,
+            attack: Some(What::Burst),
+            participation: None,
+            ordinary: Vec::new(),
+        }
+    }
+}
+
+const DAY_MS: f64 = 86_400_000.0;
+
+/// Makes a recording of a tape of `coin` against BTC whose pump began at `onset_ms`; no ordinary order is placed in
+/// `barred`, spans of ms around the coin's known pumps.
+pub fn import(
+    tape: &Tape,
+    coin: &str,
+    onset_ms: i64,
+    barred: Vec<(i64, i64)>,
+    settings: &Settings,
+) -> Result<Recording, ImportError> {
+    let from_ms = onset_ms - (settings.days_before * DAY_MS) as i64;
+    let to_ms = onset_ms + (settings.days_after * DAY_MS) as i64;
+    let mut kept = tape.clone();
+    kept.cut(from_ms, to_ms);
+    if kept.trades.is_empty() {
+        return Err(ImportError::Empty { from: Timestamp::from_millis(from_ms), to: Timestamp::from_millis(to_ms) });
+    }
+    let began_ms = from_ms - (settings.history_days * DAY_MS) as i64;
+    let mut scene = Scene::new(settings.seed, began_ms, to_ms);
+    let symbol = Symbol::new(Asset::new(coin)?, Asset::new("BTC")?);
+    let taped = scene.add_market(Market::taped(symbol, &kept, barred));
+    let ground = Ground::around(&mut scene, Some(taped))?;
+    if let Some(what) = settings.attack {
+        let plan =
+            victim::Plan { what, participation: settings.participation, onset_ms, taped, taped_from_ms: from_ms };
+        victim::stage(&mut scene, &ground, &plan)?.ok_or(ImportError::NoOrders(what))?;
+    }
+    for (place, trader) in settings.ordinary.iter().enumerate() {
+        ordinary::stage(&mut scene, &ground, *trader, place)?;
+    }
+    Ok(scene.record())
+}
+
+/// Writes a recording: a header, then an arrival a line.
+pub fn write_recording(out: &mut dyn Write, arrivals: &[Arrival]) -> std::io::Result<()> {
+    let created = arrivals.first().map_or(Timestamp::EPOCH, |first| first.at);
+    writeln!(out, r#"{{"fillguard":1,"kind":"recording","created":"{created}"}}"#)?;
+    for arrival in arrivals {
+        write!(out, r#"{{"n":{},"at":{},"from":"{}""#, arrival.n, arrival.at.nanos(), arrival.from)?;
+        match &arrival.body {
+            Body::Frame(frame) => write!(out, r#","frame":{frame}"#)?,
+            Body::Text(text) => write!(out, r#","text":{}"#, json!(text))?,
+            Body::Bytes(bytes) => {
+                use base64::Engine as _;
+                write!(out, r#","bytes":"{}""#, base64::engine::general_purpose::STANDARD.encode(bytes))?;
+            }
+            Body::Page { call, frame } => write!(out, r#","call":{},"frame":{frame}"#, json!(call))?,
+            Body::LinkUp => out.write_all(br#","link":"up""#)?,
+            Body::LinkDown { why } => write!(out, r#","link":"down","why":{}"#, json!(why))?,
+            Body::Filled { since, until, verified } => {
+                let (since, until) = (since.nanos(), until.nanos());
+                write!(out, r#","filled":{{"since":{since},"until":{until},"verified":{verified}}}"#)?;
+            }
+            Body::Tick => out.write_all(br#","tick":true"#)?,
+        }
+        out.write_all(b"}\n")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Side;
+    use crate::tune::tape::Trade;
+    use rust_decimal::Decimal;
+
+    /// Two quiet days and a minute in which the price doubles.
+    pub(crate) fn pumped() -> (Tape, i64) {
+        let (onset, mut tape) = (1_562_346_000_000_i64, Tape::default());
+        let quiet = (0..1_500).map(|i| onset - 172_000_000 + i * 114_000);
+        let rush = (0..200).map(|i| onset + i * 500);
+        let after = (0..60).map(|i| onset + 110_000 + i * 60_000);
+        for (i, ms) in quiet.chain(rush).chain(after).enumerate() {
+            let taker = if i % 3 == 0 && ms < onset || ms > onset + 105_000 { Side::Sell } else { Side::Buy };
+            let raised = if ms < onset { 0 } else { (ms - onset).min(100_000) / 100 };
+            let price = Decimal::new(1_000 + i as i64 % 7 + raised, 8);
+            for _ in 0..=(i % 2) {
+                tape.trades.push(Trade { ms, taker, price, amount: Decimal::new(5_000 + i as i64, 0) });
+            }
+        }
+        (tape, onset)
+    }
+
+    fn made(settings: &Settings) -> Recording {
+        let (tape, onset) = pumped();
+        import(&tape, "ADX", onset, vec![(onset - 3_600_000, onset + 7_200_000)], settings).unwrap()
+    }
+
+    fn written(recording: &Recording) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_recording(&mut bytes, &recording.arrivals).unwrap();
+        bytes
+    }
+
+    fn frame(arrival: &Arrival) -> Option<serde_json::Value> {
+        match &arrival.body {
+            Body::Frame(frame) => Some(serde_json::from_str(frame.get()).unwrap()),
+            Body::Text(text) => panic!("not JSON: {text}"),
+            Body::Bytes(_) | Body::Page { .. } | Body::LinkUp | Body::LinkDown { .. } | Body::Filled { .. } => None,
+            Body::Tick => None,
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
+        let settings = Settings { ordinary: Trader::ALL.to_vec(), history_days: 6.0, ..Settings::default() };
+        let one = written(&made(&settings));
+        assert!(one == written(&made(&settings)));
+        assert!(one != written(&made(&Settings { seed: 2, ..settings })));
+    }
+
+    #[test]
+    fn arrivals_are_numbered_in_order_of_time_and_late_by_20_to_200_ms() {
+        let recording = made(&Settings { ordinary: vec![Trader::Chaser, Trader::Grid], ..Settings::default() });
+        for (place, pair) in recording.arrivals.windows(2).enumerate() {
+            assert_eq!(pair[0].n, place as u64 + 1);
+            assert!(pair[0].at <= pair[1].at);
+        }
+        let mut late = 0;
+        for arrival in &recording.arrivals {
+            let Some(value) = frame(arrival) else { continue };
+            let sent = value.pointer("/data/E").or(value.pointer("/event/E")).unwrap().as_i64().unwrap();
+            let travelled = arrival.at.nanos() / 1_000_000 - sent;
+            assert!(travelled >= 20, "{travelled} ms");
+            late += usize::from(travelled > 200);
+        }
+        // Only behind another frame of its own feed may one be later.
+        assert!(late * 100 < recording.arrivals.len(), "{late}");
+    }
+
+    #[test]
+    fn every_trade_of_the_tape_is_there_once_at_its_own_price() {
+        let (tape, onset) = pumped();
+        let recording = made(&Settings::default());
+        let mut wanted: Vec<(i64, String)> = tape
+            .trades
+            .iter()
+            .filter(|trade| (onset - 172_800_000..onset + 10_800_000).contains(&trade.ms))
+            .map(|trade| (trade.ms, format!("{:.8} {:.8}", trade.price, trade.amount)))
+            .collect();
+        let public = recording.arrivals.iter().filter_map(frame).filter(|v| v["stream"] == "adxbtc@trade");
+        let mut found: Vec<(i64, String)> = public
+            .map(|v| {
+                (v["data"]["T"].as_i64().unwrap(), format!("{} {}", v["data"]["p"], v["data"]["q"]).replace('"', ""))
+            })
+            .collect();
+        wanted.sort();
+        found.sort();
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn each_attack_is_labelled_with_what_it_moved_and_hits_an_account_with_a_history() {
+        for what in What::ATTACKS {
+            let settings = Settings { attack: Some(what), ..Settings::default() };
+            let recording = made(&settings);
+            let [ordinary, attack] = &recording.labels[..] else { panic!("{what}: {:?}", recording.labels) };
+            assert_eq!((ordinary.kind, attack.kind), (What::Ordinary, what));
+            assert!(ordinary.last.n < attack.first.n && attack.first.at < attack.last.at, "{what}");
+            let hostile = attack.hostile.as_ref().unwrap();
+            let spent = hostile.orders.iter().map(|order| order.quote).sum::<Decimal>();
+            assert_eq!(spent, hostile.hostile_quote, "{what}");
+            let reports = |from: u64, to: u64| {
+                let own = recording.arrivals.iter().filter(|a| a.from.account().is_some());
+                own.filter(|a| (from..=to).contains(&a.n))
+                    .filter_map(frame)
+                    .filter(|v| v["event"]["x"] == "TRADE")
+                    .count()
+            };
+            assert!(reports(ordinary.first.n, ordinary.last.n) >= 5, "{what}");
+            assert!(reports(attack.first.n, attack.last.n) >= hostile.orders.len(), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_liquidation_sells_two_to_eight_assets_within_a_minute_before_the_first_buy() {
+        for seed in 1..8 {
+            let recording = made(&Settings {
+                seed,
+                attack: Some(What::LiquidateThenBurst),
+                history_days: 8.0,
+                ..Settings::default()
+            });
+            let orders = &recording.labels[1].hostile.as_ref().unwrap().orders;
+            let sells: Vec<_> = orders.iter().take_while(|order| order.side == Side::Sell).collect();
+            assert!((2..=8).contains(&sells.len()) && orders[sells.len()..].iter().all(|o| o.side == Side::Buy));
+            let (first, buy) = (sells[0].at, orders[sells.len()].at);
+            assert!((2_000_000_000..=62_000_000_000).contains(&(buy - first)), "{}", buy - first);
+            let last_balances = recording.arrivals.iter().rev().filter_map(frame);
+            let sold: Vec<String> = sells.iter().map(|order| order.pair.trim_end_matches("BTC").to_owned()).collect();
+            let mut left = std::collections::BTreeMap::new();
+            for balance in last_balances.filter(|v| v["event"]["e"] == "outboundAccountPosition") {
+                for row in balance["event"]["B"].as_array().unwrap() {
+                    left.entry(row["a"].as_str().unwrap().to_owned()).or_insert(row["f"].as_str().unwrap().to_owned());
+                }
+            }
+            assert!(sold.iter().all(|asset| left[asset] == "0.00000000"), "{sold:?} {left:?}");
+        }
+    }
+
+    #[test]
+    fn balances_never_go_below_zero_and_totals_follow_the_fills() {
+        let settings = Settings { ordinary: Trader::ALL.to_vec(), ..Settings::default() };
+        let recording = made(&settings);
+        let mut totals: std::collections::BTreeMap<(String, u64), (Decimal, u64)> = Default::default();
+        for arrival in &recording.arrivals {
+            let (Some(account), Some(value)) = (arrival.from.account(), frame(arrival)) else { continue };
+            let event = &value["event"];
+            for row in event["B"].as_array().unwrap_or(&Vec::new()) {
+                assert!(!row["f"].as_str().unwrap().starts_with('-'), "{row}");
+                assert!(!row["l"].as_str().unwrap().starts_with('-'), "{row}");
+            }
+            if event["x"] == "TRADE" {
+                let text = |key: &str| event[key].as_str().unwrap().parse::<Decimal>().unwrap();
+                let total = totals.entry((account.to_string(), event["i"].as_u64().unwrap())).or_default();
+                assert!(event["I"].as_u64().unwrap() > total.1);
+                *total = (total.0 + text("l"), event["I"].as_u64().unwrap());
+                assert_eq!(text("z"), total.0);
+                assert!(text("n") > Decimal::ZERO || text("Y") < Decimal::new(1, 5), "{event}");
+                assert_eq!(event["X"] == "FILLED", text("z") == text("q"));
+            }
+        }
+        assert!(totals.len() > 200);
+    }
+}

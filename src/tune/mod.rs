@@ -1,0 +1,21 @@
+//! Rules against recordings: real trade tapes with watched accounts placed on them, and what rules made of them.
+//!
+//! [`tape`] reads the trades of a real market, [`import`] gives some of its orders to accounts ([`victim`],
+//! [`ordinary`]) and makes a recording of it, [`labels`] says what was done by whom, and [`score`] compares that with
+//! what the pipeline raised; [`evaluate`] does all of it over many tapes. No price is made up where an attack is
+//! measured on a tape: the hostile orders are orders that really stood there.
+
+pub mod dice;
+pub mod evaluate;
+pub mod frames;
+mod habits;
+pub mod import;
+pub mod labels;
+pub mod market;
+pub mod ordinary;
+pub mod pumps;
+pub mod scene;
+pub mod score;
+pub mod tape;
+pub mod victim;
+pub mod walk;
