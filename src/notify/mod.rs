@@ -1,1 +1,174 @@
-//! (in the making)
+//! Incidents told to people: each channel takes its rows from the outbox at its own pace, so one that is down
+//! delays neither detection nor another channel.
+
+pub mod backoff;
+pub mod console;
+mod courier;
+pub mod email;
+pub mod telegram;
+mod tls;
+mod wording;
+
+use std::io::Write;
+
+pub use courier::{Carrier, Clock, Courier, Failure};
+pub use tls::provider;
+
+use crate::domain::{AccountId, Level};
+use crate::store::{ChannelRoute, Handle, Queued};
+
+/// Whom to tell, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Mailboxes.
+    pub email: Vec<email::EmailSettings>,
+    /// Telegram chats.
+    pub telegram: Vec<telegram::TelegramSettings>,
+    /// Prints messages where the daemon runs, under the channel name `console`; off by default.
+    pub console: bool,
+    /// When a failed message is tried again.
+    pub backoff: backoff::Settings,
+}
+
+/// What every channel has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelSettings {
+    /// Its name, unique among the channels; in logs and in the outbox.
+    pub name: String,
+    /// The quietest level it wants; `alert` by default.
+    pub min_level: Level,
+    /// The accounts it wants to hear of; all by default.
+    pub accounts: Option<Vec<AccountId>>,
+    /// A phrase the user chose, shown in every message so that a forged one is recognised; none by default.
+    pub phrase: String,
+}
+
+impl Default for ChannelSettings {
+    fn default() -> Self {
+        ChannelSettings { name: String::new(), min_level: Level::Alert, accounts: None, phrase: String::new() }
+    }
+}
+
+impl ChannelSettings {
+    fn route(&self) -> ChannelRoute {
+        ChannelRoute { name: self.name.clone(), min_level: self.min_level, accounts: self.accounts.clone() }
+    }
+}
+
+/// Why a channel cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Passwords or alerts would travel readable by others.
+    #[error("channel {channel}: {server} is not this machine, so tls = \"none\" or http is refused; use TLS")]
+    Plain {
+        /// The channel.
+        channel: String,
+        /// The server's name.
+        server: String,
+    },
+    /// A value does not have the form it needs.
+    #[error("channel {channel}: {what}")]
+    Value {
+        /// The channel.
+        channel: String,
+        /// What is wrong and what would be right.
+        what: String,
+    },
+    /// The extra certificate file cannot be used.
+    #[error("channel {channel}: cannot use the certificate file {path}: {why}")]
+    Certificate {
+        /// The channel.
+        channel: String,
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// TLS cannot be set up on this machine.
+    #[error("TLS cannot be set up: {0}; install the ca-certificates package")]
+    Tls(String),
+    /// A message could not be put into the form the channel needs.
+    #[error("the message cannot be composed: {0}")]
+    Compose(String),
+}
+
+impl Settings {
+    /// Returns what the store needs to know of the channels, in the order of [`Settings::couriers`].
+    pub fn routes(&self) -> Vec<ChannelRoute> {
+        let email = self.email.iter().map(|settings| settings.channel.route());
+        let telegram = self.telegram.iter().map(|settings| settings.channel.route());
+        let console = self.console.then(|| {
+            ChannelSettings { name: console::NAME.to_owned(), min_level: Level::Notice, ..Default::default() }.route()
+        });
+        email.chain(telegram).chain(console).collect()
+    }
+
+    /// Builds a courier for every channel; `screen` is where the console channel prints.
+    pub fn couriers(
+        &self,
+        store: &Handle,
+        clock: &Clock,
+        screen: Box<dyn Write + Send>,
+    ) -> Result<Vec<Courier<Channel>>, Error> {
+        let mut carriers = Vec::new();
+        for settings in &self.email {
+            carriers.push((settings.channel.name.clone(), Channel::Email(email::Mailer::new(settings.clone())?)));
+        }
+        for settings in &self.telegram {
+            carriers.push((settings.channel.name.clone(), Channel::Telegram(telegram::Bot::new(settings.clone())?)));
+        }
+        if self.console {
+            carriers.push((console::NAME.to_owned(), Channel::Console(console::Screen::new(screen))));
+        }
+        let names: Vec<String> = carriers.iter().map(|(name, _)| name.clone()).collect();
+        for (place, name) in names.iter().enumerate() {
+            if name.is_empty() || names[..place].contains(name) {
+                let what = "a channel needs a name that no other channel has".to_owned();
+                return Err(Error::Value { channel: name.clone(), what });
+            }
+        }
+        Ok(carriers
+            .into_iter()
+            .map(|(name, carrier)| {
+                let others = names.iter().filter(|other| **other != name).cloned().collect();
+                Courier::new(name, carrier, store.clone(), self.backoff.clone(), clock.clone()).telling(others)
+            })
+            .collect())
+    }
+}
+
+/// A channel of any kind.
+#[derive(Debug)]
+pub enum Channel {
+    /// A mailbox.
+    Email(email::Mailer),
+    /// A Telegram chat.
+    Telegram(telegram::Bot),
+    /// Where the daemon runs.
+    Console(console::Screen),
+}
+
+impl Carrier for Channel {
+    async fn carry(&mut self, queued: &Queued) -> Result<String, Failure> {
+        match self {
+            Channel::Email(mailer) => mailer.carry(queued).await,
+            Channel::Telegram(bot) => bot.carry(queued).await,
+            Channel::Console(screen) => screen.carry(queued).await,
+        }
+    }
+
+    fn pace(&self) -> std::time::Duration {
+        match self {
+            Channel::Email(mailer) => mailer.pace(),
+            Channel::Telegram(bot) => bot.pace(),
+            Channel::Console(screen) => screen.pace(),
+        }
+    }
+}
+
+/// Says whether a host name means this machine.
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}

@@ -1,1 +1,115 @@
-//! (in the making)
+//! Effects kept: incidents, their history, the outbox and snapshots of the pipeline's memory, in one SQLite file.
+//!
+//! Every effect has a name and is taken once, in the transaction that also writes its incident and queues its
+//! messages. So after a crash the pipeline may say again what it said before; nothing is lost and nothing is doubled.
+
+mod error;
+mod file;
+mod handle;
+mod incidents;
+mod outbox;
+mod schema;
+mod snapshot;
+mod take;
+
+use std::fs::File;
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension};
+
+pub use error::Error;
+pub use handle::Handle;
+pub use incidents::{Filter, Step};
+pub use outbox::{Queued, Sent};
+pub use snapshot::Snapshot;
+pub use take::{ChannelRoute, Taken};
+
+/// The database of one daemon. One process writes it at a time; others may read it meanwhile.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    /// Counts the journals this store has followed, so that two journals' equal numbers are not taken for one.
+    epoch: i64,
+    /// Effects of arrivals below this number were all taken, and their names are forgotten.
+    floor: u64,
+    /// Held while this process writes.
+    _lock: Option<File>,
+}
+
+impl Store {
+    /// Opens the database for writing and brings it to this version's form; makes it (0600, in a 0700 folder) if absent.
+    ///
+    /// Refuses a folder that others may write to, a database of another program or of a newer version, and a
+    /// database that another process is writing.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let lock = file::prepare(path)?;
+        let connection = Connection::open(path).map_err(|source| Error::open(path, source))?;
+        Store::from(connection, Some(lock))
+    }
+
+    /// Opens the database for looking only, which also works beside a daemon that is writing it.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        if !path.exists() {
+            return Err(Error::Absent { path: path.to_owned() });
+        }
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(|source| Error::open(path, source))?;
+        schema::settle(&connection)?;
+        schema::verify(&connection)?;
+        Store::resume(connection, None)
+    }
+
+    /// Opens a database that lives as long as this value.
+    pub fn in_memory() -> Result<Self, Error> {
+        Store::from(Connection::open_in_memory()?, None)
+    }
+
+    fn from(mut connection: Connection, lock: Option<File>) -> Result<Self, Error> {
+        schema::settle(&connection)?;
+        schema::migrate(&mut connection)?;
+        Store::resume(connection, lock)
+    }
+
+    fn resume(connection: Connection, lock: Option<File>) -> Result<Self, Error> {
+        let (epoch, floor) =
+            connection.query_row("SELECT epoch, floor FROM progress", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Store { connection, epoch, floor: number(floor), _lock: lock })
+    }
+
+    /// Says which journal the effects come from; returns true when it is another one than before.
+    ///
+    /// A new journal counts from 1 again. Without this call its effects would look like those already taken, so
+    /// names and snapshots of the former journal are dropped; its incidents and its outbox stay.
+    pub fn follow(&mut self, journal: &str) -> Result<bool, Error> {
+        let transaction = self.connection.transaction()?;
+        let known: Option<Option<String>> =
+            transaction.query_row("SELECT journal FROM progress", [], |row| row.get(0)).optional()?;
+        if known.flatten().as_deref() == Some(journal) {
+            return Ok(false);
+        }
+        transaction
+            .execute("UPDATE progress SET journal = ?1, epoch = epoch + 1, floor = 0, highest = 0", [journal])?;
+        transaction.execute_batch("DELETE FROM taken; DELETE FROM snapshots;")?;
+        transaction.commit()?;
+        self.epoch += 1;
+        self.floor = 0;
+        Ok(true)
+    }
+
+    /// Returns the highest arrival number whose effect was taken from this journal; 0 when none was.
+    ///
+    /// A journal that ends below it is not the one this store followed, because an arrival is on disk before a rule
+    /// sees it.
+    pub fn highest(&self) -> Result<u64, Error> {
+        Ok(number(self.connection.query_row("SELECT highest FROM progress", [], |row| row.get(0))?))
+    }
+}
+
+/// SQLite's integers are signed; arrival numbers and row ids stay far below the end of either.
+fn column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn number(column: i64) -> u64 {
+    u64::try_from(column).unwrap_or(0)
+}

@@ -1,0 +1,236 @@
+//! What every channel does: take the loudest waiting message, try, write down what came of it, wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::select;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{backoff, wording};
+use crate::domain::{IncidentId, Level, Message, Timestamp};
+use crate::store::{Error, Handle, Queued};
+
+/// Where a courier reads the time of day.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A way to carry one message to people.
+pub trait Carrier: Send {
+    /// Tries once; returns what a later message of the same incident needs to follow this one.
+    fn carry(&mut self, queued: &Queued) -> impl Future<Output = Result<String, Failure>> + Send;
+
+    /// How long to wait between two messages that were accepted.
+    fn pace(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// What came of an attempt that did not succeed. `why` holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// This message was put off; others may pass.
+    Later {
+        /// What the server said.
+        why: String,
+    },
+    /// The channel cannot be reached or wants to be left alone.
+    Down {
+        /// What happened.
+        why: String,
+        /// How long the server asked to be left alone.
+        after: Option<Duration>,
+        /// True when the message may have arrived.
+        uncertain: bool,
+    },
+    /// The message or the sign-in was refused, and will be the next time.
+    Never {
+        /// What the server said.
+        why: String,
+    },
+}
+
+/// A channel at work. There is one for each name.
+pub struct Courier<C> {
+    name: String,
+    carrier: C,
+    store: Handle,
+    backoff: backoff::Settings,
+    clock: Clock,
+    others: Vec<String>,
+    /// The wait after the last failure of the channel as a whole; zero while it works.
+    down: Duration,
+    told: bool,
+}
+
+/// How long a channel with nothing to do sleeps at most, should the clock have been set.
+const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
+/// Starts the names of incidents that tell about channels; no account's incident can be named so.
+const ABOUT_A_CHANNEL: &str = "channel/";
+
+impl<C: Carrier> Courier<C> {
+    /// Joins a channel's name and its way to carry.
+    pub fn new(name: String, carrier: C, store: Handle, backoff: backoff::Settings, clock: Clock) -> Self {
+        Courier { name, carrier, store, backoff, clock, others: Vec::new(), down: Duration::ZERO, told: false }
+    }
+
+    /// Names the channels that are told when this one fails.
+    pub fn telling(mut self, others: Vec<String>) -> Self {
+        self.others = others;
+        self
+    }
+
+    /// Returns the channel's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Sends until `stop`. An attempt that has begun is finished first; it is bounded by the channel's timeout.
+    ///
+    /// Fails only when the store does.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
+        let name = self.name.clone();
+        let interrupted = self.store.with(move |store| store.in_flight_after_crash(&name)).await?;
+        if interrupted > 0 {
+            tracing::warn!(channel = %self.name, interrupted, "messages were being sent when the process ended; sending again");
+        }
+        let mut commits = self.store.commits();
+        while !stop.is_cancelled() {
+            commits.borrow_and_update();
+            let pause = match self.next().await? {
+                Some(queued) => self.deliver(queued).await?,
+                None => {
+                    select! {
+                        () = stop.cancelled() => {}
+                        () = sleep(self.until_due().await?) => {}
+                        Ok(()) = commits.changed() => {}
+                    }
+                    continue;
+                }
+            };
+            select! {
+                () = stop.cancelled() => {}
+                () = sleep(pause) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn next(&self) -> Result<Option<Queued>, Error> {
+        let (name, now) = (self.name.clone(), (self.clock)());
+        Ok(self.store.with(move |store| store.due(&name, now, 1)).await?.pop())
+    }
+
+    async fn until_due(&self) -> Result<Duration, Error> {
+        let name = self.name.clone();
+        let due = self.store.with(move |store| store.next_due(&name)).await?;
+        let wait = due.map(|due| due.since((self.clock)()).nanos().max(0).unsigned_abs());
+        // A millisecond more, so that the row is due when the sleep ends whatever the timer's grain is.
+        Ok(wait.map_or(LOOK_AGAIN, |nanos| LOOK_AGAIN.min(Duration::from_nanos(nanos) + Duration::from_millis(1))))
+    }
+
+    /// Tries once; returns how long the channel rests before it takes another message.
+    async fn deliver(&mut self, queued: Queued) -> Result<Duration, Error> {
+        let (id, now) = (queued.id, (self.clock)());
+        if !self.store.with(move |store| store.mark_sending(id, now)).await? {
+            return Ok(Duration::ZERO);
+        }
+        let outcome = self.carrier.carry(&queued).await;
+        let now = (self.clock)();
+        match outcome {
+            Ok(receipt) => {
+                self.store.with(move |store| store.mark_sent(id, now, &receipt)).await?;
+                tracing::info!(channel = %self.name, incident = %queued.incident, row = id, "told");
+                self.recovered().await?;
+                Ok(self.carrier.pace())
+            }
+            Err(Failure::Later { why }) => {
+                let wait = self.backoff.after(waited(&queued), rand::random());
+                self.failed(&queued, now, wait, false, why).await?;
+                Ok(Duration::ZERO)
+            }
+            Err(Failure::Down { why, after, uncertain }) => {
+                self.down = self.backoff.after(self.down, rand::random());
+                let asked = after.unwrap_or(Duration::ZERO);
+                let wait = self.backoff.after(waited(&queued), rand::random()).max(asked);
+                self.failed(&queued, now, wait, uncertain, why).await?;
+                Ok(self.down.min(self.backoff.probe).max(asked))
+            }
+            Err(Failure::Never { why }) => {
+                tracing::error!(
+                    channel = %self.name, incident = %queued.incident, row = id, %why,
+                    "a message was refused for good; check the channel's settings"
+                );
+                let reason = why.clone();
+                self.store.with(move |store| store.mark_given_up(id, now, &reason)).await?;
+                self.tell(&queued, now, &why).await?;
+                Ok(self.carrier.pace())
+            }
+        }
+    }
+
+    async fn failed(
+        &mut self,
+        queued: &Queued,
+        now: Timestamp,
+        wait: Duration,
+        uncertain: bool,
+        why: String,
+    ) -> Result<(), Error> {
+        tracing::warn!(
+            channel = %self.name, incident = %queued.incident, row = queued.id, attempt = queued.attempts + 1,
+            again_in = ?wait, %why, "a message was not delivered"
+        );
+        let (id, retry_at, reason) = (queued.id, now + wait.into(), why.clone());
+        self.store.with(move |store| store.mark_failed(id, retry_at, uncertain, &reason)).await?;
+        if !self.told && now.since(queued.first_at) >= self.backoff.late.into() {
+            self.told = true;
+            self.tell(queued, now, &why).await?;
+        }
+        Ok(())
+    }
+
+    /// After an outage everything that waited goes out at once instead of one backoff later.
+    async fn recovered(&mut self) -> Result<(), Error> {
+        self.told = false;
+        if self.down > Duration::ZERO {
+            self.down = Duration::ZERO;
+            let name = self.name.clone();
+            self.store.with(move |store| store.bring_forward(&name)).await?;
+            tracing::info!(channel = %self.name, "the channel works again");
+        }
+        Ok(())
+    }
+
+    /// Tells the other channels that this one did not deliver. That such a report failed is only logged, or two
+    /// broken channels would report each other for ever.
+    async fn tell(&self, queued: &Queued, now: Timestamp, why: &str) -> Result<(), Error> {
+        if self.others.is_empty() || queued.incident.as_str().starts_with(ABOUT_A_CHANNEL) {
+            return Ok(());
+        }
+        self.store.queue(report(&self.name, queued, why), now, self.others.clone()).await
+    }
+}
+
+fn waited(queued: &Queued) -> Duration {
+    Duration::from_nanos(u64::try_from(queued.waited.nanos()).unwrap_or(0))
+}
+
+fn report(name: &str, queued: &Queued, why: &str) -> Message {
+    Message {
+        incident: IncidentId::known(&format!("{ABOUT_A_CHANNEL}{name}")),
+        level: queued.message.level.max(Level::Alert),
+        headline: format!("The channel {name} does not deliver: {}", wording::one_line(why, 160)),
+        facts: vec![
+            format!("Not delivered there: {}", queued.message.headline),
+            "People who read only that channel have not been told.".to_owned(),
+        ],
+        next_step: format!("Correct the settings of the channel {name} and restart fillguard."),
+        otherwise: "Alerts keep going to the other channels only.".to_owned(),
+        link: String::new(),
+        table: vec![
+            ("Channel".to_owned(), name.to_owned()),
+            ("Incident".to_owned(), queued.incident.to_string()),
+            ("Attempts".to_owned(), (queued.attempts + 1).to_string()),
+        ],
+    }
+}

@@ -1,0 +1,77 @@
+//! The store as tasks use it: one call at a time, in the order they asked, off the threads that serve sockets.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, watch};
+use tokio::task::spawn_blocking;
+
+use super::{ChannelRoute, Error, Snapshot, Store, Taken};
+use crate::domain::{Effect, Message, Timestamp};
+
+/// A share of the store. Callers wait for their turn, so what is queued is bounded by how many there are.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    store: Arc<Mutex<Store>>,
+    routes: Arc<[ChannelRoute]>,
+    commits: watch::Sender<u64>,
+}
+
+impl Handle {
+    /// Shares a store; messages go to the channels of `routes`.
+    pub fn new(store: Store, routes: Vec<ChannelRoute>) -> Self {
+        Handle { store: Arc::new(Mutex::new(store)), routes: routes.into(), commits: watch::Sender::new(0) }
+    }
+
+    /// Runs `deed` with the store to itself. It is finished even when the caller stops waiting.
+    pub async fn with<T, F>(&self, deed: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Store) -> Result<T, Error> + Send + 'static,
+    {
+        let mut store = Arc::clone(&self.store).lock_owned().await;
+        spawn_blocking(move || deed(&mut store)).await.map_err(|_| Error::CutShort)?
+    }
+
+    /// Takes effects (see [`Store::take`]) and wakes the channels when there is something to send.
+    pub async fn take(&self, effects: Vec<Effect>) -> Result<Taken, Error> {
+        if effects.is_empty() {
+            return Ok(Taken::default());
+        }
+        let (routes, commits) = (Arc::clone(&self.routes), self.commits.clone());
+        self.with(move |store| {
+            let taken = store.take(&effects, &routes)?;
+            if taken.queued > 0 {
+                wake(&commits);
+            }
+            Ok(taken)
+        })
+        .await
+    }
+
+    /// Keeps a snapshot (see [`Store::save_snapshot`]); compresses it without holding the store.
+    pub async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), Error> {
+        let sealed = spawn_blocking(move || snapshot.seal()).await.map_err(|_| Error::CutShort)??;
+        self.with(move |store| store.save_sealed(&sealed)).await
+    }
+
+    /// Queues a message that no effect caused, for the channels named, and wakes them.
+    pub async fn queue(&self, message: Message, at: Timestamp, channels: Vec<String>) -> Result<(), Error> {
+        let commits = self.commits.clone();
+        self.with(move |store| {
+            store.queue(&message, at, &channels)?;
+            wake(&commits);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Returns a counter that moves after every commit that queued a message; one who looks late misses nothing.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
+    }
+}
+
+/// Called beside the store, so that it happens even when the one who asked has gone.
+fn wake(commits: &watch::Sender<u64>) {
+    commits.send_modify(|count| *count = count.wrapping_add(1));
+}

@@ -1,0 +1,194 @@
+//! Messages on their way to people: committed with the incident, marked before and after every attempt.
+//!
+//! A row is `waiting`, then `sending` from before an attempt until its outcome is written, then `sent`, `given_up`,
+//! or `waiting` again. A row found `sending` by a channel that starts belonged to a process that died in between:
+//! it is sent again and says that it may be a repeat.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::incidents::read;
+use super::take::queue;
+use super::{Error, Store, column, number};
+use crate::domain::{IncidentId, Level, Message, Span, Timestamp};
+
+/// A message that a channel should send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The row's number, never given twice.
+    pub id: u64,
+    /// The channel.
+    pub channel: String,
+    /// What it is about.
+    pub incident: IncidentId,
+    /// What to say.
+    pub message: Message,
+    /// When the arrival came that caused the message.
+    pub at: Timestamp,
+    /// The same for the oldest message merged into this one.
+    pub first_at: Timestamp,
+    /// How many older messages this one replaced before they were sent.
+    pub merged: u64,
+    /// How many attempts were begun.
+    pub attempts: u32,
+    /// True when an earlier attempt may have arrived although nobody said so.
+    pub uncertain: bool,
+    /// How long the last failure made it wait.
+    pub waited: Span,
+    /// The last message of the same incident that this channel has delivered.
+    pub previous: Option<Sent>,
+}
+
+/// A delivered message, as a later one of the same incident needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// What the channel keeps about it: a Message-ID, a chat's message number.
+    pub receipt: String,
+    /// How loud it was.
+    pub level: Level,
+}
+
+const COLUMNS: &str = "id, channel, incident, message, at, first_at, merged, attempts, uncertain, tried_at, retry_at";
+
+impl Store {
+    /// Returns what `channel` should send now, the loudest first, then the oldest; at most `limit` rows.
+    ///
+    /// A row last tried in the future is due, because the clock was set back.
+    pub fn due(&self, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<Queued>, Error> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM outbox
+             WHERE channel = ?1 AND state = 'waiting' AND (retry_at <= ?2 OR tried_at > ?2)
+             ORDER BY CASE level WHEN 'act' THEN 0 WHEN 'alert' THEN 1 ELSE 2 END, id LIMIT ?3"
+        ))?;
+        let mut rows = statement.query(params![channel, now.nanos(), limit])?;
+        let mut queued = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            let incident: String = row.get(2)?;
+            let message: String = row.get(3)?;
+            let tried_at: Option<i64> = row.get(9)?;
+            let retry_at: i64 = row.get(10)?;
+            queued.push(Queued {
+                id: number(id),
+                channel: row.get(1)?,
+                message: read(&message, || format!("message {id}"))?,
+                at: Timestamp::from_nanos(row.get(4)?),
+                first_at: Timestamp::from_nanos(row.get(5)?),
+                merged: number(row.get(6)?),
+                attempts: row.get(7)?,
+                uncertain: row.get(8)?,
+                waited: tried_at.map_or(Span::ZERO, |tried_at| {
+                    Timestamp::from_nanos(retry_at).since(Timestamp::from_nanos(tried_at))
+                }),
+                previous: self.previous(channel, &incident)?,
+                incident: IncidentId::known(&incident),
+            });
+        }
+        Ok(queued)
+    }
+
+    fn previous(&self, channel: &str, incident: &str) -> Result<Option<Sent>, Error> {
+        let row: Option<(String, String)> = self
+            .connection
+            .prepare_cached(
+                "SELECT receipt, level FROM outbox
+                 WHERE channel = ?1 AND incident = ?2 AND state = 'sent' AND receipt IS NOT NULL
+                 ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row(params![channel, incident], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        row.map(|(receipt, level)| {
+            let level = read(&format!("\"{level}\""), || format!("message about {incident}"))?;
+            Ok(Sent { receipt, level })
+        })
+        .transpose()
+    }
+
+    /// Returns when the next waiting row of `channel` is to be tried.
+    pub fn next_due(&self, channel: &str) -> Result<Option<Timestamp>, Error> {
+        let at: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT min(retry_at) FROM outbox WHERE channel = ?1 AND state = 'waiting'")?
+            .query_row([channel], |row| row.get(0))?;
+        Ok(at.map(Timestamp::from_nanos))
+    }
+
+    /// Writes down that an attempt begins; false when the row is no longer there to send, as after a merge.
+    pub fn mark_sending(&mut self, id: u64, now: Timestamp) -> Result<bool, Error> {
+        let rows = self
+            .connection
+            .prepare_cached(
+                "UPDATE outbox SET state = 'sending', attempts = attempts + 1, tried_at = ?2
+                 WHERE id = ?1 AND state = 'waiting'",
+            )?
+            .execute(params![column(id), now.nanos()])?;
+        Ok(rows == 1)
+    }
+
+    /// Writes down that the channel accepted the message, and what it gave back for it.
+    pub fn mark_sent(&mut self, id: u64, now: Timestamp, receipt: &str) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("UPDATE outbox SET state = 'sent', done_at = ?2, receipt = ?3, why = NULL WHERE id = ?1")?
+            .execute(params![column(id), now.nanos(), receipt])?;
+        Ok(())
+    }
+
+    /// Writes down that an attempt failed and when to try again; `uncertain` when the message may have arrived.
+    ///
+    /// A newer message of the same incident that came meanwhile takes this one's place.
+    pub fn mark_failed(&mut self, id: u64, retry_at: Timestamp, uncertain: bool, why: &str) -> Result<(), Error> {
+        let transaction = self.connection.transaction()?;
+        transaction
+            .prepare_cached(
+                "UPDATE outbox SET state = 'waiting', retry_at = ?2, uncertain = uncertain OR ?3, why = ?4
+                 WHERE id = ?1 AND state = 'sending'",
+            )?
+            .execute(params![column(id), retry_at.nanos(), uncertain, why])?;
+        transaction
+            .prepare_cached(
+                "UPDATE outbox AS older SET state = 'superseded', done_at = older.tried_at
+                 WHERE older.id = ?1 AND older.state = 'waiting' AND EXISTS (
+                     SELECT 1 FROM outbox AS newer WHERE newer.channel = older.channel
+                     AND newer.incident = older.incident AND newer.state = 'waiting' AND newer.id > older.id)",
+            )?
+            .execute([column(id)])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Writes down that the channel refused the message for good.
+    pub fn mark_given_up(&mut self, id: u64, now: Timestamp, why: &str) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("UPDATE outbox SET state = 'given_up', done_at = ?2, why = ?3 WHERE id = ?1")?
+            .execute(params![column(id), now.nanos(), why])?;
+        Ok(())
+    }
+
+    /// Makes rows of `channel` that were being sent when their process died wait again, marked as possible repeats.
+    ///
+    /// Returns how many. To be called by the channel's only sender before it sends anything.
+    pub fn in_flight_after_crash(&mut self, channel: &str) -> Result<usize, Error> {
+        let rows = self.connection.execute(
+            "UPDATE outbox SET state = 'waiting', uncertain = 1, retry_at = 0 WHERE channel = ?1 AND state = 'sending'",
+            [channel],
+        )?;
+        Ok(rows)
+    }
+
+    /// Makes all waiting rows of `channel` due, because it works again.
+    pub fn bring_forward(&mut self, channel: &str) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("UPDATE outbox SET retry_at = 0 WHERE channel = ?1 AND state = 'waiting'")?
+            .execute([channel])?;
+        Ok(())
+    }
+
+    /// Queues a message that no effect caused, such as one channel's failure told on the others.
+    pub fn queue(&mut self, message: &Message, at: Timestamp, channels: &[String]) -> Result<(), Error> {
+        let transaction = self.connection.transaction()?;
+        for channel in channels {
+            queue(&transaction, channel, message, at)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
