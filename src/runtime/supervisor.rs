@@ -163,7 +163,8 @@ impl Supervisor {
         let mut who: BTreeMap<Id, usize> = BTreeMap::new();
         let tokens: BTreeMap<Stage, CancellationToken> =
             self.tasks.iter().map(|kept| (kept.task.stage, CancellationToken::new())).collect();
-        let mut due: BTreeMap<(Instant, usize), ()> = (0..self.tasks.len()).map(|i| ((clock::steady(), i), ())).collect();
+        let mut due: BTreeMap<(Instant, usize), ()> =
+            (0..self.tasks.len()).map(|i| ((clock::steady(), i), ())).collect();
         let fault = loop {
             let next = due.keys().next().copied();
             let wait = async {
