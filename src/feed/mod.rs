@@ -1,1 +1,3 @@
-//! (in the making)
+//! Sockets and REST in.
+
+pub mod sign;

@@ -1,3 +1,7 @@
 //! How tasks live and end.
 
+pub mod backoff;
 pub mod clock;
+pub mod supervisor;
+pub mod systemd;
+pub mod tls;
