@@ -4,6 +4,7 @@
 //! recording that is being written, cut into segments that name each other's last seal. `replay-data/README.md`
 //! documents the format.
 
+mod error;
 mod header;
 mod line;
 mod lines;
@@ -12,15 +13,17 @@ mod recorder;
 mod recovery;
 mod redaction;
 mod retention;
+mod scan;
 mod segment;
 mod stage;
 mod tail;
 mod verify;
 mod writer;
 
+pub use error::{Error, Place, ReadError, Torn};
 pub use header::{Header, Kind};
 pub use line::Flaw;
-pub use reader::{Place, ReadError, Reader, Torn};
+pub use reader::Reader;
 pub use recorder::{Recorder, write_recording};
 pub use recovery::{Damage, Recovery};
 pub use redaction::redact;
@@ -28,4 +31,4 @@ pub use segment::{Segment, segments};
 pub use stage::run;
 pub use tail::{Tail, read_from};
 pub use verify::{Fault, FaultKind, Report, verify};
-pub use writer::{Error, Journal, Settings};
+pub use writer::{Journal, Settings};

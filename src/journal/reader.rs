@@ -1,11 +1,11 @@
 //! Reads the arrivals of one recording.
 
-use std::fmt;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::arrival::Arrival;
 
+use super::error::{Place, ReadError, Torn};
 use super::header::{Header, Kind};
 use super::line::{self, Flaw, Line};
 use super::lines::{Lines, Stop};
@@ -19,97 +19,6 @@ pub struct Reader {
     last_seal: Option<String>,
     torn: Option<Torn>,
     over: bool,
-}
-
-/// Where in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The file.
-    pub path: PathBuf,
-    /// The line, from 1.
-    pub line: u64,
-    /// Where the line begins, in bytes of the uncompressed text.
-    pub offset: u64,
-}
-
-/// A last record that was not written to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Torn {
-    /// The line, from 1.
-    pub line: u64,
-    /// Where it begins, in bytes of the uncompressed text.
-    pub offset: u64,
-    /// How many bytes of it there are.
-    pub bytes: u64,
-    /// The last whole arrival before it; zero when there is none.
-    pub last_n: u64,
-    /// Whether a compressed file ends in the middle, so that more than one record may be missing.
-    pub cut: bool,
-}
-
-/// Why a recording cannot be read further.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The file cannot be opened.
-    #[error("cannot read {}: {source}", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The disk failed, or compressed bytes are not what was written.
-    #[error("{place}: cannot be read: {source}")]
-    Io {
-        /// The line being read.
-        place: Place,
-        /// Why.
-        source: io::Error,
-    },
-    /// A line that is no arrival.
-    #[error("{place}: {flaw}")]
-    Line {
-        /// The line.
-        place: Place,
-        /// What is wrong with it.
-        flaw: Flaw,
-    },
-    /// A line over the limit.
-    #[error("{place}: longer than 64 MiB, so this is no line of a recording")]
-    TooLong {
-        /// The line.
-        place: Place,
-    },
-    /// A hole in the numbers, or a number that comes twice.
-    #[error("{place}: arrival {found} stands where {expected} should be: {}", numbering(*expected, *found))]
-    Numbering {
-        /// The line.
-        place: Place,
-        /// The number that should be there.
-        expected: u64,
-        /// The number that is there.
-        found: u64,
-    },
-    /// A journal's segment that does not continue the one before it.
-    #[error("{} does not continue the segment before it, which ends at arrival {last_n}: a segment is missing, or the \
-             end of one was altered; see `fillguard verify`", path.display())]
-    Chain {
-        /// The segment.
-        path: PathBuf,
-        /// The last arrival read before it.
-        last_n: u64,
-    },
-    /// The journal no longer has what was asked for.
-    #[error("{} begins at arrival {oldest}, but arrival {wanted} was asked for: older segments were dropped \
-             (keep more of the journal, or take snapshots more often)", dir.display())]
-    Dropped {
-        /// The journal's directory.
-        dir: PathBuf,
-        /// The arrival asked for.
-        wanted: u64,
-        /// The oldest there is.
-        oldest: u64,
-    },
 }
 
 impl Reader {
@@ -234,26 +143,10 @@ impl Iterator for Reader {
     }
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, line {} (byte {})", self.path.display(), self.line, self.offset)
-    }
-}
-
-/// Says what a wrong number means and what to do.
-pub(super) fn numbering(expected: u64, found: u64) -> String {
-    match found.checked_sub(expected) {
-        None => "a number comes twice or goes back".into(),
-        Some(1) => format!("arrival {expected} is missing"),
-        Some(_) if expected == 1 => {
-            format!("1 to {} are missing (if it shall begin here, put \"first\":{found} into its header)", found - 1)
-        }
-        Some(_) => format!("{expected} to {} are missing", found - 1),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     const HEADER: &str = "{\"fillguard\":1,\"kind\":\"recording\",\"created\":\"2026-11-22T10:00:00Z\"}\n";

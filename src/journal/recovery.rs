@@ -5,22 +5,24 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::error::{Error, ReadError, Torn};
 use super::line::Flaw;
-use super::reader::{ReadError, Reader, Torn};
+use super::reader::Reader;
+use super::scan::{Scan, scan};
 use super::segment::{Segment, segments, sync_dir};
-use super::verify::{FaultKind, Scan, scan};
-use super::writer::Error;
+use super::verify::FaultKind;
 
 /// What `Journal::open` found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// The last arrival there is; zero in a new journal.
+    /// The last number that was given out; zero in a new journal. What was cut off keeps its numbers where they could be
+    /// read: something may have been made of it already.
     pub last_n: u64,
     /// What was cut off because it was not written to its end, and where it was put.
     pub torn: Option<(Torn, PathBuf)>,
     /// A segment whose sealed part is not as it was written. It is left as it is, and a new segment continues it.
     pub damage: Option<Damage>,
-    /// Whole arrivals at the end that no seal covered; the next commit seals them.
+    /// Whole arrivals at the end that no seal covered; they are sealed now.
     pub unsealed: u64,
 }
 
@@ -39,8 +41,6 @@ pub(super) enum End {
     Open(Segment, Box<Scan>),
     /// In a new segment that names this seal.
     Closed {
-        /// The last arrival there is.
-        last_n: u64,
         /// The last seal there is.
         seal: Option<String>,
     },
@@ -49,18 +49,20 @@ pub(super) enum End {
 /// Looks for the end of the journal in `dir`.
 pub(super) fn recover(dir: &Path) -> Result<(End, Recovery), Error> {
     let mut recovery = Recovery::default();
-    let end = find(dir, &mut recovery)?;
+    let mut used = 0;
+    let end = find(dir, &mut recovery, &mut used)?;
     if let Some((torn, _)) = &mut recovery.torn {
         torn.last_n = recovery.last_n;
     }
+    recovery.last_n = recovery.last_n.max(used);
     Ok((end, recovery))
 }
 
-fn find(dir: &Path, recovery: &mut Recovery) -> Result<End, Error> {
+fn find(dir: &Path, recovery: &mut Recovery, used: &mut u64) -> Result<End, Error> {
     loop {
         let found = segments(dir).map_err(Error::io("list the journal", dir))?;
         let Some(newest) = found.last() else {
-            return Ok(End::Closed { last_n: recovery.last_n, seal: None });
+            return Ok(End::Closed { seal: None });
         };
         if let Err(error @ ReadError::Line { flaw: Flaw::Version { .. }, .. }) = Reader::open(&newest.path) {
             return Err(Error::Newer(error));
@@ -71,9 +73,10 @@ fn find(dir: &Path, recovery: &mut Recovery) -> Result<End, Error> {
             recovery.unsealed = read.report.unsealed;
             return Ok(match newest.compressed {
                 false => End::Open(newest.clone(), Box::new(read)),
-                true => closed(&read, recovery.last_n),
+                true => closed(&read),
             });
         };
+        *used = read.any_n.max(*used);
         // A commit that a crash interrupted may have left anything after the last seal that holds, even its own
         // seal without the lines before it. More than one seal after the fault means that what is wrong was once
         // right on disk.
@@ -82,7 +85,7 @@ fn find(dir: &Path, recovery: &mut Recovery) -> Result<End, Error> {
             recovery.damage = Some(Damage { path: newest.path.clone(), what });
             // Where nothing in it can be read, the number in its name still says that it was begun.
             recovery.last_n = read.any_n.max(newest.first);
-            return Ok(closed(&read, recovery.last_n));
+            return Ok(closed(&read));
         }
         let from = match fault.kind {
             FaultKind::Altered => read.sealed,
@@ -102,8 +105,8 @@ fn find(dir: &Path, recovery: &mut Recovery) -> Result<End, Error> {
     }
 }
 
-fn closed(read: &Scan, last_n: u64) -> End {
-    End::Closed { last_n, seal: read.report.last_seal.clone().or(read.report.prev.clone()) }
+fn closed(read: &Scan) -> End {
+    End::Closed { seal: read.report.last_seal.clone().or(read.report.prev.clone()) }
 }
 
 /// Copies a file's end to `<file>.torn`, after what is there, and then cuts it off. Both are durable on return.

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::domain::{Span, Timestamp};
@@ -21,10 +21,13 @@ const LEVEL: i32 = 3;
 #[derive(Debug)]
 pub(super) struct Keeper {
     orders: Option<SyncSender<Order>>,
+    /// The last order that found no room.
+    missed: Option<Order>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// A segment was begun: what is before it is closed.
+#[derive(Debug)]
 struct Order {
     first: u64,
     now: Timestamp,
@@ -42,21 +45,25 @@ impl Keeper {
         let closed = Closed { dir: settings.dir.clone(), keep_for: settings.keep_for, keep_bytes: settings.keep_bytes };
         let (orders, inbox) = sync_channel(1);
         let thread = std::thread::Builder::new().name("journal-keeper".into()).spawn(move || closed.serve(&inbox))?;
-        Ok(Keeper { orders: Some(orders), thread: Some(thread) })
+        Ok(Keeper { orders: Some(orders), missed: None, thread: Some(thread) })
     }
 
     /// Tells that a segment was begun. Never waits: an order that finds no room is one that the next makes good.
-    pub(super) fn wake(&self, first: u64, now: Timestamp) {
-        if let Some(orders) = &self.orders {
-            // Full: the thread is busy. Gone: it panicked, and nothing is compressed or dropped until a restart.
-            let _ = orders.try_send(Order { first, now });
-        }
+    pub(super) fn wake(&mut self, first: u64, now: Timestamp) {
+        let Some(orders) = &self.orders else { return };
+        self.missed = match orders.try_send(Order { first, now }) {
+            Ok(()) => None,
+            Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) => Some(order),
+        };
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.orders = None;
+        if let (Some(orders), Some(order)) = (self.orders.take(), self.missed.take()) {
+            // It fails when the thread panicked, which is told below.
+            let _ = orders.send(order);
+        }
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {

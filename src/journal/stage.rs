@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 use crate::arrival::{Arrival, Incoming};
 use crate::runtime::clock;
 
+use super::error::Error;
 use super::recorder::weight;
-use super::writer::{Error, Journal};
+use super::writer::Journal;
 
 /// At most this many arrivals are taken from the queue at once.
 const PIECE: usize = 256;

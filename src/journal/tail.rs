@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::arrival::Arrival;
 
-use super::reader::{ReadError, Reader};
+use super::error::ReadError;
+use super::reader::Reader;
 use super::segment::{Segment, segments};
 
 /// Arrivals across segments, in order; stops after the first error.

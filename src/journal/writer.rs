@@ -9,9 +9,9 @@ use std::time::Duration;
 use crate::arrival::{Arrival, Incoming};
 use crate::domain::{Span, Timestamp};
 
+use super::error::Error;
 use super::header::{Header, Kind};
 use super::line;
-use super::reader::ReadError;
 use super::recorder::writable;
 use super::recovery::{End, Recovery, recover};
 use super::retention::Keeper;
@@ -54,54 +54,6 @@ pub struct Journal {
     broken: bool,
     keeper: Keeper,
     _lock: File,
-}
-
-/// Why the journal cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Another process has it.
-    #[error("the journal in {} is being written by another fillguard: stop that one, or give this one another directory",
-            dir.display())]
-    Locked {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// A system call failed.
-    #[error("cannot {doing} ({}): {source}", path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// To which file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// An earlier commit failed in a way that cannot be made good by trying again.
-    #[error("the journal in {} failed before and has to be opened anew", dir.display())]
-    Broken {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// The newest segment is of a format this build does not know; nothing was touched.
-    #[error(transparent)]
-    Newer(ReadError),
-    /// An arrival whose source cannot be read back.
-    #[error(
-        "an arrival from a source that `from` cannot name was refused: account and log names are letters, digits and -_.@+"
-    )]
-    Source,
-    /// The numbers are used up, which only an altered journal can say.
-    #[error("the journal in {} ends at a number that nothing can follow: see `fillguard verify`", dir.display())]
-    Numbers {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// The pipeline does not take arrivals any more.
-    #[error("nobody takes what the journal passes on")]
-    Unheard,
-    /// The writing task ended without an answer.
-    #[error("the journal's writing task ended without an answer")]
-    Lost,
 }
 
 impl Default for Settings {
@@ -147,9 +99,15 @@ impl Journal {
                 journal.size = read.whole;
                 journal.hasher = read.hasher;
                 journal.last_seal = read.report.last_seal.or(read.report.prev);
+                if recovery.unsealed > 0 {
+                    journal.seal(read.any_n)?;
+                }
+                if read.any_n < recovery.last_n {
+                    journal.begin(now)?;
+                }
             }
-            End::Closed { last_n, seal } => {
-                (journal.last_n, journal.last_seal) = (last_n, seal);
+            End::Closed { seal } => {
+                journal.last_seal = seal;
                 journal.begin(now)?;
             }
         }
@@ -178,23 +136,7 @@ impl Journal {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let mut hasher = self.hasher.clone();
-        hasher.update(&self.buffer);
-        let seal = hasher.finalize().to_hex();
-        let arrivals = self.buffer.len();
-        let line = line::seal(&seal, self.last_n);
-        hasher.update(line.as_bytes());
-        self.buffer.extend_from_slice(line.as_bytes());
-        let written = self.write();
-        if written.is_err() {
-            self.buffer.truncate(arrivals);
-        }
-        written?;
-        self.size += self.buffer.len() as u64;
-        self.hasher = hasher;
-        self.last_seal = Some(seal.to_string());
-        self.buffer.clear();
-        self.buffer.shrink_to(1 << 20);
+        self.seal(self.last_n)?;
         if self.size >= self.settings.segment_bytes {
             self.begin_next(now);
         }
@@ -219,6 +161,28 @@ impl Journal {
             self.last_n = n;
             self.begin(now)?;
         }
+        Ok(())
+    }
+
+    /// Writes the buffer and a seal behind it, which says `n`.
+    fn seal(&mut self, n: u64) -> Result<(), Error> {
+        let mut hasher = self.hasher.clone();
+        hasher.update(&self.buffer);
+        let seal = hasher.finalize().to_hex();
+        let arrivals = self.buffer.len();
+        let line = line::seal(&seal, n);
+        hasher.update(line.as_bytes());
+        self.buffer.extend_from_slice(line.as_bytes());
+        let written = self.write();
+        if written.is_err() {
+            self.buffer.truncate(arrivals);
+        }
+        written?;
+        self.size += self.buffer.len() as u64;
+        self.hasher = hasher;
+        self.last_seal = Some(seal.to_string());
+        self.buffer.clear();
+        self.buffer.shrink_to(1 << 20);
         Ok(())
     }
 
@@ -271,30 +235,6 @@ impl Journal {
         self.path = segment.path;
         self.keeper.wake(first, now);
         Ok(())
-    }
-}
-
-impl Error {
-    /// Makes an I/O error say what was being done.
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-        let path = path.to_owned();
-        move |source| Error::Io { doing, path, source }
-    }
-
-    /// Returns whether waiting for room on the disk can help.
-    pub fn is_full_disk(&self) -> bool {
-        match self {
-            Error::Io { source, .. } => {
-                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-            }
-            Error::Locked { .. }
-            | Error::Broken { .. }
-            | Error::Newer(_)
-            | Error::Source
-            | Error::Numbers { .. }
-            | Error::Unheard
-            | Error::Lost => false,
-        }
     }
 }
 

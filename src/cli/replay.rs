@@ -1,0 +1,195 @@
+//! `fillguard replay`: what would have been told, had the daemon seen this recording.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::thread;
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+use indicatif::ProgressBar;
+
+use super::{FINE, FOUND, MISUSE};
+use crate::domain::{EffectKind, Level};
+use crate::journal::ReadError;
+use crate::notify::console;
+use crate::pipeline::Settings;
+use crate::replay::{Summary, Told, first_fault, replay, to_json};
+
+/// Run recordings through the rules and print what would have been told
+///
+/// Takes recordings and journal segments (.ndjson or .ndjson.zst). No account list and no secrets are needed: an account
+/// is whoever `from` names. Nothing is sent anywhere. Two runs print the same bytes.
+///
+/// With --format json: one object a line for each incident that opened, was raised or closed, and a summary last.
+///
+/// Exit code: 0 replayed, 1 a recording is not what was written or --fail-on was reached, 2 a recording or the configuration
+/// cannot be read.
+#[derive(Clone, Debug, Parser)]
+pub struct Args {
+    /// Recordings, in order; `-` reads standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Rules and thresholds; without it those of a fresh installation
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Exit with 1 when an incident reached this level
+    #[arg(long, value_name = "LEVEL")]
+    pub fail_on: Option<LevelArg>,
+}
+
+/// How the answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A level, as an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LevelArg {
+    /// A line in the history.
+    Notice,
+    /// A message.
+    Alert,
+    /// The key should go.
+    Act,
+}
+
+impl From<LevelArg> for Level {
+    fn from(level: LevelArg) -> Level {
+        match level {
+            LevelArg::Notice => Level::Notice,
+            LevelArg::Alert => Level::Alert,
+            LevelArg::Act => Level::Act,
+        }
+    }
+}
+
+/// Unreadable arrivals are named one by one up to here, then counted.
+const NAMED: u64 = 20;
+
+/// Replays; `terminal` says whether a person watches standard error.
+pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u8> {
+    let Some(settings) = settings(args)? else { return Ok(MISUSE) };
+    let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let mut loudest: Option<Level> = None;
+    let mut unreadable = 0;
+    let mut failed: anyhow::Result<()> = Ok(());
+    let (played, fault) = thread::scope(|scope| {
+        // Seals are checked beside the replay; what they find is told after it.
+        let seals = scope.spawn(|| first_fault(&args.files));
+        let played = replay(&args.files, &settings, |told| {
+            if failed.is_ok() {
+                failed = match told {
+                    Told::Effect(effect) => {
+                        let EffectKind::Incident { incident, .. } = &effect.kind;
+                        loudest = loudest.max(Some(incident.level));
+                        bar.suspend(|| print(args.format, effect, out))
+                    }
+                    Told::Unreadable { n, from, why } => {
+                        unreadable += 1;
+                        if unreadable <= NAMED {
+                            warn(&bar, &format!("arrival {n} from {from}: {why}"))
+                        } else {
+                            Ok(())
+                        }
+                    }
+                    Told::Torn { path, last_n } => warn(
+                        &bar,
+                        &format!(
+                            "{}: the last record is not whole; all up to arrival {last_n} was replayed",
+                            path.display()
+                        ),
+                    ),
+                    Told::Progress(n) => {
+                        bar.set_message(format!("{n} arrivals"));
+                        bar.tick();
+                        Ok(())
+                    }
+                };
+            }
+        });
+        (played, seals.join().unwrap_or_default())
+    });
+    bar.finish_and_clear();
+    failed?;
+    let summary = match played {
+        Ok(summary) => summary,
+        Err(error) => return refused(&error),
+    };
+    if unreadable > NAMED {
+        warn(&bar, &format!("{} more arrivals could not be read", unreadable - NAMED))?;
+    }
+    match args.format {
+        Format::Json => writeln!(out, "{}", summary.to_json())?,
+        Format::Text => text_summary(&summary, out)?,
+    }
+    if let Some((path, fault)) = fault {
+        let what = format!("{}: line {}: {} (see `fillguard verify`)", path.display(), fault.line, fault.what);
+        warn(&bar, &what)?;
+        return Ok(FOUND);
+    }
+    let reached = args.fail_on.map(Level::from).is_some_and(|level| loudest >= Some(level));
+    Ok(if reached { FOUND } else { FINE })
+}
+
+fn settings(args: &Args) -> anyhow::Result<Option<Settings>> {
+    match &args.config {
+        None => Ok(Some(Settings::default())),
+        Some(path) => anyhow::bail!("--config {}: reading rules from a file is not wired yet", path.display()),
+    }
+}
+
+fn refused(error: &ReadError) -> anyhow::Result<u8> {
+    writeln!(std::io::stderr(), "fillguard: {error}").context("standard error is gone")?;
+    Ok(MISUSE)
+}
+
+fn warn(bar: &ProgressBar, what: &str) -> anyhow::Result<()> {
+    bar.suspend(|| writeln!(std::io::stderr(), "fillguard: {what}")).context("standard error is gone")
+}
+
+fn print(format: Format, effect: &crate::domain::Effect, out: &mut dyn Write) -> anyhow::Result<()> {
+    match format {
+        Format::Json => {
+            if let Some(line) = to_json(effect) {
+                writeln!(out, "{line}")?;
+            }
+        }
+        Format::Text => {
+            let EffectKind::Incident { transition, incident, message, .. } = &effect.kind;
+            match message {
+                Some(message) if incident.level >= Level::Alert => {
+                    writeln!(out, "{}  {} {}", effect.at, transition.as_str(), incident.id)?;
+                    writeln!(out, "{}", console::render(message, 80, false))?;
+                }
+                Some(message) => {
+                    writeln!(out, "{}  {} {}: {}", effect.at, incident.level, incident.id, message.headline)?
+                }
+                None if *transition == crate::domain::Transition::Closed => {
+                    writeln!(out, "{}  closed {} ({} findings)", effect.at, incident.id, incident.count)?;
+                }
+                None => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn text_summary(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
+    let Summary { arrivals, fills, orders, accounts, incidents, unreadable, seconds } = summary;
+    let span = crate::domain::Span::from_nanos((seconds * 1e9) as i64);
+    writeln!(
+        out,
+        "{arrivals} arrivals over {span}: {fills} fills in {orders} orders of {accounts} accounts, {incidents} incidents"
+    )?;
+    if *unreadable > 0 {
+        writeln!(out, "{unreadable} arrivals could not be read")?;
+    }
+    Ok(())
+}
