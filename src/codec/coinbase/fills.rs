@@ -12,8 +12,7 @@ use crate::codec::shape::{Heard, figure, name, read, unread};
 use crate::codec::unread::Unread;
 use crate::codec::wire::{Amount, Id};
 use crate::domain::{
-    Asset, Balance, BalanceWhy, Basis, Confirmation, EventKind, FeedKind, Fill, Money, Price, Quantity, Symbol,
-    Timestamp, Via,
+    Asset, Balance, BalanceWhy, Basis, Confirmation, EventKind, FeedKind, Fill, Money, Price, Quantity, Timestamp, Via,
 };
 
 /// One row of List Fills.

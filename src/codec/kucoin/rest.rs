@@ -142,7 +142,7 @@ pub(super) fn page(call: &str, json: &str, heard: &mut Heard<'_>) -> Result<(), 
                 heard.row(row);
             }
         }
-        "api-key" | "mode" | "symbols" | "bullet-private" | "timestamp" => {}
+        "api-key" | "apikey" | "mode" | "symbols" | "bullet-private" | "timestamp" => {}
         _ if path.split('/').any(|part| part == "orders") => {
             // One order is an object, a list an array or a page; what a cancel answers names no pair.
             let told = |json: &str| json.starts_with('{') && json.contains("\"symbol\"");
