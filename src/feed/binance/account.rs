@@ -1,0 +1,336 @@
+//! Up to 1,000 accounts on one connection of the WebSocket API: one signed subscription each
+//! (<https://developers.binance.com/docs/binance-spot-api-docs/websocket-api/user-data-stream-requests>).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::frames::{Envelope, Fault, Head, Position, Subscribed};
+use super::gap::{self, Account};
+use super::learn_time;
+use crate::arrival::Source;
+use crate::domain::Timestamp;
+use crate::feed::error::{Advice, Error, Refusal};
+use crate::feed::limiter::Limiter;
+use crate::feed::link::{Gap, Protocol, Session, Step};
+use crate::feed::outlet::Outlet;
+use crate::feed::rest::Rest;
+use crate::feed::settings::Timing;
+use crate::feed::socket::{Frame, Patience, Received, Socket};
+use crate::feed::venues::Venues;
+use crate::runtime::backoff::Backoff;
+use crate::runtime::clock;
+
+/// What subscribing costs, in request weight.
+const SUBSCRIBE_COST: u32 = 2;
+/// Events kept that came before the answer that says whose they are.
+const EARLY: usize = 1_024;
+
+/// Some accounts on one connection.
+pub(crate) struct Accounts {
+    pub(crate) venues: Arc<Venues>,
+    pub(crate) outlet: Outlet,
+    pub(crate) accounts: Arc<Vec<Account>>,
+}
+
+/// What runs beside the connection.
+pub(crate) enum Job {
+    LearnTime,
+    Fill(usize, Gap),
+}
+
+impl Protocol for Accounts {
+    type Job = Job;
+    type Session = Subscriptions;
+
+    fn sources(&self) -> Vec<Source> {
+        self.accounts.iter().map(Account::source).collect()
+    }
+
+    fn limiter(&self) -> &Limiter {
+        self.venues.binance.limiter()
+    }
+
+    async fn connect(self: Arc<Self>) -> Result<(Socket, Subscriptions), Error> {
+        let venues = &self.venues;
+        venues.pairs.prepare(venues, &self.outlet).await;
+        venues.binance_connects.ready(1).await;
+        // Best effort: a wrong clock is told by the first subscription, and then learned.
+        if let Err(error) = learn_time(&venues.binance).await {
+            tracing::debug!(%error, "binance: its clock could not be read");
+        }
+        let url = format!("{}?returnRateLimits=false", venues.settings.binance.ws_api);
+        let socket = Socket::connect(&url, &venues.tls, venues.patience()).await?;
+        let timing = venues.settings.timing;
+        let session = Subscriptions::new(Arc::clone(&self.accounts), Arc::clone(&venues.binance), timing);
+        Ok((socket, session))
+    }
+
+    async fn run(self: Arc<Self>, job: Job, outlet: Outlet) -> Result<(), Error> {
+        match job {
+            Job::LearnTime => learn_time(&self.venues.binance).await,
+            Job::Fill(index, gap) => match self.accounts.get(index) {
+                Some(account) => gap::fill(&self.venues, account, gap, &outlet).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn fill(&self, source: &Source, gap: Gap) -> Option<Job> {
+        self.accounts.iter().position(|account| account.source() == *source).map(|index| Job::Fill(index, gap))
+    }
+
+    fn known_until(&self, source: &Source) -> Option<Timestamp> {
+        self.accounts.iter().find(|account| account.source() == *source)?.known_until
+    }
+}
+
+/// The subscriptions of one connection.
+pub(crate) struct Subscriptions {
+    accounts: Arc<Vec<Account>>,
+    rest: Arc<Rest>,
+    timing: Timing,
+    /// Accounts to subscribe now.
+    queue: VecDeque<usize>,
+    /// Accounts to subscribe later, and the waits of those that were refused.
+    later: BTreeSet<(Instant, usize)>,
+    refused: BTreeMap<usize, Backoff>,
+    /// Questions not answered yet: number, account, until when.
+    asked: BTreeMap<u64, (usize, Instant)>,
+    questions: u64,
+    /// Whose a subscription is.
+    whose: BTreeMap<u64, usize>,
+    early: Vec<(u64, Received)>,
+}
+
+impl Subscriptions {
+    fn new(accounts: Arc<Vec<Account>>, rest: Arc<Rest>, timing: Timing) -> Self {
+        let queue = (0..accounts.len()).collect();
+        Subscriptions {
+            accounts,
+            rest,
+            timing,
+            queue,
+            later: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            questions: 0,
+            whose: BTreeMap::new(),
+            early: Vec::new(),
+        }
+    }
+
+    fn request(&mut self, index: usize, now: Instant) -> Option<String> {
+        let account = self.accounts.get(index)?;
+        let millis = self.rest.millis();
+        let time = millis.to_string();
+        let key = account.key.expose();
+        let signature = account.signer.sign_ws(&[("apiKey", key), ("timestamp", &time)]);
+        self.questions += 1;
+        self.asked.insert(self.questions, (index, now + self.timing.ack));
+        let request = serde_json::json!({
+            "id": format!("s{}", self.questions),
+            "method": "userDataStream.subscribe.signature",
+            "params": {"apiKey": key, "timestamp": millis, "signature": signature},
+        });
+        Some(request.to_string())
+    }
+
+    fn everybody(&self, received: &Received, steps: &mut Vec<Step<Job>>) {
+        steps.extend(self.accounts.iter().map(|account| Step::Pass(account.source(), received.clone())));
+    }
+
+    fn answered(
+        &mut self,
+        envelope: &Envelope<'_>,
+        received: &Received,
+        steps: &mut Vec<Step<Job>>,
+    ) -> Result<(), Error> {
+        let id: Option<String> = envelope.id.and_then(|id| serde_json::from_str(id.get()).ok());
+        let number = id.as_deref().and_then(|id| id.strip_prefix('s')?.parse().ok());
+        let Some((index, _)) = number.and_then(|number: u64| self.asked.remove(&number)) else {
+            // `{"id":null,"status":401,..}` revokes the session: each account finds out by subscribing anew.
+            self.everybody(received, steps);
+            return match &envelope.error {
+                Some(fault) => Err(Error::Refused(Refusal::binance(fault.code))).map_err(reconnecting),
+                None => Ok(()),
+            };
+        };
+        let Some(source) = self.accounts.get(index).map(Account::source) else { return Ok(()) };
+        steps.push(Step::Pass(source.clone(), received.clone()));
+        if let Some(fault) = &envelope.error {
+            self.refuse(index, source, fault, steps);
+            return Ok(());
+        }
+        let subscribed = envelope.result.and_then(|result| serde_json::from_str::<Subscribed>(result.get()).ok());
+        let Some(subscription) = subscribed.and_then(|subscribed| subscribed.subscription) else {
+            return Err(Error::Protocol("an answer to a subscription that names none"));
+        };
+        self.refused.remove(&index);
+        self.whose.insert(subscription, index);
+        steps.push(Step::Up(source));
+        for (_, early) in self.early.extract_if(.., |(number, _)| *number == subscription) {
+            if let Some(account) = self.accounts.get(index) {
+                note(account, &early);
+                steps.push(Step::Pass(account.source(), early));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, index: usize, source: Source, fault: &Fault, steps: &mut Vec<Step<Job>>) {
+        let now = clock::steady();
+        let refusal = Refusal::binance(fault.code);
+        let error = Error::Refused(refusal.clone());
+        if refusal.meaning == crate::feed::error::Meaning::Clock && !self.refused.contains_key(&index) {
+            // Once: the offset is learned, and the account asked for again when that is done.
+            steps.push(Step::Job(Job::LearnTime));
+            self.refused.insert(index, Backoff::new(self.timing.backoff));
+            self.later.insert((now + Duration::from_secs(2).min(self.timing.ack), index));
+            return;
+        }
+        let settings = match error.advice() {
+            Advice::GiveUp => self.timing.refused,
+            Advice::Retry | Advice::Reconnect => self.timing.backoff,
+        };
+        let backoff = self.refused.entry(index).or_insert_with(|| Backoff::new(settings));
+        let mut wait = backoff.draw();
+        if let Some(until) = fault.data.as_ref().and_then(|data| data.retry_after) {
+            let asked = u64::try_from(until.saturating_sub(self.rest.millis())).unwrap_or(0).min(259_200_000);
+            wait = wait.max(Duration::from_millis(asked));
+            self.rest.limiter().pause(Duration::from_millis(asked));
+        }
+        self.later.insert((now + wait, index));
+        steps.push(Step::Down(source, error.why()));
+    }
+
+    fn event(
+        &mut self,
+        number: u64,
+        head: &Head<'_>,
+        received: Received,
+        steps: &mut Vec<Step<Job>>,
+    ) -> Result<(), Error> {
+        let Some(account) = self.whose.get(&number).and_then(|index| self.accounts.get(*index)) else {
+            if self.asked.is_empty() || self.early.len() >= EARLY {
+                return Err(Error::Protocol("events of a subscription nobody asked for"));
+            }
+            self.early.push((number, received));
+            return Ok(());
+        };
+        remember(account, head);
+        steps.push(Step::Pass(account.source(), received));
+        if head.e == "eventStreamTerminated" {
+            steps.push(Step::Down(account.source(), "Binance ended this account's stream; subscribing again".into()));
+            if let Some(index) = self.whose.remove(&number) {
+                self.later.insert((clock::steady() + self.timing.backoff.min, index));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Session for Subscriptions {
+    type Job = Job;
+
+    fn heard(&mut self, received: Received, steps: &mut Vec<Step<Job>>) -> Result<(), Error> {
+        let Frame::Text(text) = &received.frame else {
+            self.everybody(&received, steps);
+            return Ok(());
+        };
+        let text = text.clone();
+        let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(&text) else {
+            // Whose it was cannot be told, so all are told that something could not be read.
+            self.everybody(&received, steps);
+            return Ok(());
+        };
+        match (&envelope.event, envelope.subscription) {
+            (Some(head), Some(number)) => self.event(number, head, received, steps),
+            (Some(head), None) => {
+                self.everybody(&received, steps);
+                if head.e == "serverShutdown" {
+                    steps.push(Step::Renew);
+                }
+                Ok(())
+            }
+            (None, _) if envelope.status.is_some() => self.answered(&envelope, &received, steps),
+            (None, _) => {
+                self.everybody(&received, steps);
+                Ok(())
+            }
+        }
+    }
+
+    fn due(&self) -> Option<(Instant, u32)> {
+        if !self.queue.is_empty() {
+            return Some((clock::steady(), SUBSCRIBE_COST));
+        }
+        let later = self.later.first().map(|(at, _)| *at);
+        let unanswered = self.asked.values().map(|(_, until)| *until).min();
+        later.into_iter().chain(unanswered).min().map(|at| (at, 0))
+    }
+
+    fn speak(&mut self, now: Instant, steps: &mut Vec<Step<Job>>) -> Result<(), Error> {
+        if self.asked.values().any(|(_, until)| *until <= now) {
+            return Err(Error::Silent { after: self.timing.ack, what: "a subscription was not answered" });
+        }
+        while let Some((at, index)) = self.later.first().copied() {
+            if at > now {
+                break;
+            }
+            self.later.remove(&(at, index));
+            self.queue.push_back(index);
+        }
+        // What waited for its time is paid for at the next turn, when it is in the queue.
+        if let Some(index) = self.queue.pop_front()
+            && let Some(request) = self.request(index, now)
+        {
+            steps.push(Step::Send(request));
+        }
+        Ok(())
+    }
+
+    fn settled(&self) -> bool {
+        self.queue.is_empty() && self.asked.is_empty()
+    }
+}
+
+/// A session refused as a whole is made anew; which key it was shows then.
+fn reconnecting(error: Error) -> Error {
+    match error.advice() {
+        Advice::GiveUp => Error::Protocol("Binance revoked the session; one of its keys may be deleted"),
+        Advice::Retry | Advice::Reconnect => error,
+    }
+}
+
+fn note(account: &Account, received: &Received) {
+    if let Frame::Text(text) = &received.frame
+        && let Ok(Envelope { event: Some(head), .. }) = serde_json::from_str::<Envelope<'_>>(text)
+    {
+        remember(account, &head);
+    }
+}
+
+fn remember(account: &Account, head: &Head<'_>) {
+    match head.e.as_ref() {
+        "executionReport" => {
+            if let Some(pair) = head.symbol() {
+                account.known.touched(&pair);
+            }
+        }
+        "outboundAccountPosition" => {
+            let rows = head.balances.and_then(|rows| serde_json::from_str::<Vec<Position<'_>>>(rows.get()).ok());
+            for row in rows.unwrap_or_default() {
+                account.known.moved(&row.a, &row.f, &row.l);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// How long a connection of these settings may be quiet.
+impl From<Timing> for Patience {
+    fn from(timing: Timing) -> Self {
+        Patience { connect: timing.connect, silence: timing.silence, pong: timing.pong }
+    }
+}

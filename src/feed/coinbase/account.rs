@@ -1,0 +1,207 @@
+//! One Coinbase key's connection: the `user` channel's running totals, made exact by asking for the fills
+//! (<https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-overview>).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::fills;
+use super::frames::{Head, Heartbeat, UserEvent};
+use crate::arrival::Source;
+use crate::domain::{AccountId, Span, Timestamp};
+use crate::feed::error::{Error, Refusal};
+use crate::feed::limiter::Limiter;
+use crate::feed::link::{Gap, Protocol, Session, Step};
+use crate::feed::outlet::Outlet;
+use crate::feed::rest::Rest;
+use crate::feed::settings::Timing;
+use crate::feed::sign::CoinbaseSigner;
+use crate::feed::socket::{Frame, Received, Socket};
+use crate::feed::venues::Venues;
+use crate::runtime::clock;
+
+/// A Coinbase key and its portfolio.
+pub(crate) struct User {
+    pub(crate) venues: Arc<Venues>,
+    pub(crate) id: AccountId,
+    pub(crate) signer: CoinbaseSigner,
+    pub(crate) known_until: Option<Timestamp>,
+}
+
+/// What runs beside the connection.
+pub(crate) enum Job {
+    /// Asks for the fills of these orders.
+    Orders(BTreeSet<String>),
+    /// Asks for what was missed.
+    Fill(Gap),
+}
+
+impl Protocol for User {
+    type Job = Job;
+    type Session = UserFeed;
+
+    fn sources(&self) -> Vec<Source> {
+        vec![Source::Account(self.id.clone())]
+    }
+
+    fn limiter(&self) -> &Limiter {
+        &self.venues.unlimited
+    }
+
+    async fn connect(self: Arc<Self>) -> Result<(Socket, UserFeed), Error> {
+        let venues = &self.venues;
+        // A token lives two minutes: a clock off by that much is refused.
+        if let Err(error) = learn_time(&venues.coinbase).await {
+            tracing::debug!(%error, "coinbase: its clock could not be read");
+        }
+        venues.coinbase_connects.ready(1).await;
+        let socket = Socket::connect(&venues.settings.coinbase.ws_user, &venues.tls, venues.patience()).await?;
+        let timing = venues.settings.timing;
+        let until = clock::steady() + timing.ack;
+        Ok((
+            socket,
+            UserFeed {
+                source: Source::Account(self.id.clone()),
+                signer: self.signer.clone(),
+                rest: Arc::clone(&venues.coinbase),
+                heartbeat: Heartbeat::new(&timing),
+                timing,
+                said: false,
+                confirm_until: Some(until),
+                sequence: None,
+                touched: BTreeSet::new(),
+                fetch_at: None,
+            },
+        ))
+    }
+
+    async fn run(self: Arc<Self>, job: Job, outlet: Outlet) -> Result<(), Error> {
+        let asked = fills::Asked { venues: &self.venues, id: &self.id, signer: &self.signer, outlet: &outlet };
+        match job {
+            Job::Orders(orders) => asked.orders(&orders).await,
+            Job::Fill(gap) => asked.gap(gap).await,
+        }
+    }
+
+    fn fill(&self, _source: &Source, gap: Gap) -> Option<Job> {
+        Some(Job::Fill(gap))
+    }
+
+    fn known_until(&self, _source: &Source) -> Option<Timestamp> {
+        self.known_until
+    }
+}
+
+async fn learn_time(rest: &Rest) -> Result<(), Error> {
+    #[derive(serde::Deserialize)]
+    struct Time {
+        #[serde(rename = "epochMillis")]
+        millis: crate::codec::wire::Whole,
+    }
+    let path = "/api/v3/brokerage/time";
+    rest.learn_time(path, |text| serde_json::from_str(text).ok().map(|time: Time| time.millis.0)).await
+}
+
+/// The protocol on one connection.
+pub(crate) struct UserFeed {
+    source: Source,
+    signer: CoinbaseSigner,
+    rest: Arc<Rest>,
+    timing: Timing,
+    heartbeat: Heartbeat,
+    said: bool,
+    confirm_until: Option<Instant>,
+    sequence: Option<(u64, Timestamp)>,
+    touched: BTreeSet<String>,
+    fetch_at: Option<Instant>,
+}
+
+impl UserFeed {
+    /// A jump forward means lost messages: what they told is asked for.
+    fn sequence(&mut self, head: &Head<'_>, at: Timestamp, steps: &mut Vec<Step<Job>>) {
+        let Some(number) = head.sequence_num else { return };
+        let expected = self.sequence.map_or(0, |(last, _)| last.saturating_add(1));
+        if number > expected {
+            let known = self.sequence.map_or(at, |(_, known)| known);
+            let since = known - Span::from(self.timing.overlap);
+            steps.push(Step::Job(Job::Fill(Gap { since, until: at })));
+        }
+        if number >= expected {
+            self.sequence = Some((number, at));
+        }
+    }
+
+    fn orders(&mut self, head: &Head<'_>) {
+        let events = head.events.filter(|_| head.channel.as_deref() == Some("user"));
+        let events = events.and_then(|events| serde_json::from_str::<Vec<UserEvent>>(events.get()).ok());
+        for event in events.unwrap_or_default().into_iter().filter(|event| event.kind.as_deref() == Some("update")) {
+            self.touched.extend(event.orders.unwrap_or_default().into_iter().map(|order| order.order_id));
+        }
+        if !self.touched.is_empty() {
+            self.fetch_at.get_or_insert(clock::steady() + self.timing.debounce);
+        }
+    }
+}
+
+impl Session for UserFeed {
+    type Job = Job;
+
+    fn heard(&mut self, received: Received, steps: &mut Vec<Step<Job>>) -> Result<(), Error> {
+        let mut came_up = false;
+        let mut refused = None;
+        let at = received.at;
+        if let Frame::Text(text) = &received.frame
+            && let Ok(head) = serde_json::from_str::<Head<'_>>(text)
+        {
+            self.heartbeat.heard(&head);
+            self.sequence(&head, at, steps);
+            self.orders(&head);
+            refused = head.refused();
+            came_up = self.confirm_until.is_some() && head.confirms("user");
+        }
+        steps.push(Step::Pass(self.source.clone(), received));
+        if came_up {
+            self.confirm_until = None;
+            steps.push(Step::Up(self.source.clone()));
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    fn due(&self) -> Option<(Instant, u32)> {
+        if !self.said {
+            return Some((clock::steady(), 0));
+        }
+        let times = [self.confirm_until, self.fetch_at, Some(self.heartbeat.until())];
+        times.into_iter().flatten().min().map(|at| (at, 0))
+    }
+
+    fn speak(&mut self, now: Instant, steps: &mut Vec<Step<Job>>) -> Result<(), Error> {
+        if !self.said {
+            self.said = true;
+            for channel in ["user", "heartbeats"] {
+                let jwt = self.signer.token(Timestamp::from_millis(self.rest.millis()), None)?;
+                let request = serde_json::json!({"type": "subscribe", "channel": channel, "jwt": jwt});
+                steps.push(Step::Send(request.to_string()));
+            }
+            return Ok(());
+        }
+        if self.fetch_at.is_some_and(|at| at <= now) {
+            self.fetch_at = None;
+            steps.push(Step::Job(Job::Orders(std::mem::take(&mut self.touched))));
+        }
+        if self.confirm_until.is_some_and(|until| until <= now) {
+            // A bad token may be answered by silence.
+            return Err(Error::Silent { after: self.timing.ack, what: "the subscription was not confirmed" });
+        }
+        self.heartbeat.check(now)
+    }
+
+    fn settled(&self) -> bool {
+        self.confirm_until.is_none()
+    }
+}
+
+/// Returns the refusal of an answer by its status; its body is free text.
+pub(super) fn refused(status: u16) -> Error {
+    Error::Refused(Refusal::coinbase(status))
+}

@@ -1,0 +1,91 @@
+//! Coinbase's own list of fills: the truth behind the running totals, and the filling of gaps. It needs no pair
+//! (<https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/orders/list-fills>).
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::account::refused;
+use crate::arrival::{Body, Source};
+use crate::domain::{AccountId, Timestamp};
+use crate::feed::error::Error;
+use crate::feed::link::Gap;
+use crate::feed::outlet::Outlet;
+use crate::feed::rest::Call;
+use crate::feed::sign::{CoinbaseSigner, percent_encode};
+use crate::feed::venues::Venues;
+
+const PATH: &str = "/api/v3/brokerage/orders/historical/fills";
+/// Orders asked for at once, so that the address stays below 2 KiB.
+const ORDERS: usize = 20;
+/// Pages read of one question; a gap with more is not verified.
+const PAGES: usize = 200;
+
+/// One key's questions.
+pub(super) struct Asked<'a> {
+    pub(super) venues: &'a Venues,
+    pub(super) id: &'a AccountId,
+    pub(super) signer: &'a CoinbaseSigner,
+    pub(super) outlet: &'a Outlet,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    cursor: Option<String>,
+}
+
+impl Asked<'_> {
+    /// Asks for the fills of these orders.
+    pub(super) async fn orders(&self, orders: &BTreeSet<String>) -> Result<(), Error> {
+        let orders: Vec<String> = orders.iter().map(|order| format!("order_ids={}", percent_encode(order))).collect();
+        for some in orders.chunks(ORDERS) {
+            self.pages(&some.join("&")).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for what was missed; verified when all pages were read.
+    pub(super) async fn gap(&self, gap: Gap) -> Result<(), Error> {
+        let (since, until) = (rfc3339(gap.since), rfc3339(gap.until));
+        let query = format!("start_sequence_timestamp={since}&end_sequence_timestamp={until}");
+        let asked = self.pages(&query).await;
+        let verified = *asked.as_ref().unwrap_or(&false);
+        let filled = Body::Filled { since: gap.since, until: gap.until, verified };
+        self.outlet.note(Source::AccountRest(self.id.clone()), filled).await?;
+        asked.map(drop)
+    }
+
+    /// Reads all pages of a question; returns whether it got to the last.
+    async fn pages(&self, query: &str) -> Result<bool, Error> {
+        let rest = &self.venues.coinbase;
+        let mut paging = String::new();
+        for _ in 0..PAGES {
+            let question = format!("{query}&limit=100{paging}");
+            let sign = || {
+                // Host and path as sent; the query is not part of what is signed.
+                let uri = format!("GET {}{PATH}", rest.host());
+                let token = self.signer.token(Timestamp::from_millis(rest.millis()), Some(&uri))?;
+                let headers = vec![("Authorization", format!("Bearer {token}"))];
+                Ok(Call { post: false, path: format!("{PATH}?{question}"), headers, cost: 1 })
+            };
+            let answer = rest.ask(sign).await?;
+            if answer.status != 200 {
+                return Err(refused(answer.status));
+            }
+            let page: Page =
+                serde_json::from_str(&answer.text).map_err(|_| Error::Protocol("an answer of an unexpected shape"))?;
+            let (at, body) = answer.page(format!("orders/historical/fills?{question}"))?;
+            self.outlet.pass(at, Source::AccountRest(self.id.clone()), body).await?;
+            match page.cursor.filter(|cursor| !cursor.is_empty()) {
+                Some(cursor) => paging = format!("&cursor={}", percent_encode(&cursor)),
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Returns the time as Coinbase's filters take it; `:` stays, as in their own examples.
+fn rfc3339(at: Timestamp) -> String {
+    at.to_string()
+}

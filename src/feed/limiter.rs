@@ -1,0 +1,92 @@
+//! Keeps our calls and connects inside an exchange's limits.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::runtime::clock;
+
+/// A bucket of allowances that fills evenly; everything that talks to one host shares it.
+#[derive(Debug)]
+pub struct Limiter {
+    burst: f64,
+    per_second: f64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    left: f64,
+    at: Instant,
+    not_before: Option<Instant>,
+}
+
+impl Limiter {
+    /// Allows `count` in `per`, of which at most `burst` at once.
+    pub fn new(count: u32, per: Duration, burst: u32) -> Self {
+        let per_second = f64::from(count) / per.as_secs_f64().max(1e-9);
+        let state = State { left: f64::from(burst), at: clock::steady(), not_before: None };
+        Limiter { burst: f64::from(burst), per_second, state: Mutex::new(state) }
+    }
+
+    /// Waits until `cost` may be spent, and spends it. Dropping the wait spends nothing.
+    pub async fn ready(&self, cost: u32) {
+        while let Err(wait) = self.take(cost, clock::steady()) {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Forbids everything for `wait`: the exchange said so.
+    pub fn pause(&self, wait: Duration) {
+        let until = clock::steady() + wait;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.not_before = state.not_before.max(Some(until));
+    }
+
+    fn take(&self, cost: u32, now: Instant) -> Result<(), Duration> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = state.not_before {
+            if now < until {
+                return Err(until - now);
+            }
+            state.not_before = None;
+        }
+        let filled = state.left + now.saturating_duration_since(state.at).as_secs_f64() * self.per_second;
+        state.left = filled.min(self.burst);
+        state.at = now;
+        // More than the bucket can ever hold is let through when it is full, else it would wait for ever.
+        let cost = f64::from(cost).min(self.burst);
+        if state.left >= cost {
+            state.left -= cost;
+            return Ok(());
+        }
+        let wait =
+            Duration::try_from_secs_f64((cost - state.left) / self.per_second).unwrap_or(Duration::from_secs(60));
+        // At least a millisecond: rounding must not make this a busy loop.
+        Err(wait.max(Duration::from_millis(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_spent_and_fills_evenly() {
+        let limiter = Limiter::new(30, Duration::from_secs(60), 2);
+        let start = clock::steady();
+        let at = |millis| start + Duration::from_millis(millis);
+        assert_eq!((limiter.take(1, at(0)), limiter.take(1, at(0))), (Ok(()), Ok(())));
+        let wait = limiter.take(1, at(0)).unwrap_err();
+        assert!((1_900..=2_001).contains(&wait.as_millis()), "{wait:?}");
+        assert!(limiter.take(1, at(1_000)).is_err());
+        assert!(limiter.take(1, at(2_100)).is_ok());
+    }
+
+    #[test]
+    fn nothing_passes_while_the_exchange_forbids_it() {
+        let limiter = Limiter::new(100, Duration::from_secs(1), 100);
+        limiter.pause(Duration::from_secs(30));
+        assert!(limiter.take(1, clock::steady()).unwrap_err() > Duration::from_secs(29));
+        assert!(limiter.take(1, clock::steady() + Duration::from_secs(31)).is_ok());
+    }
+}

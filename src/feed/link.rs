@@ -1,0 +1,419 @@
+//! Keeps one subject connected: connects, speaks the exchange's protocol, replaces the connection before it is cut,
+//! says when it is blind, and asks for what was missed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use compact_str::CompactString;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::error::{Advice, Error};
+use super::limiter::Limiter;
+use super::outlet::Outlet;
+use super::settings::Timing;
+use super::socket::{Received, Socket};
+use crate::arrival::{Body, Source};
+use crate::domain::{Span, Symbol, Timestamp};
+use crate::runtime::backoff::Backoff;
+use crate::runtime::clock;
+
+/// Jobs (REST calls) of one link that run at once.
+const JOBS: usize = 4;
+/// Jobs of one link that may wait; beyond it the oldest waiting one is dropped, and a later gap fill covers it.
+const WAITING: usize = 4_096;
+
+/// What an exchange's protocol wants done.
+pub enum Step<J> {
+    /// Send this.
+    Send(String),
+    /// Hand this over as received.
+    Pass(Source, Received),
+    /// The subject is signed in and subscribed.
+    Up(Source),
+    /// The subject alone is lost; the connection goes on.
+    Down(Source, CompactString),
+    /// Do this beside the connection.
+    Job(J),
+    /// Replace the connection now.
+    Renew,
+}
+
+/// The protocol on one connection: a state machine that touches no socket.
+pub trait Session: Send + 'static {
+    /// What it wants done beside the connection.
+    type Job: Send + 'static;
+
+    /// Takes a frame.
+    fn heard(&mut self, received: Received, steps: &mut Vec<Step<Self::Job>>) -> Result<(), Error>;
+
+    /// Returns when it next wants to speak or check something, and what that costs at the exchange.
+    fn due(&self) -> Option<(Instant, u32)>;
+
+    /// Speaks, or checks; called when due.
+    fn speak(&mut self, now: Instant, steps: &mut Vec<Step<Self::Job>>) -> Result<(), Error>;
+
+    /// Returns whether everything it subscribed at first was answered.
+    fn settled(&self) -> bool;
+
+    /// Takes the pairs to be subscribed from now on.
+    fn want(&mut self, _pairs: &BTreeSet<Symbol>, _now: Instant) {}
+}
+
+/// How to reach one subject: some accounts, or some pairs of a market.
+pub trait Protocol: Send + Sync + 'static {
+    /// What runs beside its connections.
+    type Job: Send + 'static;
+    /// Its state machine.
+    type Session: Session<Job = Self::Job>;
+
+    /// Returns those whose link this is.
+    fn sources(&self) -> Vec<Source>;
+
+    /// Returns what pays for what is said.
+    fn limiter(&self) -> &Limiter;
+
+    /// Connects.
+    fn connect(self: Arc<Self>) -> impl Future<Output = Result<(Socket, Self::Session), Error>> + Send;
+
+    /// Runs a job.
+    fn run(self: Arc<Self>, job: Self::Job, outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Returns the job that asks for what `source` missed.
+    fn fill(&self, source: &Source, gap: Gap) -> Option<Self::Job>;
+
+    /// Returns up to when `source` was known before this process.
+    fn known_until(&self, source: &Source) -> Option<Timestamp>;
+}
+
+/// An interval in which an account's feed may have missed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Where it begins.
+    pub since: Timestamp,
+    /// Where it ends.
+    pub until: Timestamp,
+}
+
+/// One subject's link.
+pub struct Link<P: Protocol> {
+    protocol: Arc<P>,
+    outlet: Outlet,
+    timing: Timing,
+    wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
+    subjects: BTreeMap<Source, Subject>,
+    jobs: JoinSet<Result<(), Error>>,
+    waiting: VecDeque<P::Job>,
+}
+
+#[derive(Default)]
+struct Subject {
+    up: bool,
+    lost: Option<Timestamp>,
+    said: Option<CompactString>,
+}
+
+struct Connection<S> {
+    socket: Socket,
+    session: S,
+}
+
+enum Heard {
+    Frame(Received),
+    Due,
+}
+
+enum Turn<S> {
+    Stop,
+    Current(Result<Heard, Error>),
+    Next(Result<Heard, Error>),
+    Renew,
+    Dialed(Result<(Socket, S), Error>),
+    Wanted,
+    JobDone,
+}
+
+impl<S: Session> Connection<S> {
+    /// Waits for a frame or for the session's own time; dropping the wait loses nothing.
+    async fn hear(&mut self, limiter: &Limiter) -> Result<Heard, Error> {
+        let due = self.session.due();
+        let speaking = async {
+            match due {
+                Some((at, cost)) => {
+                    tokio::time::sleep_until(at.into()).await;
+                    limiter.ready(cost).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            received = self.socket.receive() => received.map(Heard::Frame),
+            () = speaking => Ok(Heard::Due),
+        }
+    }
+}
+
+impl<P: Protocol> Link<P> {
+    /// Makes a link that is not connected yet; `wanted` tells the pairs of a market link.
+    pub fn new(
+        protocol: Arc<P>,
+        outlet: Outlet,
+        timing: Timing,
+        wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
+    ) -> Self {
+        let subjects = protocol.sources().into_iter().map(|source| (source, Subject::default())).collect();
+        Link { protocol, outlet, timing, wanted, subjects, jobs: JoinSet::new(), waiting: VecDeque::new() }
+    }
+
+    /// Stays connected until `stop`. Ends with an error only when nobody takes what it receives.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
+        let mut backoff = Backoff::new(self.timing.backoff);
+        let mut refused = Backoff::new(self.timing.refused);
+        loop {
+            let dialing = Arc::clone(&self.protocol).connect();
+            let dialed = tokio::select! {
+                () = stop.cancelled() => return self.stopped().await,
+                dialed = dialing => dialed,
+            };
+            let begun = clock::steady();
+            let ended = match dialed {
+                Ok((socket, session)) => self.serve(Connection { socket, session }, &stop).await,
+                Err(error) => Err((error, clock::now())),
+            };
+            let Err((error, heard_at)) = ended else { return self.stopped().await };
+            if error == Error::Finished {
+                return Err(error);
+            }
+            let lasted = clock::steady().saturating_duration_since(begun);
+            backoff.lasted(lasted);
+            let wait = match error.advice() {
+                Advice::GiveUp => refused.draw(),
+                Advice::Retry | Advice::Reconnect => backoff.draw().max(error.wait()),
+            };
+            self.down(&error.why(), heard_at).await?;
+            tokio::select! {
+                () = stop.cancelled() => return self.stopped().await,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Serves a connection until stopped, or until it is lost: then the reason and the last sign of life.
+    async fn serve(
+        &mut self,
+        mut current: Connection<P::Session>,
+        stop: &CancellationToken,
+    ) -> Result<(), (Error, Timestamp)> {
+        let mut next: Option<Connection<P::Session>> = None;
+        let mut dialing = None;
+        let mut renewals = Backoff::new(self.timing.backoff);
+        let mut renew_at = self.renewal();
+        if let Some(wanted) = &self.wanted {
+            current.session.want(&wanted.borrow(), clock::steady());
+        }
+        loop {
+            let protocol = Arc::clone(&self.protocol);
+            let limiter = protocol.limiter();
+            let idle = next.is_none() && dialing.is_none();
+            let turn: Turn<P::Session> = tokio::select! {
+                () = stop.cancelled() => Turn::Stop,
+                heard = current.hear(limiter) => Turn::Current(heard),
+                heard = async { match &mut next {
+                    Some(next) => next.hear(limiter).await,
+                    None => std::future::pending().await,
+                } } => Turn::Next(heard),
+                dialed = async { match &mut dialing {
+                    Some(dialing) => std::pin::Pin::as_mut(dialing).await,
+                    None => std::future::pending().await,
+                } } => Turn::Dialed(dialed),
+                () = tokio::time::sleep_until(renew_at.into()), if idle => Turn::Renew,
+                () = changed(&mut self.wanted) => Turn::Wanted,
+                Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
+                    finished(done);
+                    Turn::JobDone
+                }
+            };
+            let heard_at = current.socket.heard_at();
+            match turn {
+                Turn::Stop => {
+                    current.socket.close().await;
+                    return Ok(());
+                }
+                Turn::Current(heard) => match self.take(&mut current, heard).await {
+                    Ok(false) => {}
+                    Ok(true) if idle => renew_at = clock::steady(),
+                    Ok(true) => {}
+                    Err(error) => return Err((error, heard_at)),
+                },
+                Turn::Next(heard) => {
+                    let Some(fresh) = &mut next else { continue };
+                    // A failed replacement costs nothing: the connection in use is still good.
+                    if let Err(error) = self.take(fresh, heard).await {
+                        if error == Error::Finished {
+                            return Err((error, heard_at));
+                        }
+                        next = None;
+                        renew_at = clock::steady() + renewals.draw();
+                    }
+                }
+                Turn::Renew => dialing = Some(Box::pin(Arc::clone(&self.protocol).connect())),
+                Turn::Dialed(dialed) => {
+                    dialing = None;
+                    match dialed {
+                        Ok((socket, mut session)) => {
+                            if let Some(wanted) = &self.wanted {
+                                session.want(&wanted.borrow(), clock::steady());
+                            }
+                            next = Some(Connection { socket, session });
+                        }
+                        Err(error) => renew_at = clock::steady() + renewals.draw().max(error.wait()),
+                    }
+                }
+                Turn::Wanted => {
+                    if let Some(wanted) = &self.wanted {
+                        let pairs = wanted.borrow().clone();
+                        current.session.want(&pairs, clock::steady());
+                        if let Some(fresh) = &mut next {
+                            fresh.session.want(&pairs, clock::steady());
+                        }
+                    }
+                }
+                Turn::JobDone => self.start_jobs(),
+            }
+            if next.as_ref().is_some_and(|fresh| fresh.session.settled())
+                && let Some(fresh) = next.take()
+            {
+                std::mem::replace(&mut current, fresh).socket.close().await;
+                renewals = Backoff::new(self.timing.backoff);
+                renew_at = self.renewal();
+            }
+        }
+    }
+
+    fn renewal(&self) -> Instant {
+        clock::steady() + self.timing.renew.mul_f64(1.0 - 0.05 * rand::random::<f64>())
+    }
+
+    /// Takes what was heard; true when the connection is to be replaced.
+    async fn take(
+        &mut self,
+        connection: &mut Connection<P::Session>,
+        heard: Result<Heard, Error>,
+    ) -> Result<bool, Error> {
+        let mut steps = Vec::new();
+        // What was found before a fault still counts.
+        let fault = match heard? {
+            Heard::Frame(received) => connection.session.heard(received, &mut steps),
+            Heard::Due => connection.session.speak(clock::steady(), &mut steps),
+        };
+        let mut renew = false;
+        for step in steps {
+            match step {
+                Step::Send(text) => connection.socket.send(text).await?,
+                Step::Pass(source, Received { at, frame }) => self.outlet.pass(at, source, frame.into_body()).await?,
+                Step::Up(source) => self.up(source).await?,
+                Step::Down(source, why) => self.one_down(&source, &why, connection.socket.heard_at()).await?,
+                Step::Job(job) => self.job(job),
+                Step::Renew => renew = true,
+            }
+        }
+        fault.map(|()| renew)
+    }
+
+    async fn up(&mut self, source: Source) -> Result<(), Error> {
+        let now = clock::now();
+        let Some(subject) = self.subjects.get_mut(&source) else { return Ok(()) };
+        // Already up on the connection that is being replaced: nothing was missed.
+        if subject.up {
+            return Ok(());
+        }
+        (subject.up, subject.said) = (true, None);
+        let known = subject.lost.or_else(|| self.protocol.known_until(&source));
+        self.outlet.pass(now, source.clone(), Body::LinkUp).await?;
+        tracing::info!(feed = %source, "connected");
+        let since = match known {
+            Some(known) => known - Span::from(self.timing.overlap),
+            None => now - Span::from(self.timing.lookback),
+        };
+        if let Some(job) = self.protocol.fill(&source, Gap { since, until: now }) {
+            self.job(job);
+        }
+        Ok(())
+    }
+
+    async fn down(&mut self, why: &CompactString, heard_at: Timestamp) -> Result<(), Error> {
+        for source in self.protocol.sources() {
+            self.one_down(&source, why, heard_at).await?;
+        }
+        Ok(())
+    }
+
+    async fn one_down(&mut self, source: &Source, why: &CompactString, heard_at: Timestamp) -> Result<(), Error> {
+        let Some(subject) = self.subjects.get_mut(source) else { return Ok(()) };
+        if std::mem::take(&mut subject.up) {
+            subject.lost = Some(heard_at);
+        }
+        // One line a reason, not one an attempt.
+        if subject.said.as_ref() == Some(why) {
+            return Ok(());
+        }
+        subject.said = Some(why.clone());
+        tracing::warn!(feed = %source, %why, "not connected");
+        self.outlet.note(source.clone(), Body::LinkDown { why: why.clone() }).await
+    }
+
+    /// Writes down that from now on nobody watches; the queue may be gone already.
+    async fn stopped(mut self) -> Result<(), Error> {
+        self.jobs.abort_all();
+        let saying = async {
+            for (source, subject) in &self.subjects {
+                if subject.up {
+                    let why = "fillguard is stopping".into();
+                    self.outlet.note(source.clone(), Body::LinkDown { why }).await?;
+                }
+            }
+            Ok::<(), Error>(())
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(1), saying).await;
+        Ok(())
+    }
+
+    fn job(&mut self, job: P::Job) {
+        if self.waiting.len() >= WAITING {
+            self.waiting.pop_front();
+            tracing::warn!("too many calls wait for an exchange; the oldest is dropped");
+        }
+        self.waiting.push_back(job);
+        self.start_jobs();
+    }
+
+    fn start_jobs(&mut self) {
+        while self.jobs.len() < JOBS
+            && let Some(job) = self.waiting.pop_front()
+        {
+            self.jobs.spawn(Arc::clone(&self.protocol).run(job, self.outlet.clone()));
+        }
+    }
+}
+
+/// Waits for a change of what is wanted; for ever when nobody can change it any more.
+async fn changed(wanted: &mut Option<watch::Receiver<BTreeSet<Symbol>>>) {
+    if let Some(wanted) = wanted
+        && wanted.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+fn finished(done: Result<Result<(), Error>, tokio::task::JoinError>) {
+    match done {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "a call beside a feed failed"),
+        Err(error) if error.is_panic() => tracing::error!("a call beside a feed panicked"),
+        Err(_) => {}
+    }
+}

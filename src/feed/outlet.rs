@@ -1,0 +1,29 @@
+//! Where everything received goes: the queue in front of the journal.
+
+use tokio::sync::mpsc;
+
+use super::error::Error;
+use crate::arrival::{Body, Incoming, Source};
+use crate::domain::Timestamp;
+use crate::runtime::clock;
+
+/// The sending end of the queue. When it is full a feed waits: its socket fills, and the exchange waits.
+#[derive(Clone, Debug)]
+pub struct Outlet(mpsc::Sender<Incoming>);
+
+impl Outlet {
+    /// Takes the queue.
+    pub fn new(out: mpsc::Sender<Incoming>) -> Self {
+        Outlet(out)
+    }
+
+    /// Hands over what came at `at`.
+    pub async fn pass(&self, at: Timestamp, from: Source, body: Body) -> Result<(), Error> {
+        self.0.send(Incoming { at, from, body }).await.map_err(|_| Error::Finished)
+    }
+
+    /// Hands over what we ourselves found out just now.
+    pub async fn note(&self, from: Source, body: Body) -> Result<(), Error> {
+        self.pass(clock::now(), from, body).await
+    }
+}

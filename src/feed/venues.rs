@@ -1,0 +1,74 @@
+//! What all links share: the hosts, their limits and clocks, and one TLS configuration.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::binance::Pairs;
+use super::error::Error;
+use super::limiter::Limiter;
+use super::rest::Rest;
+use super::settings::Settings;
+use super::socket::Patience;
+use crate::domain::{Symbol, Venue};
+use crate::runtime::tls;
+
+/// The exchanges as they are reached.
+pub(crate) struct Venues {
+    pub(crate) settings: Settings,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+    /// Pays in Binance's request weight: 6,000 a minute, of which a fifth is left to the user's own programs.
+    pub(crate) binance: Arc<Rest>,
+    pub(crate) kucoin: Arc<Rest>,
+    pub(crate) coinbase: Arc<Rest>,
+    pub(crate) binance_connects: Limiter,
+    pub(crate) kucoin_connects: Limiter,
+    pub(crate) coinbase_connects: Limiter,
+    /// For what no exchange counts.
+    pub(crate) unlimited: Limiter,
+    /// Binance's list of pairs.
+    pub(crate) pairs: Pairs,
+    /// The pairs whose memory was seeded.
+    pub(crate) seeded: Seeded,
+}
+
+/// The pairs whose memory was seeded since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Seeded(Mutex<BTreeSet<(Venue, Symbol)>>);
+
+impl Seeded {
+    /// Returns true the first time it is asked about a pair.
+    pub(crate) fn first(&self, venue: Venue, symbol: &Symbol) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((venue, symbol.clone()))
+    }
+}
+
+impl Venues {
+    /// Builds the clients. Fails for certificates that cannot be read and for an account with another exchange's key.
+    pub(crate) fn new(settings: Settings) -> Result<Self, Error> {
+        settings.check()?;
+        let tls = tls::client_config(settings.extra_ca.as_deref())
+            .map_err(|error| Error::Connect(compact_str::format_compact!("{error}")))?;
+        let secs = Duration::from_secs;
+        let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, limiter).map(Arc::new);
+        Ok(Venues {
+            binance: rest(&settings.binance.rest, Limiter::new(4_800, secs(60), 1_600))?,
+            // Each account has 4,000 in 30 s of its own; the public pool of 2,000 is the address's.
+            kucoin: rest(&settings.kucoin.rest, Limiter::new(1_600, secs(30), 400))?,
+            coinbase: rest(&settings.coinbase.rest, Limiter::new(8, secs(1), 8))?,
+            binance_connects: Limiter::new(240, secs(300), 40),
+            kucoin_connects: Limiter::new(28, secs(60), 8),
+            coinbase_connects: Limiter::new(6, secs(1), 4),
+            unlimited: Limiter::new(1_000_000, secs(1), 1_000_000),
+            pairs: Pairs::default(),
+            seeded: Seeded::default(),
+            tls,
+            settings,
+        })
+    }
+
+    /// Returns how long a connection may be quiet.
+    pub(crate) fn patience(&self) -> Patience {
+        Patience::from(self.settings.timing)
+    }
+}
