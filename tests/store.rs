@@ -1,5 +1,7 @@
 //! The store: effects taken once, whatever dies and whenever.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking and says why it is skipped")]
+
 #[path = "support/story.rs"]
 mod story;
 
@@ -142,6 +144,24 @@ fn a_message_in_flight_when_the_process_died_is_sent_again_and_says_so() {
 }
 
 #[test]
+fn the_backlog_says_how_each_channel_stands() {
+    let mut store = Store::in_memory().unwrap();
+    let effects: Vec<Effect> = (1..=3).map(|n| effect(n, &id(n), Level::Alert, "hello")).collect();
+    store.take(&effects, &routes()).unwrap();
+    let rows: Vec<u64> = store.due("mail", at(60), 3).unwrap().iter().map(|queued| queued.id).collect();
+    for row in &rows {
+        store.mark_sending(*row, at(60)).unwrap();
+    }
+    store.mark_sent(rows[0], at(61), "receipt").unwrap();
+    store.mark_given_up(rows[1], at(62), "550 no such mailbox").unwrap();
+    let backlog = store.backlog().unwrap();
+    assert_eq!(backlog.len(), 1);
+    let mail = &backlog[0];
+    assert_eq!((mail.waiting, mail.sent, mail.given_up, mail.oldest), (1, 1, 1, Some(at(3))));
+    assert_eq!(mail.why.as_deref(), Some("550 no such mailbox"));
+}
+
+#[test]
 fn the_last_three_snapshots_are_kept_and_names_below_them_forgotten_but_still_taken() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("a.db");
@@ -278,7 +298,7 @@ fn a_killed_process_leaves_all_of_a_batch_or_nothing_and_the_rest_is_taken_after
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let said = (&mut lines).find(|line| line.as_ref().unwrap() == &format!("took {kill_after}"));
+        let said = lines.find(|line| line.as_ref().unwrap() == &format!("took {kill_after}"));
         said.expect("the child took batches").unwrap();
         child.kill().unwrap();
         child.wait().unwrap();

@@ -115,12 +115,12 @@ impl<C: Carrier> Courier<C> {
         Ok(())
     }
 
-    async fn next(&self) -> Result<Option<Queued>, Error> {
+    async fn next(&mut self) -> Result<Option<Queued>, Error> {
         let (name, now) = (self.name.clone(), (self.clock)());
         Ok(self.store.with(move |store| store.due(&name, now, 1)).await?.pop())
     }
 
-    async fn until_due(&self) -> Result<Duration, Error> {
+    async fn until_due(&mut self) -> Result<Duration, Error> {
         let name = self.name.clone();
         let due = self.store.with(move |store| store.next_due(&name)).await?;
         let wait = due.map(|due| due.since((self.clock)()).nanos().max(0).unsigned_abs());
@@ -203,7 +203,7 @@ impl<C: Carrier> Courier<C> {
 
     /// Tells the other channels that this one did not deliver. That such a report failed is only logged, or two
     /// broken channels would report each other for ever.
-    async fn tell(&self, queued: &Queued, now: Timestamp, why: &str) -> Result<(), Error> {
+    async fn tell(&mut self, queued: &Queued, now: Timestamp, why: &str) -> Result<(), Error> {
         if self.others.is_empty() || queued.incident.as_str().starts_with(ABOUT_A_CHANNEL) {
             return Ok(());
         }

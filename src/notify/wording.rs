@@ -8,9 +8,8 @@ pub(super) const REPEAT: &str = "This may be a repeat: an earlier attempt may ha
 /// Exchange names and user agents reach messages; a line break there could forge a header, an escape sequence could
 /// rewrite a terminal, and a right-to-left mark could turn an address around.
 pub(super) fn one_line(text: &str, most: usize) -> String {
-    let mut line = String::with_capacity(text.len().min(most * 4));
-    let mut gap = false;
-    let mut count = 0;
+    let mut line = String::new();
+    let (mut gap, mut count, mut kept) = (false, 0, 0);
     for c in text.chars() {
         if c.is_whitespace() || c.is_control() {
             gap = count > 0;
@@ -19,17 +18,19 @@ pub(super) fn one_line(text: &str, most: usize) -> String {
         if is_invisible(c) {
             continue;
         }
-        let room = most.saturating_sub(count + usize::from(gap));
-        if room <= 1 {
-            line.push('…');
-            return line;
-        }
-        if std::mem::take(&mut gap) {
-            line.push(' ');
+        for c in std::mem::take(&mut gap).then_some(' ').into_iter().chain([c]) {
+            if count == most {
+                line.truncate(kept);
+                line.push('…');
+                return line;
+            }
+            line.push(c);
             count += 1;
+            // How much stays when a mark of omission must take the last place.
+            if count < most {
+                kept = line.len();
+            }
         }
-        line.push(c);
-        count += 1;
     }
     line
 }
@@ -128,7 +129,7 @@ mod tests {
     #[test]
     fn a_line_keeps_no_break_escape_or_reordering() {
         assert_eq!(one_line("a\r\nBcc: x\t\u{1b}[2J\u{202e}b\u{200b} ", 80), "a Bcc: x [2Jb");
-        assert_eq!(one_line("abcdef", 4), "abc…");
+        assert_eq!((one_line("abcdef", 4), one_line("abcd", 4)), ("abc…".to_owned(), "abcd".to_owned()));
         assert_eq!(one_line("", 4), "");
     }
 

@@ -13,16 +13,32 @@ mod snapshot;
 mod take;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
 
 pub use error::Error;
 pub use handle::Handle;
 pub use incidents::{Filter, Step};
-pub use outbox::{Queued, Sent};
+pub use outbox::{Backlog, Queued, Sent};
 pub use snapshot::Snapshot;
 pub use take::{ChannelRoute, Taken};
+
+/// Where the database is and how long it remembers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The database's file; `fillguard.db` in the working folder by default.
+    pub path: PathBuf,
+    /// How long closed incidents and delivered messages are kept (see [`Store::forget`]); 400 days by default.
+    pub keep: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { path: PathBuf::from("fillguard.db"), keep: Duration::from_secs(400 * 86_400) }
+    }
+}
 
 /// The database of one daemon. One process writes it at a time; others may read it meanwhile.
 #[derive(Debug)]

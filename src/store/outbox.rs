@@ -47,6 +47,23 @@ pub struct Sent {
     pub level: Level,
 }
 
+/// How a channel stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// The channel.
+    pub channel: String,
+    /// Messages that wait or are being sent.
+    pub waiting: u64,
+    /// When the arrival came that caused the oldest of them.
+    pub oldest: Option<Timestamp>,
+    /// Messages delivered and still remembered.
+    pub sent: u64,
+    /// Messages refused for good and still remembered.
+    pub given_up: u64,
+    /// What the last failure was, of those that still wait or were given up.
+    pub why: Option<String>,
+}
+
 const COLUMNS: &str = "id, channel, incident, message, at, first_at, merged, attempts, uncertain, tried_at, retry_at";
 
 impl Store {
@@ -190,5 +207,30 @@ impl Store {
         }
         transaction.commit()?;
         Ok(())
+    }
+
+    /// Returns how each channel stands that ever had a message, by name.
+    pub fn backlog(&self) -> Result<Vec<Backlog>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT channel,
+                 count(*) FILTER (WHERE state IN ('waiting', 'sending')),
+                 min(first_at) FILTER (WHERE state IN ('waiting', 'sending')),
+                 count(*) FILTER (WHERE state = 'sent'),
+                 count(*) FILTER (WHERE state = 'given_up'),
+                 (SELECT why FROM outbox AS failed WHERE failed.channel = outbox.channel AND why IS NOT NULL
+                  AND state <> 'superseded' ORDER BY id DESC LIMIT 1)
+             FROM outbox GROUP BY channel ORDER BY channel",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(Backlog {
+                channel: row.get(0)?,
+                waiting: number(row.get(1)?),
+                oldest: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_nanos),
+                sent: number(row.get(3)?),
+                given_up: number(row.get(4)?),
+                why: row.get(5)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 }

@@ -141,14 +141,8 @@ mod tests {
         migrate(&mut connection).unwrap();
         migrate(&mut connection).unwrap();
         let ask = |name: &str| -> String {
-            connection
-                .query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0))
-                .map(|value| match value {
-                    rusqlite::types::Value::Integer(number) => number.to_string(),
-                    rusqlite::types::Value::Text(text) => text,
-                    other => format!("{other:?}"),
-                })
-                .unwrap()
+            let query = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+            connection.query_row(&query, [], |row| row.get(0)).unwrap()
         };
         assert_eq!(ask("journal_mode"), "wal");
         assert_eq!(ask("synchronous"), "2");

@@ -96,6 +96,9 @@ impl Mailer {
         if settings.to.is_empty() {
             return Err(value("nobody to send to; name at least one address"));
         }
+        if settings.to.iter().chain([&settings.from]).any(|mailbox| !mailbox.email.to_string().is_ascii()) {
+            return Err(value("an address has letters outside ASCII; write its domain in the xn-- form"));
+        }
         if settings.user.is_some() != settings.password.is_some() {
             return Err(value("a user needs a password and a password needs a user"));
         }

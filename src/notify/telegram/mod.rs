@@ -156,7 +156,9 @@ impl Bot {
             return Err(Refusal::Broken { why, uncertain: (200..300).contains(&status) });
         };
         match answer {
-            Answer { ok: true, result, .. } => Ok(result.map_or(0, |result| result.message_id.unwrap_or(0))),
+            Answer { ok: true, result, .. } => {
+                Ok(result.as_ref().and_then(|result| result.get("message_id")?.as_i64()).unwrap_or(0))
+            }
             Answer { error_code, description, parameters, .. } => {
                 let parameters = parameters.unwrap_or_default();
                 Err(Refusal::Said {
@@ -224,15 +226,10 @@ impl fmt::Debug for Bot {
 #[derive(Deserialize)]
 struct Answer {
     ok: bool,
-    result: Option<Told>,
+    result: Option<Value>,
     error_code: Option<u16>,
     description: Option<String>,
     parameters: Option<Parameters>,
-}
-
-#[derive(Deserialize)]
-struct Told {
-    message_id: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]

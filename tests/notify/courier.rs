@@ -1,0 +1,242 @@
+//! Couriers in paused time: who is tried when.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fillguard::domain::Level;
+use fillguard::notify::backoff::Settings as Backoff;
+use fillguard::notify::{Carrier, Clock, Courier, Failure};
+use fillguard::store::{ChannelRoute, Handle, Queued, Store};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::story::{at, effect, id};
+
+/// Answers what it is told to, and writes down when it was asked and what.
+#[derive(Clone, Default)]
+struct Scripted {
+    answers: Arc<Mutex<VecDeque<Result<String, Failure>>>>,
+    asked: Arc<Mutex<Vec<(Duration, Queued)>>>,
+}
+
+impl Scripted {
+    fn answering(answers: impl IntoIterator<Item = Result<String, Failure>>) -> Self {
+        Scripted { answers: Arc::new(Mutex::new(answers.into_iter().collect())), ..Scripted::default() }
+    }
+
+    fn asked(&self) -> Vec<(Duration, Queued)> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+impl Carrier for Scripted {
+    async fn carry(&mut self, queued: &Queued) -> Result<String, Failure> {
+        self.asked.lock().unwrap().push((elapsed(), queued.clone()));
+        self.answers.lock().unwrap().pop_front().unwrap_or_else(|| Ok("receipt".to_owned()))
+    }
+}
+
+thread_local! {
+    static START: std::cell::OnceCell<tokio::time::Instant> = const { std::cell::OnceCell::new() };
+}
+
+#[expect(clippy::disallowed_methods, reason = "paused time is what these tests are about")]
+fn elapsed() -> Duration {
+    START.with(|start| start.get_or_init(tokio::time::Instant::now).elapsed())
+}
+
+/// A clock that goes with paused time and starts at `at(1000)`.
+pub fn clock() -> Clock {
+    elapsed();
+    Arc::new(|| at(1_000) + elapsed().into())
+}
+
+pub fn handle(channels: &[&str]) -> Handle {
+    let routes = channels
+        .iter()
+        .map(|name| ChannelRoute { name: (*name).to_owned(), min_level: Level::Alert, accounts: None })
+        .collect();
+    Handle::new(Store::in_memory().unwrap(), routes)
+}
+
+fn down(why: &str, after: Option<u64>) -> Result<String, Failure> {
+    Err(Failure::Down { why: why.to_owned(), after: after.map(Duration::from_secs), uncertain: false })
+}
+
+pub struct Running {
+    pub tasks: JoinSet<Result<(), fillguard::store::Error>>,
+    pub stop: CancellationToken,
+}
+
+impl Running {
+    pub fn new() -> Self {
+        Running { tasks: JoinSet::new(), stop: CancellationToken::new() }
+    }
+
+    fn start(&mut self, name: &str, carrier: &Scripted, store: &Handle, others: &[&str]) {
+        let others = others.iter().map(|other| (*other).to_owned()).collect();
+        let courier =
+            Courier::new(name.to_owned(), carrier.clone(), store.clone(), Backoff::default(), clock()).telling(others);
+        self.tasks.spawn(courier.run(self.stop.clone()));
+    }
+
+    /// Lets paused time pass, then stops everything.
+    pub async fn for_seconds(mut self, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_is_down_is_tried_again_at_growing_jittered_waits_until_it_works() {
+    let store = handle(&["mail"]);
+    let carrier = Scripted::answering((0..12).map(|_| down("refused", None)));
+    let mut running = Running::new();
+    running.start("mail", &carrier, &store, &[]);
+    store.take(vec![effect(1, &id(1), Level::Alert, "hello")]).await.unwrap();
+    running.for_seconds(6 * 3_600).await;
+    let times: Vec<Duration> = carrier.asked().iter().map(|(time, _)| *time).collect();
+    assert_eq!(times.len(), 13, "twelve failures and one success");
+    let mut before = Duration::from_secs(1);
+    for pair in times.windows(2) {
+        let wait = pair[1] - pair[0];
+        let most = (before * 3).clamp(Duration::from_secs(3), Duration::from_secs(900)) + Duration::from_secs(1);
+        assert!(wait >= Duration::from_secs(1) && wait <= most, "{wait:?} after {before:?}");
+        before = wait;
+    }
+    assert_eq!(store.with(|store| store.next_due("mail")).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_asks_to_wait_is_waited_by_the_whole_channel() {
+    let store = handle(&["chat"]);
+    let carrier = Scripted::answering([down("429", Some(37))]);
+    store.take(vec![effect(1, &id(1), Level::Alert, "one"), effect(2, &id(2), Level::Alert, "two")]).await.unwrap();
+    let mut running = Running::new();
+    running.start("chat", &carrier, &store, &[]);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    store.take(vec![effect(3, &id(3), Level::Act, "three")]).await.unwrap();
+    running.for_seconds(300).await;
+    let asked = carrier.asked();
+    assert_eq!(asked.len(), 4);
+    assert!(asked[1].0 - asked[0].0 >= Duration::from_secs(37), "{:?}", asked[1].0);
+    assert_eq!(asked[1].1.message.headline, "three", "the loudest first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_is_down_delays_no_other() {
+    let store = handle(&["mail", "chat"]);
+    let broken = Scripted::answering((0..1_000).map(|_| down("refused", None)));
+    let working = Scripted::default();
+    let mut running = Running::new();
+    running.start("mail", &broken, &store, &[]);
+    running.start("chat", &working, &store, &[]);
+    store.take((1..=20).map(|n| effect(n, &id(n), Level::Alert, "hello")).collect()).await.unwrap();
+    running.for_seconds(1).await;
+    assert_eq!(working.asked().len(), 20);
+    assert!(broken.asked().len() <= 2, "one attempt a wait");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_everything_that_waited_goes_out_within_a_minute() {
+    let store = handle(&["mail"]);
+    let broken_for = 30;
+    let carrier = Scripted::answering((0..broken_for).map(|_| down("refused", None)));
+    let mut running = Running::new();
+    running.start("mail", &carrier, &store, &[]);
+    store.take((1..=10).map(|n| effect(n, &id(n), Level::Alert, "hello")).collect()).await.unwrap();
+    running.for_seconds(24 * 3_600).await;
+    let asked = carrier.asked();
+    assert_eq!(asked.len(), broken_for + 10);
+    let back = asked[broken_for].0;
+    assert!(asked.last().unwrap().0 - back <= Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_put_off_does_not_hold_up_the_others() {
+    let store = handle(&["mail"]);
+    let carrier = Scripted::answering([Err(Failure::Later { why: "451 greylisted".to_owned() })]);
+    store.take(vec![effect(1, &id(1), Level::Alert, "one"), effect(2, &id(2), Level::Alert, "two")]).await.unwrap();
+    let mut running = Running::new();
+    running.start("mail", &carrier, &store, &[]);
+    running.for_seconds(60).await;
+    let asked: Vec<String> = carrier.asked().into_iter().map(|(_, queued)| queued.message.headline).collect();
+    assert_eq!(asked, ["one", "two", "one"]);
+    let times: Vec<Duration> = carrier.asked().iter().map(|(time, _)| *time).collect();
+    assert!(times[1] - times[0] < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_refused_for_good_is_given_up_and_told_on_the_other_channels_once() {
+    let store = handle(&["mail", "chat"]);
+    let refuse = || Err(Failure::Never { why: "550 no such mailbox".to_owned() });
+    let (mail, chat) = (Scripted::answering([refuse()]), Scripted::default());
+    let mut running = Running::new();
+    running.start("mail", &mail, &store, &["chat"]);
+    running.start("chat", &chat, &store, &["mail"]);
+    store.take(vec![effect(1, &id(1), Level::Act, "the headline")]).await.unwrap();
+    running.for_seconds(3_600).await;
+    assert_eq!(mail.asked().len(), 1);
+    let told: Vec<_> = chat.asked().into_iter().map(|(_, queued)| queued.message).collect();
+    assert_eq!(told.len(), 2);
+    let report = told.iter().find(|message| message.headline.contains("mail")).unwrap();
+    assert!(report.headline.contains("550 no such mailbox") && report.level == Level::Act);
+    assert!(report.facts[0].contains("the headline"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_channels_that_refuse_everything_do_not_report_each_other_for_ever() {
+    let store = handle(&["mail", "chat"]);
+    let refusing = || Scripted::answering((0..100).map(|_| Err(Failure::Never { why: "no".to_owned() })));
+    let (mail, chat) = (refusing(), refusing());
+    let mut running = Running::new();
+    running.start("mail", &mail, &store, &["chat"]);
+    running.start("chat", &chat, &store, &["mail"]);
+    store.take(vec![effect(1, &id(1), Level::Act, "hello")]).await.unwrap();
+    running.for_seconds(3_600).await;
+    assert!(mail.asked().len() <= 2 && chat.asked().len() <= 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_late_by_ten_minutes_is_told_on_the_other_channels_once() {
+    let store = handle(&["mail", "chat"]);
+    let mail = Scripted::answering((0..1_000).map(|_| down("no route to host", None)));
+    let chat = Scripted::default();
+    let mut running = Running::new();
+    running.start("mail", &mail, &store, &["chat"]);
+    running.start("chat", &chat, &store, &["mail"]);
+    store.take(vec![effect(999, &id(1), Level::Alert, "hello")]).await.unwrap();
+    running.for_seconds(3 * 3_600).await;
+    let reports: Vec<Duration> = chat
+        .asked()
+        .into_iter()
+        .filter(|(_, queued)| queued.message.headline.contains("mail does not deliver"))
+        .map(|(time, _)| time)
+        .collect();
+    assert_eq!(reports.len(), 1);
+    assert!(reports[0] >= Duration::from_secs(590) && reports[0] <= Duration::from_secs(1_500), "{reports:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_being_sent_when_the_process_died_is_sent_again_as_a_possible_repeat() {
+    let store = handle(&["mail"]);
+    store.take(vec![effect(1, &id(1), Level::Alert, "hello")]).await.unwrap();
+    store
+        .with(|store| {
+            let row = store.due("mail", at(60), 1)?.remove(0);
+            store.mark_sending(row.id, at(60))
+        })
+        .await
+        .unwrap();
+    let carrier = Scripted::default();
+    let mut running = Running::new();
+    running.start("mail", &carrier, &store, &[]);
+    running.for_seconds(60).await;
+    let asked = carrier.asked();
+    assert_eq!(asked.len(), 1);
+    assert!(asked[0].1.uncertain);
+}
