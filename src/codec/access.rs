@@ -155,10 +155,8 @@ mod tests {
         };
         let mut out = Vec::new();
         Codec.decode(&arrival, &mut out).map_err(|why| why.to_string())?;
-        match out.pop().unwrap().kind {
-            EventKind::Access(access) => Ok(access),
-            other => panic!("{other:?}"),
-        }
+        let EventKind::Access(access) = out.pop().unwrap().kind else { panic!("not an access") };
+        Ok(access)
     }
 
     #[test]

@@ -57,8 +57,8 @@ impl Codecs {
     pub fn decode(&mut self, arrival: &Arrival, out: &mut Vec<Event>) {
         let start = out.len();
         let read = match &arrival.body {
-            Body::LinkUp => self.linked(arrival, out, FeedKind::Up),
-            Body::LinkDown { why } => self.linked(arrival, out, FeedKind::Down(why.clone())),
+            Body::LinkUp => self.link(arrival, out, FeedKind::Up),
+            Body::LinkDown { why } => self.link(arrival, out, FeedKind::Down(why.clone())),
             Body::Filled { since, until, verified } => {
                 let recovered = arrival.from.account().map_or(0, |account| self.seen.recovered(account));
                 let filled = FeedKind::GapFilled { since: *since, until: *until, recovered, verified: *verified };
@@ -77,8 +77,11 @@ impl Codecs {
         self.forget_repeats(start, out);
     }
 
-    /// A codec that counts messages must hear of a new connection too.
-    fn linked(&mut self, arrival: &Arrival, out: &mut Vec<Event>, kind: FeedKind) -> Result<(), Unread> {
+    /// Coinbase numbers the messages of a connection, so its codec must hear of a new one too.
+    fn link(&mut self, arrival: &Arrival, out: &mut Vec<Event>, kind: FeedKind) -> Result<(), Unread> {
+        if arrival.from.venue() == Some(Venue::Coinbase) {
+            self.coinbase.link_changed(&arrival.from);
+        }
         Heard::new(arrival, out).feed(kind);
         Ok(())
     }
@@ -111,3 +114,6 @@ impl Codecs {
         out.truncate(kept);
     }
 }
+
+#[cfg(test)]
+mod tests;

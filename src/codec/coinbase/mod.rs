@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::unread::Unread;
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, Source};
 use crate::domain::Event;
 
 /// Reads nothing yet.
@@ -15,4 +15,7 @@ impl Codec {
     pub fn decode(&mut self, _arrival: &Arrival, _out: &mut Vec<Event>) -> Result<(), Unread> {
         Err(Unread("not read yet".into()))
     }
+
+    /// Remembers nothing of a connection.
+    pub fn link_changed(&mut self, _from: &Source) {}
 }
