@@ -76,11 +76,7 @@ fn decode(codecs: &mut Codecs, from: &str, body: Body) -> Vec<Event> {
 }
 
 fn fills(events: &[Event]) -> Vec<&Fill> {
-    let fill = |event| match event {
-        &Event { kind: EventKind::Fill(ref fill), .. } => Some(fill),
-        _ => None,
-    };
-    events.iter().filter_map(fill).collect()
+    events.iter().filter_map(|event| if let EventKind::Fill(fill) = &event.kind { Some(fill) } else { None }).collect()
 }
 
 /// Gives `json` to every source, as a frame and as an answer to every call, and looks at the fills.
