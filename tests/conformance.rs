@@ -3,6 +3,8 @@
 //! The samples are not part of this project. They are looked for in `$FILLGUARD_SHARED/fixtures`, else in
 //! `../shared/fixtures`, and the tests say so and pass where there are none.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a sample or an index of another shape fails the test")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

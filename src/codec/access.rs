@@ -10,9 +10,9 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::Deserialize;
 
+use super::scalar::{Amiss, Object, Scalar};
 use super::shape::{Heard, read, unread};
 use super::unread::Unread;
-use super::wire::{Amiss, Object, Scalar};
 use crate::arrival::{Arrival, Body, Source};
 use crate::domain::{Access, AccountId, Event, EventKind, Timestamp, Venue};
 

@@ -7,19 +7,20 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::{FeedChange, Fill, Timestamp};
 
-const FROM: [&str; 9] = [
+const FROM: [&str; 10] = [
     "binance/alice",
     "binance/alice/rest",
     "binance/market",
     "binance/market/rest",
     "kucoin/alice",
+    "kucoin/alice/rest",
     "coinbase/alice",
     "coinbase/alice/rest",
     "access/gateway",
     "clock",
 ];
 
-const CALLS: [&str; 9] = [
+const CALLS: [&str; 10] = [
     "myTrades?symbol=APPCBTC",
     "account",
     "openOrders",
@@ -28,11 +29,12 @@ const CALLS: [&str; 9] = [
     "ticker/24hr",
     "trades?symbol=APPCBTC",
     "aggTrades?symbol=APPCBTC",
+    "orders/historical/fills",
     "?",
 ];
 
 /// One whole frame or answer of each kind, to be mangled.
-const WHOLE: [&str; 13] = [
+const WHOLE: [&str; 17] = [
     r#"{"subscriptionId":0,"event":{"e":"executionReport","E":1775572206251,"s":"APPCBTC","c":"bot-17","S":"BUY","o":"LIMIT","C":"","x":"TRADE","X":"FILLED","r":"NONE","i":81234567,"l":"40.0","z":"40.0","L":"0.0000209","n":"0.04","N":"APPC","T":1775572206250,"t":5512345,"m":false,"Y":"0.000836"}}"#,
     r#"{"e":"ORDER_TRADE_UPDATE","T":1775572206250,"o":{"s":"BTCUSDT","c":"x-1","S":"SELL","o":"MARKET","x":"CALCULATED","X":"FILLED","i":8886774,"l":"0.010","L":"68000.1","T":1775572206250,"t":9001}}"#,
     r#"{"e":"outboundAccountPosition","u":1775572206250,"B":[{"a":"APPC","f":"39.96","l":"0"}]}"#,
@@ -45,6 +47,10 @@ const WHOLE: [&str; 13] = [
     r#"[[1775572140000,"2","4","1","3","310",1775572199999,"630",7,"200","410","0"]]"#,
     r#"{"symbols":[{"symbol":"DOTUSD","baseAsset":"DOT","quoteAsset":"USD"}]}"#,
     r#"[{"id":1,"price":"1","qty":"2","time":1775572206250,"isBuyerMaker":true}]"#,
+    r#"{"topic":"/spotMarket/tradeOrdersV2","type":"message","subject":"orderChange","data":{"symbol":"ABC-USDT","orderType":"limit","side":"sell","orderId":"6f01","type":"match","feeType":"takerFee","orderTime":1775572206026,"size":"5","filledSize":"5","price":"1.9","matchPrice":"2","matchSize":"5","tradeId":"1102","clientOid":"bot-17","remainSize":"0","status":"match","ts":1775572206250000000}}"#,
+    r#"{"T":"execution.UNIFIED","P":1775572206251000000,"d":{"oi":"6f01","s":"ABC-USDT","S":"BUY","oT":"MARKET","p":"2","q":"5","ti":"1103","E":1775572206250000000,"lR":"TAKER","f":"0.01","fC":"USDT","fT":"NORMAL","ci":"bot-18"}}"#,
+    r#"{"channel":"user","timestamp":"2026-04-07T14:30:06.25Z","sequence_num":4,"events":[{"type":"update","orders":[{"order_id":"O1","client_order_id":"bot-19","cumulative_quantity":"3","leaves_quantity":"7","avg_price":"110","total_fees":"0.33","status":"OPEN","product_id":"ABC-USD","order_side":"BUY","order_type":"Limit","number_of_fills":"3","filled_value":"330"}]}]}"#,
+    r#"{"fills":[{"entry_id":"e1","trade_id":"t1","order_id":"O1","trade_time":"2026-04-07T14:30:06Z","trade_type":"FILL","price":"110","size":"3","commission":"0.33","product_id":"ABC-USD","liquidity_indicator":"TAKER","size_in_quote":false,"side":"BUY"}],"cursor":""}"#,
     r#"{"account":"binance/alice","ip":"203.0.113.7","ua":"bot/2","client_order_id":"bot-17","time":1775572206250}"#,
 ];
 
@@ -153,6 +159,8 @@ fn what_is_nested_ten_megabytes_deep_is_refused_and_harms_nobody() {
         ("binance/alice", format!(r#"{{"subscriptionId":0,"event":{open}{close}}}"#)),
         ("binance/alice", format!(r#"{{"e":"outboundAccountPosition","u":1775572206250,"B":{open}{close}}}"#)),
         ("binance/market", format!(r#"{{"stream":"x","data":{open}{close}}}"#)),
+        ("kucoin/alice", format!(r#"{{"type":"message","topic":"/spotMarket/tradeOrdersV2","data":{open}{close}}}"#)),
+        ("coinbase/alice", format!(r#"{{"channel":"user","events":{open}{close}}}"#)),
         ("access/gateway", format!(r#"{{"account":"alice","ip":{open}{close}}}"#)),
     ] {
         let events = decode(&mut codecs, from, Body::from_text(json));
