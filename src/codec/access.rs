@@ -10,9 +10,9 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::Deserialize;
 
+use super::scalar::{Amiss, Object, Scalar};
 use super::shape::{Heard, read, unread};
 use super::unread::Unread;
-use super::wire::{Amiss, Object, Scalar};
 use crate::arrival::{Arrival, Body, Source};
 use crate::domain::{Access, AccountId, Event, EventKind, Timestamp, Venue};
 
@@ -155,10 +155,8 @@ mod tests {
         };
         let mut out = Vec::new();
         Codec.decode(&arrival, &mut out).map_err(|why| why.to_string())?;
-        match out.pop().unwrap().kind {
-            EventKind::Access(access) => Ok(access),
-            other => panic!("{other:?}"),
-        }
+        let EventKind::Access(access) = out.pop().unwrap().kind else { panic!("not an access") };
+        Ok(access)
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod coinbase;
 pub mod dedupe;
 pub mod kucoin;
 pub mod newest;
+pub mod scalar;
 mod shape;
 mod sorted;
 pub mod symbols;
@@ -57,8 +58,8 @@ impl Codecs {
     pub fn decode(&mut self, arrival: &Arrival, out: &mut Vec<Event>) {
         let start = out.len();
         let read = match &arrival.body {
-            Body::LinkUp => self.linked(arrival, out, FeedKind::Up),
-            Body::LinkDown { why } => self.linked(arrival, out, FeedKind::Down(why.clone())),
+            Body::LinkUp => self.link(arrival, out, FeedKind::Up),
+            Body::LinkDown { why } => self.link(arrival, out, FeedKind::Down(why.clone())),
             Body::Filled { since, until, verified } => {
                 let recovered = arrival.from.account().map_or(0, |account| self.seen.recovered(account));
                 let filled = FeedKind::GapFilled { since: *since, until: *until, recovered, verified: *verified };
@@ -77,9 +78,11 @@ impl Codecs {
         self.forget_repeats(start, out);
     }
 
-    /// A codec that counts messages must hear of a new connection too.
-    fn linked(&mut self, arrival: &Arrival, out: &mut Vec<Event>, kind: FeedKind) -> Result<(), Unread> {
-        self.coinbase.link_changed(&arrival.from);
+    /// Coinbase numbers the messages of a connection, so its codec must hear of a new one too.
+    fn link(&mut self, arrival: &Arrival, out: &mut Vec<Event>, kind: FeedKind) -> Result<(), Unread> {
+        if arrival.from.venue() == Some(Venue::Coinbase) {
+            self.coinbase.link_changed(&arrival.from);
+        }
         Heard::new(arrival, out).feed(kind);
         Ok(())
     }
@@ -112,3 +115,6 @@ impl Codecs {
         out.truncate(kept);
     }
 }
+
+#[cfg(test)]
+mod tests;

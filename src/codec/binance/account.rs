@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
+use super::super::scalar::{Object, Scalar};
 use super::super::shape::Heard;
 use super::super::symbols::Symbols;
 use super::super::unread::Unread;
-use super::super::wire::{Object, Scalar};
 use super::envelope::{Opened, open};
 use super::report::{Report, short};
 use crate::domain::{Balance, BalanceWhy, EventKind, FeedKind};

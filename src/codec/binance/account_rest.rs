@@ -4,10 +4,10 @@
 
 use serde::Deserialize;
 
+use super::super::scalar::{Amiss, Listed, Object, Scalar};
 use super::super::shape::{Heard, path, read, rows, word};
 use super::super::symbols::Symbols;
 use super::super::unread::Unread;
-use super::super::wire::{Amiss, Listed, Object, Scalar};
 use super::envelope::refusal;
 use super::report::{fee, notional, pair, short, step_of};
 use crate::domain::{Balance, BalanceWhy, Basis, EventKind, FeedKind, Fill, OrderChange, OrderStep, Side, Via};

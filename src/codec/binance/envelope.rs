@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
+use super::super::scalar::{Object, Scalar};
 use super::super::shape::read;
 use super::super::unread::Unread;
-use super::super::wire::{Object, Scalar};
 use super::refusal::Refusal;
 
 /// A frame, opened.

@@ -6,9 +6,9 @@ use compact_str::CompactString;
 use serde::Deserialize;
 
 use super::super::newest::Newest;
+use super::super::scalar::{Amiss, Listed, Scalar};
 use super::super::shape::Heard;
 use super::super::unread::Unread;
-use super::super::wire::{Amiss, Listed, Scalar};
 use super::Codec;
 use super::envelope::{Opened, open};
 use super::report::{pair, short};

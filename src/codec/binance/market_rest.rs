@@ -4,9 +4,9 @@
 
 use serde::Deserialize;
 
+use super::super::scalar::{Amiss, Listed, Object, Scalar};
 use super::super::shape::{Heard, parameter, path, read, unread};
 use super::super::unread::Unread;
-use super::super::wire::{Amiss, Listed, Object, Scalar};
 use super::Codec;
 use super::envelope::refusal;
 use super::market::{Trade, push, span};

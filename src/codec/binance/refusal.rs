@@ -5,7 +5,7 @@
 use compact_str::{CompactString, format_compact};
 
 use super::super::shape::Heard;
-use crate::domain::{FeedKind, Timestamp};
+use crate::domain::Timestamp;
 
 /// An answer that says no.
 pub(super) struct Refusal {
@@ -35,7 +35,7 @@ impl Refusal {
             Some(until) => format_compact!("{}, until {until}", self.meaning()),
             None => self.meaning().into(),
         };
-        heard.feed(FeedKind::Refused { code, why });
+        heard.refused(&code, &why);
     }
 
     fn meaning(&self) -> &'static str {

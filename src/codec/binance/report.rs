@@ -6,10 +6,10 @@ use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
+use super::super::scalar::{Amiss, Scalar};
 use super::super::shape::{Heard, figure, name, some, unread, word};
 use super::super::symbols::Symbols;
 use super::super::unread::Unread;
-use super::super::wire::{Amiss, Scalar};
 use crate::domain::{
     AccountId, Basis, EventKind, FeedKind, Fill, Money, OrderChange, OrderStep, Price, Quantity, Refused, Symbol, Via,
 };
