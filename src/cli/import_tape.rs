@@ -39,12 +39,15 @@ pub struct Args {
     /// Where to write (.ndjson, or .ndjson.zst to compress)
     #[arg(short, long, value_name = "FILE")]
     pub out: PathBuf,
-    /// What is done to the victim: I1 burst, I2 sell all then burst, I3 planted ask, I4 churn, I5 probe then burst, I6 slow, I7 known pair, I8 sells, I10 burst with its own order ids
+    /// What is done to the victim: I1 burst, I2 sell all then burst, I3 planted ask, I4 churn, I5 probe then burst, I6 slow, I7 known pair, I8 sells, I9 several victims at once, I10 burst with its own order ids
     #[arg(long, value_name = "KIND", default_value = "I1")]
     pub attack: What,
     /// Share of the tape's taker orders that become the victim's during a burst, in percent; drawn from 2, 10, 30, 70 without it
     #[arg(long, value_name = "PERCENT")]
     pub participation: Option<f64>,
+    /// How many victims I9 has
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub fleet: u32,
     /// Ordinary accounts to add: dca, grid, chaser and others, or `all`
     #[arg(long, value_name = "TRADER", value_delimiter = ',')]
     pub ordinary: Vec<String>,
@@ -184,6 +187,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         history_days: args.history_days,
         attack: args.victim.map(|_| args.attack),
         participation: args.participation.map(|percent| percent / 100.0),
+        fleet: args.fleet,
         ordinary,
     })
 }

@@ -99,6 +99,9 @@ pub enum What {
     /// I8: a holding is sold into the fall after a pump.
     #[serde(rename = "I8")]
     SellMirror,
+    /// I9: the burst on several accounts at once.
+    #[serde(rename = "I9")]
+    Fleet,
     /// I10: the burst with order ids of the account's own grammar.
     #[serde(rename = "I10")]
     OwnGrammar,
@@ -106,7 +109,7 @@ pub enum What {
 
 /// A name that no attack has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no attack is called `{0}`; choose I1, I2, I3, I4, I5, I6, I7, I8 or I10")]
+#[error("no attack is called `{0}`; choose I1, I2, I3, I4, I5, I6, I7, I8, I9 or I10")]
 pub struct NotAnAttack(String);
 
 /// A label file that cannot be read.
@@ -139,7 +142,7 @@ impl Label {
 
 impl What {
     /// All attacks, in order of their names.
-    pub const ATTACKS: [What; 9] = [
+    pub const ATTACKS: [What; 10] = [
         What::Burst,
         What::LiquidateThenBurst,
         What::PlantedAsk,
@@ -148,6 +151,7 @@ impl What {
         What::Slow,
         What::KnownPair,
         What::SellMirror,
+        What::Fleet,
         What::OwnGrammar,
     ];
 
@@ -163,6 +167,7 @@ impl What {
             What::Slow => "I6",
             What::KnownPair => "I7",
             What::SellMirror => "I8",
+            What::Fleet => "I9",
             What::OwnGrammar => "I10",
         }
     }

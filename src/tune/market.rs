@@ -153,6 +153,13 @@ impl Market {
         Taken { ms: trade.ms, prints: vec![self.prints.len() - 1] }
     }
 
+    /// Makes one of a walk's trades larger by at most `amount`, in whole lots. A tape's trades stay as they were.
+    pub fn enlarge(&mut self, print: usize, amount: Decimal) {
+        if let Ground::Walked(walk) = &self.ground {
+            self.prints[print].amount += walk.whole_lots(amount);
+        }
+    }
+
     /// Returns the tape's free orders of one side in `from_ms..to_ms`; none for a walk.
     pub fn orders(&self, from_ms: i64, to_ms: i64, side: Side) -> Vec<usize> {
         let Ground::Taped { orders, .. } = &self.ground else { return Vec::new() };

@@ -6,6 +6,7 @@
 //! measured on a tape: the hostile orders are orders that really stood there.
 
 pub mod dice;
+mod drafts;
 pub mod evaluate;
 pub mod frames;
 mod habits;
@@ -14,6 +15,8 @@ pub mod labels;
 pub mod market;
 pub mod ordinary;
 pub mod pumps;
+mod purse;
+mod record;
 pub mod scene;
 pub mod score;
 pub mod tape;

@@ -16,6 +16,8 @@ use crate::domain::{AccountId, Asset, Side, Venue};
 pub struct Plan {
     /// Which.
     pub what: What,
+    /// Which victim, where several are hit.
+    pub nth: u32,
     /// The share of the tape's orders that become the victim's; drawn where absent.
     pub participation: Option<f64>,
     /// When the pump began, ms.
@@ -47,17 +49,24 @@ const DAY: i64 = 86_400_000;
 /// orders to make the attack of.
 pub fn stage(scene: &mut Scene, ground: &Ground, plan: &Plan) -> Result<Option<usize>, ImportError> {
     let seed = scene.seed();
-    let mut dice = Dice::named(seed, &format!("victim {} {}", plan.what, plan.onset_ms));
+    let mut dice = Dice::named(seed, &format!("victim {} {} {}", plan.what, plan.nth, plan.onset_ms));
     let Some(crime) = commit(scene, ground, plan, &mut dice) else { return Ok(None) };
     let Some(begin_ms) = crime.orders.first().map(|(_, _, taken)| taken.ms) else { return Ok(None) };
     let trader = Trader::VICTIMS[dice.below(Trader::VICTIMS.len())];
-    let account = AccountId::new(Venue::Binance, &format!("victim-{seed}"))?;
+    let name = match plan.nth {
+        0 => format!("victim-{seed}"),
+        nth => format!("victim-{seed}-{nth}"),
+    };
+    let account = AccountId::new(Venue::Binance, &name)?;
     let person = scene.add_person(account, trader.as_str(), trader.grammar());
     let (from_ms, _) = scene.span();
     // Some keys had slept for days; none is used by its owner at the very moment.
     let quiet = (1_000.0 * dice.doubling(600.0, 4.0 * 86_400.0)) as i64;
     let until = begin_ms - quiet.min((begin_ms - from_ms) / 3);
-    ordinary::play(scene, ground, person, trader, (from_ms + HOUR, until), crime.equity);
+    // Whether the pair was known is what tells I7 from I1, so it is not left to chance.
+    let others = ground.thin.iter().copied().filter(|&market| market != plan.taped).collect();
+    let elsewhere = Ground { thin: others, ..ground.clone() };
+    ordinary::play(scene, &elsewhere, person, trader, (from_ms + HOUR, until), crime.equity);
     if plan.what == What::KnownPair {
         know(scene, plan, person, until, crime.equity);
     }
@@ -67,15 +76,23 @@ pub fn stage(scene: &mut Scene, ground: &Ground, plan: &Plan) -> Result<Option<u
     let left = (crime.equity - crime.spent).max(0.0);
     // Enough for the attack is there by itself: a purse begins with what its trades need.
     scene.people[person].spare.insert(Asset::new("BTC")?, money(left));
+    let liquidated = crime.orders.iter().filter(|(market, _, _)| *market != plan.taped);
+    let liquidated: Vec<_> =
+        liquidated.filter_map(|(market, _, taken)| Some((*market, *taken.prints.last()?))).collect();
     for (market, side, taken) in crime.orders {
         scene.book(person, market, side, taken, true);
+    }
+    // A liquidation takes all of a holding, also what the owner had bought of it.
+    for (market, print) in liquidated {
+        let left = scene.leftover(person, scene.markets[market].symbol().base());
+        scene.markets[market].enlarge(print, left);
     }
     Ok(Some(person))
 }
 
 fn commit(scene: &mut Scene, ground: &Ground, plan: &Plan, dice: &mut Dice) -> Option<Crime> {
     match plan.what {
-        What::Burst | What::KnownPair | What::OwnGrammar => burst(scene, plan, dice, Side::Buy),
+        What::Burst | What::KnownPair | What::Fleet | What::OwnGrammar => burst(scene, plan, dice, Side::Buy),
         What::LiquidateThenBurst => {
             let crime = burst(scene, plan, dice, Side::Buy)?;
             Some(liquidate_before(scene, ground, dice, crime))

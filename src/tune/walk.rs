@@ -1,5 +1,7 @@
 //! A price that wanders, and the trades of others around it.
 
+use std::cell::OnceCell;
+
 use rust_decimal::Decimal;
 
 use super::dice::{Dice, mix, unit};
@@ -38,7 +40,8 @@ pub struct Walk {
     habit: Habit,
     from_ms: i64,
     seed: u64,
-    grid: Vec<f64>,
+    steps: usize,
+    grid: OnceCell<Vec<f64>>,
 }
 
 /// Between two points of the grid, in ms.
@@ -50,27 +53,34 @@ const NEAR_MS: (i64, i64) = (60_000, 20_000);
 impl Walk {
     /// Lets a price wander from `from_ms` to `to_ms`.
     pub fn new(habit: Habit, seed: u64, from_ms: i64, to_ms: i64) -> Walk {
-        let mut dice = Dice::new(seed);
-        let steps = (to_ms - from_ms).max(0) / STEP_MS + 3;
-        let mut price = habit.price;
-        let mut grid = Vec::with_capacity(steps as usize);
-        for step in 0..steps {
-            grid.push(price);
-            // Returns have fat tails: now and then a step is six times as wide.
-            let wide = if dice.chance(0.002) { 6.0 } else { 1.0 };
-            let young = habit.listed_ms.is_some_and(|listed| (from_ms + step * STEP_MS - listed) < DAY_MS);
-            let wild = if young { 4.0 } else { 1.0 };
-            let change = habit.minute * 5_f64.sqrt() * wide * wild * dice.bell();
-            price *= 1.0 + change.clamp(-0.5, 0.5);
-        }
-        Walk { habit, from_ms, seed, grid }
+        let steps = ((to_ms - from_ms).max(0) / STEP_MS + 3) as usize;
+        Walk { habit, from_ms, seed, steps, grid: OnceCell::new() }
+    }
+
+    /// Returns the prices every five minutes, drawn when somebody first asks: most pairs nobody visits.
+    fn grid(&self) -> &[f64] {
+        self.grid.get_or_init(|| {
+            let (habit, mut dice, mut price) = (&self.habit, Dice::new(self.seed), self.habit.price);
+            let mut grid = Vec::with_capacity(self.steps);
+            for step in 0..self.steps as i64 {
+                grid.push(price);
+                // Returns have fat tails: now and then a step is six times as wide.
+                let wide = if dice.chance(0.002) { 6.0 } else { 1.0 };
+                let young = habit.listed_ms.is_some_and(|listed| (self.from_ms + step * STEP_MS - listed) < DAY_MS);
+                let wild = if young { 4.0 } else { 1.0 };
+                let change = habit.minute * 5_f64.sqrt() * wide * wild * dice.bell();
+                price *= 1.0 + change.clamp(-0.5, 0.5);
+            }
+            grid
+        })
     }
 
     /// Returns the middle price at `ms`.
     pub fn price(&self, ms: i64) -> f64 {
-        let since = (ms - self.from_ms).clamp(0, (self.grid.len() as i64 - 2) * STEP_MS);
+        let since = (ms - self.from_ms).clamp(0, (self.steps as i64 - 2) * STEP_MS);
         let step = (since / STEP_MS) as usize;
-        let (mut low, mut high) = (self.grid[step], self.grid[step + 1]);
+        let grid = self.grid();
+        let (mut low, mut high) = (grid[step], grid[step + 1]);
         let (mut place, mut span) = ((since % STEP_MS) as f64, STEP_MS as f64);
         // A bridge between grid points: each half's middle is displaced by what the walk would have done in it.
         let mut key = mix(self.seed ^ step as u64);
@@ -140,9 +150,14 @@ impl Walk {
 
     /// Returns the rise over ten minutes at each point of the grid.
     pub fn rises(&self, from_ms: i64, to_ms: i64) -> Vec<(f64, i64)> {
-        let points = self.grid.windows(3).enumerate();
+        let points = self.grid().windows(3).enumerate();
         let rises = points.map(|(step, three)| (three[2] / three[0], self.from_ms + (step as i64 + 2) * STEP_MS));
         rises.filter(|(_, ms)| (from_ms..to_ms).contains(ms)).collect()
+    }
+
+    /// Returns the part of `amount` that can be traded.
+    pub fn whole_lots(&self, amount: Decimal) -> Decimal {
+        amount.trunc_with_scale(self.habit.amount_digits).max(Decimal::ZERO)
     }
 
     fn tick(&self, price: f64) -> Decimal {
