@@ -131,7 +131,7 @@ enum Turn<S> {
     Current(Result<Heard, Error>),
     Next(Result<Heard, Error>),
     Renew,
-    Dialed(Result<(Socket, S), Error>),
+    Dialed(Box<Result<(Socket, S), Error>>),
     Wanted,
     JobDone,
 }
@@ -228,7 +228,7 @@ impl<P: Protocol> Link<P> {
                 dialed = async { match &mut dialing {
                     Some(dialing) => std::pin::Pin::as_mut(dialing).await,
                     None => std::future::pending().await,
-                } } => Turn::Dialed(dialed),
+                } } => Turn::Dialed(Box::new(dialed)),
                 () = tokio::time::sleep_until(renew_at.into()), if idle => Turn::Renew,
                 () = changed(&mut self.wanted) => Turn::Wanted,
                 Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
@@ -262,7 +262,7 @@ impl<P: Protocol> Link<P> {
                 Turn::Renew => dialing = Some(Box::pin(Arc::clone(&self.protocol).connect())),
                 Turn::Dialed(dialed) => {
                     dialing = None;
-                    match dialed {
+                    match *dialed {
                         Ok((socket, mut session)) => {
                             if let Some(wanted) = &self.wanted {
                                 session.want(&wanted.borrow(), clock::steady());

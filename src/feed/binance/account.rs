@@ -152,7 +152,7 @@ impl Subscriptions {
             // `{"id":null,"status":401,..}` revokes the session: each account finds out by subscribing anew.
             self.everybody(received, steps);
             return match &envelope.error {
-                Some(fault) => Err(Error::Refused(Refusal::binance(fault.code))).map_err(reconnecting),
+                Some(fault) => Err(reconnecting(Error::Refused(Refusal::binance(fault.code)))),
                 None => Ok(()),
             };
         };
