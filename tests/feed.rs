@@ -1,9 +1,12 @@
 //! Feeds against exchanges played on loopback: signing in, losing and finding the connection, filling gaps.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail wherever it finds a fault")]
+
 #[path = "support/exchange.rs"]
 mod exchange;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -76,6 +79,7 @@ fn settings(exchange: &Exchange, accounts: Vec<Account>) -> Settings {
         refused: quick,
         debounce: Duration::from_millis(20),
         spacing: Duration::from_millis(1),
+        reconcile: Duration::ZERO,
         ..Timing::default()
     };
     settings
@@ -338,7 +342,7 @@ async fn a_server_that_answers_nothing_any_more_is_left() {
     daemon.until("binance/alice up").await;
     peer.stay_silent().await;
     let why = daemon.until("binance/alice down").await;
-    assert_eq!(why, "binance/alice down: silent for 0 s: not even our ping was answered");
+    assert_eq!(why, "binance/alice down: silent for 400 ms: not even our ping was answered");
     subscribed(&mut exchange.peer().await, 0).await;
     daemon.end().await;
 }
@@ -391,7 +395,7 @@ fn kucoin_rest(port: u16, request: &Request) -> Reply {
         "/api/ua/v1/account/mode" => Reply::status(404, "no such page"),
         "/api/v1/bullet-private" | "/api/v1/bullet-public" => {
             let server = json!({"endpoint": format!("ws://127.0.0.1:{port}/kucoin"), "encrypt": true,
-                "protocol": "websocket", "pingInterval": 200, "pingTimeout": 300});
+                "protocol": "websocket", "pingInterval": 200, "pingTimeout": 1_000});
             Reply::json(
                 json!({"code": "200000", "data": {"token": "tok/en==", "instanceServers": [server]}}).to_string(),
             )
@@ -450,7 +454,7 @@ async fn kucoin_is_pinged_by_us_and_left_when_it_does_not_answer() {
     }
     daemon.until("kucoin/carol up").await;
     let why = daemon.until("kucoin/carol down").await;
-    assert_eq!(why, "kucoin/carol down: silent for 0 s: our ping was not answered");
+    assert_eq!(why, "kucoin/carol down: silent for 1 s: our ping was not answered");
     // A new connection has a new token.
     let mut peer = exchange.peer().await;
     let_in(&mut peer).await;
@@ -475,10 +479,10 @@ async fn a_wrong_passphrase_is_told_in_words() {
 async fn without_a_welcome_nothing_is_said_and_the_connection_is_left() {
     let mut exchange = Exchange::open(kucoin_rest).await;
     let mut given = settings(&exchange, vec![kucoin("carol")]);
-    given.timing.ack = Duration::from_millis(100);
+    given.timing.ack = Duration::from_millis(400);
     let mut daemon = Daemon::start(given);
     let peer = exchange.peer().await;
-    assert_eq!(daemon.next().await, "kucoin/carol down: silent for 0 s: no welcome");
+    assert_eq!(daemon.next().await, "kucoin/carol down: silent for 200 ms: no welcome");
     peer.closed().await;
     daemon.end().await;
 }
@@ -607,13 +611,13 @@ async fn a_coinbase_key_signs_in_reads_its_gap_and_asks_for_the_fills_of_changed
 async fn coinbase_without_heartbeats_is_left() {
     let mut exchange = Exchange::open(coinbase_rest).await;
     let mut given = settings(&exchange, vec![coinbase("erin")]);
-    (given.timing.heartbeat, given.timing.ack) = (Duration::from_millis(300), Duration::from_millis(600));
+    (given.timing.heartbeat, given.timing.ack) = (Duration::from_millis(300), Duration::from_secs(3));
     let mut daemon = Daemon::start(given);
     let mut peer = exchange.peer().await;
     coinbase_in(&mut peer).await;
     daemon.until("coinbase/erin up").await;
     peer.say(r#"{"channel":"heartbeats","sequence_num":1,"events":[]}"#).await;
-    assert_eq!(daemon.until("coinbase/erin down").await, "coinbase/erin down: silent for 0 s: no heartbeat");
+    assert_eq!(daemon.until("coinbase/erin down").await, "coinbase/erin down: silent for 300 ms: no heartbeat");
     coinbase_in(&mut exchange.peer().await).await;
     daemon.until("coinbase/erin up").await;
     daemon.end().await;
@@ -646,6 +650,53 @@ async fn coinbases_market_needs_no_token() {
     peer.say(r#"{"channel":"subscriptions","events":[{"subscriptions":{"market_trades":["APC-USD"]}}]}"#).await;
     daemon.until("coinbase/market up").await;
     daemon.end().await;
+}
+
+#[tokio::test]
+async fn a_healthy_connection_is_compared_with_the_exchanges_list_all_the_same() {
+    let mut exchange = Exchange::open(coinbase_rest).await;
+    let mut given = settings(&exchange, vec![coinbase("erin")]);
+    given.timing.reconcile = Duration::from_millis(50);
+    let mut daemon = Daemon::start(given);
+    let mut peer = exchange.peer().await;
+    coinbase_in(&mut peer).await;
+    for _ in 0..3 {
+        daemon.until("coinbase/erin/rest filled, verified true").await;
+    }
+    daemon.end().await;
+}
+
+#[tokio::test]
+async fn a_key_that_dies_while_its_feed_is_quiet_is_found_by_asking() {
+    let dead = Arc::new(AtomicUsize::new(0));
+    let key = Arc::clone(&dead);
+    let mut exchange = Exchange::open(move |port, request| {
+        if request.path.starts_with("/api/v3/account") && key.load(Ordering::SeqCst) > 0 {
+            return Reply::status(401, r#"{"code":-2015,"msg":"Invalid API-key"}"#);
+        }
+        binance_rest(port, request)
+    })
+    .await;
+    let mut given = settings(&exchange, vec![binance("alice"), binance("bob")]);
+    given.timing.reconcile = Duration::from_millis(50);
+    let mut daemon = Daemon::start(given);
+    let mut peer = exchange.peer().await;
+    subscribed(&mut peer, 0).await;
+    subscribed(&mut peer, 1).await;
+    daemon.until("binance/bob up").await;
+    dead.store(1, Ordering::SeqCst);
+    // Both are asked about; bob's key lives, alice's does not.
+    let mut told = BTreeSet::new();
+    while told.len() < 2 {
+        let request = peer.hear().await;
+        let alice = request["params"]["apiKey"] == "key-of-alice";
+        let (status, code) = if alice { (401, -2015) } else { (400, -2035) };
+        peer.say(json!({"id": request["id"], "status": status, "error": {"code": code, "msg": "x"}}).to_string()).await;
+        told.insert(alice);
+    }
+    let why = daemon.until("binance/alice down").await;
+    assert!(why.starts_with("binance/alice down: Binance answered -2015"), "{why}");
+    assert!(!daemon.end().await.iter().any(|line| line.starts_with("binance/bob down: Binance")));
 }
 
 #[tokio::test]
