@@ -6,7 +6,7 @@ use std::time::Duration;
 use compact_str::{CompactString, format_compact};
 
 use super::sign::KeyError;
-use crate::domain::Venue;
+use crate::domain::{Span, Venue};
 
 /// Why a connection or a call failed. No message holds a frame's content, a URL's query or a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum Error {
     #[error("the connection was closed ({0})")]
     Closed(CompactString),
     /// Nothing was heard although something should have been.
-    #[error("silent for {} s: {what}", .after.as_secs())]
+    #[error("silent for {}: {what}", Span::from(*.after))]
     Silent {
         /// How long.
         after: Duration,

@@ -59,6 +59,12 @@ pub trait Session: Send + 'static {
     /// Returns whether everything it subscribed at first was answered.
     fn settled(&self) -> bool;
 
+    /// Takes that a call for `source` was refused: its key may be dead. Without a way to ask on the connection itself
+    /// the connection is given up, and signing in tells.
+    fn suspect(&mut self, _source: &Source, error: Error) -> Result<(), Error> {
+        Err(error)
+    }
+
     /// Takes the pairs to be subscribed from now on.
     fn want(&mut self, _pairs: &BTreeSet<Symbol>, _now: Instant) {}
 }
@@ -105,9 +111,13 @@ pub struct Link<P: Protocol> {
     timing: Timing,
     wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
     subjects: BTreeMap<Source, Subject>,
-    jobs: JoinSet<Result<(), Error>>,
-    waiting: VecDeque<P::Job>,
+    jobs: JoinSet<Done>,
+    /// Jobs, and whose gap they fill.
+    waiting: VecDeque<(Option<Source>, P::Job)>,
 }
+
+/// A job's end, and whose gap it filled.
+type Done = (Option<Source>, Result<(), Error>);
 
 #[derive(Default)]
 struct Subject {
@@ -131,9 +141,10 @@ enum Turn<S> {
     Current(Result<Heard, Error>),
     Next(Result<Heard, Error>),
     Renew,
-    Dialed(Result<(Socket, S), Error>),
+    Dialed(Box<Result<(Socket, S), Error>>),
     Wanted,
-    JobDone,
+    Reconcile,
+    JobDone(Option<(Source, Error)>),
 }
 
 impl<S: Session> Connection<S> {
@@ -211,6 +222,8 @@ impl<P: Protocol> Link<P> {
         let mut dialing = None;
         let mut renewals = Backoff::new(self.timing.backoff);
         let mut renew_at = self.renewal();
+        let reconciles = !self.timing.reconcile.is_zero();
+        let mut reconcile_at = clock::steady() + self.timing.reconcile;
         if let Some(wanted) = &self.wanted {
             current.session.want(&wanted.borrow(), clock::steady());
         }
@@ -228,12 +241,12 @@ impl<P: Protocol> Link<P> {
                 dialed = async { match &mut dialing {
                     Some(dialing) => std::pin::Pin::as_mut(dialing).await,
                     None => std::future::pending().await,
-                } } => Turn::Dialed(dialed),
+                } } => Turn::Dialed(Box::new(dialed)),
                 () = tokio::time::sleep_until(renew_at.into()), if idle => Turn::Renew,
+                () = tokio::time::sleep_until(reconcile_at.into()), if reconciles => Turn::Reconcile,
                 () = changed(&mut self.wanted) => Turn::Wanted,
                 Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
-                    finished(done);
-                    Turn::JobDone
+                    Turn::JobDone(finished(done))
                 }
             };
             let heard_at = current.socket.heard_at();
@@ -262,7 +275,7 @@ impl<P: Protocol> Link<P> {
                 Turn::Renew => dialing = Some(Box::pin(Arc::clone(&self.protocol).connect())),
                 Turn::Dialed(dialed) => {
                     dialing = None;
-                    match dialed {
+                    match *dialed {
                         Ok((socket, mut session)) => {
                             if let Some(wanted) = &self.wanted {
                                 session.want(&wanted.borrow(), clock::steady());
@@ -281,7 +294,18 @@ impl<P: Protocol> Link<P> {
                         }
                     }
                 }
-                Turn::JobDone => self.start_jobs(),
+                Turn::Reconcile => {
+                    reconcile_at = clock::steady() + self.timing.reconcile;
+                    self.reconcile();
+                }
+                Turn::JobDone(refused) => {
+                    self.start_jobs();
+                    if let Some((source, error)) = refused
+                        && let Err(error) = current.session.suspect(&source, error)
+                    {
+                        return Err((error, heard_at));
+                    }
+                }
             }
             if next.as_ref().is_some_and(|fresh| fresh.session.settled())
                 && let Some(fresh) = next.take()
@@ -316,7 +340,7 @@ impl<P: Protocol> Link<P> {
                 Step::Pass(source, Received { at, frame }) => self.outlet.pass(at, source, frame.into_body()).await?,
                 Step::Up(source) => self.up(source).await?,
                 Step::Down(source, why) => self.one_down(&source, &why, connection.socket.heard_at()).await?,
-                Step::Job(job) => self.job(job),
+                Step::Job(job) => self.job(None, job),
                 Step::Renew => renew = true,
             }
         }
@@ -339,7 +363,7 @@ impl<P: Protocol> Link<P> {
             None => now - Span::from(self.timing.lookback),
         };
         if let Some(job) = self.protocol.fill(&source, Gap { since, until: now }) {
-            self.job(job);
+            self.job(Some(source), job);
         }
         Ok(())
     }
@@ -381,20 +405,37 @@ impl<P: Protocol> Link<P> {
         Ok(())
     }
 
-    fn job(&mut self, job: P::Job) {
+    /// Asks for what a healthy connection may have lost all the same: no exchange promises delivery.
+    fn reconcile(&mut self) {
+        // What the exchange cannot answer in time is not asked a second time.
+        if !self.waiting.is_empty() {
+            return;
+        }
+        let until = clock::now();
+        let since = until - Span::from(self.timing.reconcile) - Span::from(self.timing.overlap);
+        let up = self.subjects.iter().filter(|(_, subject)| subject.up).map(|(source, _)| source.clone());
+        for source in up.collect::<Vec<_>>() {
+            if let Some(job) = self.protocol.fill(&source, Gap { since, until }) {
+                self.job(Some(source), job);
+            }
+        }
+    }
+
+    fn job(&mut self, whose: Option<Source>, job: P::Job) {
         if self.waiting.len() >= WAITING {
             self.waiting.pop_front();
             tracing::warn!("too many calls wait for an exchange; the oldest is dropped");
         }
-        self.waiting.push_back(job);
+        self.waiting.push_back((whose, job));
         self.start_jobs();
     }
 
     fn start_jobs(&mut self) {
         while self.jobs.len() < JOBS
-            && let Some(job) = self.waiting.pop_front()
+            && let Some((whose, job)) = self.waiting.pop_front()
         {
-            self.jobs.spawn(Arc::clone(&self.protocol).run(job, self.outlet.clone()));
+            let running = Arc::clone(&self.protocol).run(job, self.outlet.clone());
+            self.jobs.spawn(async move { (whose, running.await) });
         }
     }
 }
@@ -409,11 +450,18 @@ async fn changed(wanted: &mut Option<watch::Receiver<BTreeSet<Symbol>>>) {
     std::future::pending().await
 }
 
-fn finished(done: Result<Result<(), Error>, tokio::task::JoinError>) {
+/// Logs how a job ended; returns whose key was refused.
+fn finished(done: Result<Done, tokio::task::JoinError>) -> Option<(Source, Error)> {
     match done {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "a call beside a feed failed"),
-        Err(error) if error.is_panic() => tracing::error!("a call beside a feed panicked"),
-        Err(_) => {}
+        Ok((_, Ok(()))) => None,
+        Ok((whose, Err(error))) => {
+            tracing::warn!(%error, feed = whose.as_ref().map(tracing::field::display), "a call beside a feed failed");
+            whose.filter(|_| error.advice() == Advice::GiveUp && error != Error::Finished).map(|source| (source, error))
+        }
+        Err(error) if error.is_panic() => {
+            tracing::error!("a call beside a feed panicked");
+            None
+        }
+        Err(_) => None,
     }
 }

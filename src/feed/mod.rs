@@ -1,8 +1,8 @@
 //! Sockets and REST in: each frame stamped at receipt and handed over untouched, each loss and gap said.
 //!
-//! A link ([`link::Link`]) keeps one subject connected: a Binance connection with up to 1,000 accounts, one KuCoin or
+//! A link (`link.rs`) keeps one subject connected: a Binance connection with up to 1,000 accounts, one KuCoin or
 //! Coinbase account, or some pairs of a market. The exchange's protocol on it is a state machine that touches no
-//! socket ([`link::Session`]); calls beside it (gap fills, fills behind running totals, candles) run as jobs.
+//! socket (its `Session`); calls beside it (gap fills, fills behind running totals, candles) run as jobs.
 
 mod binance;
 mod coinbase;

@@ -116,6 +116,9 @@ pub struct Timing {
     pub refused: backoff::Settings,
     /// After an order changed on Coinbase its fills are asked for this much later, with those of other orders.
     pub debounce: Duration,
+    /// How often an account is compared with the exchange's own list although its connection looks healthy; zero for
+    /// never. It also finds a key that died while its feed was quiet.
+    pub reconcile: Duration,
     /// How far before a gap its filling begins, because exchanges deliver late.
     pub overlap: Duration,
     /// How far back an account never watched before is read.
@@ -172,6 +175,7 @@ impl Default for Timing {
             backoff: backoff::Settings::default(),
             refused: backoff::Settings { min: secs(60), max: secs(1_800), healthy: secs(60) },
             debounce: secs(1),
+            reconcile: secs(300),
             overlap: secs(60),
             lookback: secs(24 * 3_600),
             spacing: Duration::from_millis(300),

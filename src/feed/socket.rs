@@ -143,24 +143,17 @@ impl Socket {
 }
 
 fn connecting_failed(error: tungstenite::Error) -> Error {
-    match error {
-        tungstenite::Error::Http(response) => {
-            let status = response.status().as_u16();
-            if !matches!(status, 418 | 429) {
-                return Error::Connect(format_compact!("HTTP {status} in place of a WebSocket"));
-            }
-            let asked = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-            Error::Limited(Duration::from_secs(asked.unwrap_or(60)))
-        }
-        error => Error::Connect(words(error)),
+    let tungstenite::Error::Http(response) = error else { return Error::Connect(words(error)) };
+    let status = response.status().as_u16();
+    if !matches!(status, 418 | 429) {
+        return Error::Connect(format_compact!("HTTP {status} in place of a WebSocket"));
     }
+    let asked = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+    Error::Limited(Duration::from_secs(asked.unwrap_or(60)))
 }
 
 fn lost(error: tungstenite::Error) -> Error {
-    match error {
-        tungstenite::Error::Capacity(_) => Error::Oversize,
-        error => Error::Closed(words(error)),
-    }
+    if matches!(error, tungstenite::Error::Capacity(_)) { Error::Oversize } else { Error::Closed(words(error)) }
 }
 
 /// Returns what went wrong, leaving out whatever could hold an address with a token or a frame's content.

@@ -23,6 +23,8 @@ use crate::runtime::clock;
 
 /// What subscribing costs, in request weight.
 const SUBSCRIBE_COST: u32 = 2;
+/// The code for a subscription that exists.
+const ALREADY: i64 = -2035;
 /// Events kept that came before the answer that says whose they are.
 const EARLY: usize = 1_024;
 
@@ -152,7 +154,7 @@ impl Subscriptions {
             // `{"id":null,"status":401,..}` revokes the session: each account finds out by subscribing anew.
             self.everybody(received, steps);
             return match &envelope.error {
-                Some(fault) => Err(Error::Refused(Refusal::binance(fault.code))).map_err(reconnecting),
+                Some(fault) => Err(reconnecting(Error::Refused(Refusal::binance(fault.code)))),
                 None => Ok(()),
             };
         };
@@ -179,6 +181,10 @@ impl Subscriptions {
     }
 
     fn refuse(&mut self, index: usize, source: Source, fault: &Fault, steps: &mut Vec<Step<Job>>) {
+        // The answer to a suspicion: the subscription lives, and so does the key.
+        if fault.code == ALREADY && self.whose.values().any(|known| *known == index) {
+            return;
+        }
         let now = clock::steady();
         let refusal = Refusal::binance(fault.code);
         let error = Error::Refused(refusal.clone());
@@ -286,6 +292,20 @@ impl Session for Subscriptions {
             && let Some(request) = self.request(index, now)
         {
             steps.push(Step::Send(request));
+        }
+        Ok(())
+    }
+
+    fn suspect(&mut self, source: &Source, _error: Error) -> Result<(), Error> {
+        // Subscribing again is the cheapest question: a living key is told that it is subscribed, a dead one refused.
+        let index = self.accounts.iter().position(|account| account.source() == *source);
+        let asked = |index: &usize| {
+            self.queue.contains(index)
+                || self.later.iter().any(|(_, waiting)| waiting == index)
+                || self.asked.values().any(|(asked, _)| asked == index)
+        };
+        if let Some(index) = index.filter(|index| !asked(index)) {
+            self.queue.push_back(index);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::account::refused;
 use crate::arrival::{Body, Source};
-use crate::domain::{AccountId, Timestamp};
+use crate::domain::{AccountId, Span, Timestamp};
 use crate::feed::error::Error;
 use crate::feed::link::Gap;
 use crate::feed::outlet::Outlet;
@@ -46,7 +46,7 @@ impl Asked<'_> {
 
     /// Asks for what was missed; verified when all pages were read.
     pub(super) async fn gap(&self, gap: Gap) -> Result<(), Error> {
-        let (since, until) = (rfc3339(gap.since), rfc3339(gap.until));
+        let (since, until) = (rfc3339(gap.since), rfc3339(gap.until + Span::from_millis(1)));
         let query = format!("start_sequence_timestamp={since}&end_sequence_timestamp={until}");
         let asked = self.pages(&query).await;
         let verified = *asked.as_ref().unwrap_or(&false);

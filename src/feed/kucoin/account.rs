@@ -58,9 +58,15 @@ impl Private {
                 "UNIFIED" => Mode::Unified,
                 _ => Mode::Classic,
             },
-            // Where unified accounts do not exist all are classic.
+            // Where unified accounts do not exist, or a key has no right for them, all are classic; a key that is
+            // wrong altogether is told by the next call.
             Err(Error::Http(404)) => Mode::Classic,
-            Err(Error::Refused(refusal)) if refusal.meaning == Meaning::Unknown => Mode::Classic,
+            Err(Error::Refused(refusal))
+                if matches!(refusal.meaning, Meaning::Unknown | Meaning::Right | Meaning::Other) =>
+            {
+                tracing::info!(account = %self.id, code = %refusal.code, "KuCoin tells no account mode; taken as classic");
+                Mode::Classic
+            }
             Err(error) => return Err(error),
         };
         *self.mode.lock().unwrap_or_else(PoisonError::into_inner) = mode;

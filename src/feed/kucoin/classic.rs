@@ -128,15 +128,15 @@ impl Classic {
 
     /// Returns a ping when it is time for one; a silence that lasts too long is an error.
     pub(super) fn check(&mut self, now: Instant) -> Result<Option<String>, Error> {
-        let silent = |what| Err(Error::Silent { after: self.timing.ack, what });
+        let silent = |after, what| Err(Error::Silent { after, what });
         if self.welcome.is_some_and(|until| until <= now) {
-            return silent("no welcome");
+            return silent(self.timing.ack / 2, "no welcome");
         }
         if self.asked.values().any(|until| *until <= now) {
-            return silent("a subscription was not answered");
+            return silent(self.timing.ack, "a subscription was not answered");
         }
         if self.pong_until.is_some_and(|until| until <= now) {
-            return Err(Error::Silent { after: self.rhythm.timeout, what: "our ping was not answered" });
+            return silent(self.rhythm.timeout, "our ping was not answered");
         }
         if self.ping_at > now {
             return Ok(None);

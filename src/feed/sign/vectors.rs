@@ -8,6 +8,7 @@ use super::{BinanceSigner, KucoinSigner};
 use crate::secret::Secret;
 
 /// Reads a file of vectors, or says that it is skipped.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn vectors(name: &str) -> Option<Value> {
     let shared = std::env::var_os("FILLGUARD_SHARED")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")), PathBuf::from);
