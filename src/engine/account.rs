@@ -43,6 +43,8 @@ pub struct Account {
     pub opening_sessions: u32,
     /// Of these, sessions that sold two or more holdings within a minute.
     pub selling_sessions: u32,
+    /// Of these, sessions with an order that took nearly all of a balance.
+    pub whole_sessions: u32,
     /// When it last traded.
     pub last: Timestamp,
     /// The session under way.
@@ -113,6 +115,8 @@ pub struct Session {
     pub sell: f64,
     /// Most orders in a minute.
     pub rate: f64,
+    /// Whether an order took nearly all of a balance.
+    pub whole: bool,
     /// Strongest market evidence at an own order.
     pub heat: f64,
     /// Whether something in it was loud enough to keep it out of the habits.
@@ -282,6 +286,7 @@ impl Account {
             sessions: 0,
             opening_sessions: 0,
             selling_sessions: 0,
+            whole_sessions: 0,
             last: Timestamp::EPOCH,
             session: Session::default(),
             buys: Recent::default(),
@@ -465,6 +470,7 @@ impl Account {
             self.sessions = self.sessions.saturating_add(1);
             self.opening_sessions += u32::from(done.opened);
             self.selling_sessions += u32::from(done.sold >= 2);
+            self.whole_sessions += u32::from(done.whole);
             for (past, amount) in [(&mut self.buys, done.buy), (&mut self.sells, done.sell)] {
                 if amount > 0.0 {
                     past.push(amount.ln());

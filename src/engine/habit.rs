@@ -99,25 +99,36 @@ pub fn dormancy(account: &Account) -> Term {
     term("dormancy", Family::Habit, nats, days, "days quiet")
 }
 
-/// Returns what it says that the order took nearly all of the money it was paid with.
+/// Returns what it says that the order took nearly all of the money it was paid with; nothing for who does so often.
 pub fn whole_balance(account: &Account, quote: &Asset, spent: f64, now: Timestamp) -> Term {
+    let share = share_of_balance(account, quote, spent, now);
+    let p = (f64::from(account.whole_sessions) + 0.5) / (f64::from(account.sessions) + 2.0);
+    let nats = if share >= WHOLE { (0.6 / p).ln().clamp(0.0, 1.5) } else { 0.0 };
+    term("whole_balance", Family::Habit, nats, share * 100.0, "% of balance")
+}
+
+/// An order that takes this part of the balance takes all of it.
+pub const WHOLE: f64 = 0.8;
+
+/// Returns the part of a balance that an order took.
+pub fn share_of_balance(account: &Account, quote: &Asset, spent: f64, now: Timestamp) -> f64 {
     // The balance told last may be from before or after the order; spent against what was there before it.
     let held = account
         .balances
         .get(quote)
         .filter(|held| now.since(held.at) < Span::from_secs(86_400))
         .map(|held| super::pair::float(held.amount));
-    let share = held.map_or(0.0, |left| spent / (left + spent).max(f64::MIN_POSITIVE));
-    term("whole_balance", Family::Habit, if share >= 0.8 { 1.0 } else { 0.0 }, share * 100.0, "% of balance")
+    held.map_or(0.0, |left| spent / (left + spent).max(f64::MIN_POSITIVE))
 }
 
 /// Returns the market evidence as it counts for this account: who often buys in such moments earns less from one more.
 pub fn heat(account: &Account, market: f64) -> f64 {
     let past = &account.heat;
-    if market <= 0.0 || past.len() < 8 {
+    if market <= 0.0 || past.len() < 5 {
         return market;
     }
-    let hotter = past.at_least(market);
+    // About as hot counts too: evidence saturates, and a habit is not a record to be broken.
+    let hotter = past.at_least(market - 0.75);
     if hotter == 0 {
         return market;
     }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     Access, AccountId, Balance, Event, EventKind, FeedChange, Fill, Finding, Level, Market, MarketKind, OrderChange,
-    OrderStep, RuleName, Span, Symbol, Timestamp, Venue,
+    OrderStep, RuleName, Side, Span, Symbol, Timestamp, Venue,
 };
 use address::Networks;
 use memory::{Memory, Watched};
@@ -135,7 +135,13 @@ impl Engine {
             watched.claims.sent(&fill.order_id, client_id, at);
             self.memory.reckon(account, &self.settings.blind);
         }
-        let group = self.memory.watched(account).account.group_at(taken.group);
+        let watched = self.memory.watched_mut(account);
+        let group = watched.account.group_at(taken.group);
+        if group.side == Side::Buy {
+            let share = habit::share_of_balance(&watched.account, fill.symbol.quote(), float(group.notional), time);
+            watched.account.session.whole |= share >= habit::WHOLE;
+        }
+        let group = watched.account.group_at(taken.group);
         if group.taker {
             let own = own_order(group);
             let score = self.memory.pairs[pair].score_of(&own, unit, market_score);

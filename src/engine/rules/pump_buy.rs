@@ -29,6 +29,14 @@ impl Default for Settings {
 const ORDINARY_TRIP: f64 = 0.02;
 /// Selling into a falling market is what frightened owners do: it takes this much more.
 const SELLS_NEED: f64 = 1.5;
+/// A sell this near to the price before it gives nothing away, and thieves live on what is given away.
+const NEAR: f64 = 3.0;
+/// Market evidence below this, in nats, is a market that does not move.
+const MOVES: f64 = 0.5;
+/// Origin evidence from here, in nats, makes up for a market that does not move.
+const ODD: f64 = 2.0;
+/// Evidence that it is not the owner, in nats, without which people are not called.
+const UNLIKE: f64 = 0.8;
 
 /// Returns a finding when the order stands out.
 pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
@@ -44,7 +52,7 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
             terms.push(habit::sold_before(account, case.time, group.symbol.base()));
             terms.push(habit::whole_balance(account, group.symbol.quote(), float(group.notional), case.time));
         }
-        Side::Sell => terms.push(term("selling", Family::Market, -SELLS_NEED, 1.0, "sell")),
+        Side::Sell => terms.push(selling(case)),
     }
     terms.push(habit::dormancy(account));
     terms.extend(case.origin_terms());
@@ -52,6 +60,18 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
 
     let score: f64 = terms.iter().map(|term| term.nats).sum();
     let mut level = settings.levels.of(score, &terms)?;
+    let against = |family: fn(Family) -> bool| {
+        terms.iter().filter(|term| family(term.family)).map(|term| term.nats.max(0.0)).sum::<f64>()
+    };
+    let unlike_owner = against(|family| family != Family::Market);
+    let origin = against(|family| family == Family::Origin);
+    let sold = terms.iter().any(|term| term.name == "sold_before");
+    // Two halves make the case: a market that moves (or cannot be seen), and something unlike the owner.
+    let followed = case.pair.is_some();
+    let nothing_moves = followed && market < MOVES && origin < ODD && !sold;
+    if nothing_moves || unlike_owner < UNLIKE {
+        level = Level::Notice;
+    }
     let strongest_habit =
         terms.iter().filter(|term| term.family != Family::Market).map(|term| term.nats).fold(0.0, f64::max);
     if account.orders < WARM && !(market >= 3.0 && strongest_habit >= 0.8) {
@@ -88,13 +108,24 @@ fn market_terms(case: &Case<'_>) -> Vec<Term> {
         _ => 0.0,
     };
     let young = case.pair.is_none_or(crate::engine::pair::Pair::young);
-    let weight = if young { 0.0 } else { weight };
+    // A heavy order that moved nothing is a patient one.
+    let weight = if young || seen <= 0.0 { 0.0 } else { weight };
     let whole = habit::heat(case.account, seen.max(weight));
     let market = whole.min(seen);
     vec![
         term("market", Family::Market, market, seen, "nats before habit"),
         term("share_of_day", Family::Market, (whole - market).max(0.0), share.min(1e6) * 100.0, "% of daily quote"),
     ]
+}
+
+fn selling(case: &Case<'_>) -> Term {
+    let below = case.pair.map_or(0.0, |pair| pair.move_percent(Side::Sell, float(case.group.low)));
+    let nats = match below {
+        b if b < NEAR / 3.0 => -4.0 * SELLS_NEED,
+        b if b < NEAR => -2.0 * SELLS_NEED,
+        _ => -SELLS_NEED,
+    };
+    term("selling", Family::Market, nats, below, "% below")
 }
 
 fn round_trip(case: &Case<'_>) -> Option<Term> {
