@@ -139,7 +139,7 @@ impl Engine {
         let group = watched.account.group_at(taken.group);
         if group.side == Side::Buy {
             let share = habit::share_of_balance(&watched.account, fill.symbol.quote(), float(group.notional), time);
-            watched.account.session.whole |= share >= habit::WHOLE;
+            watched.account.session.whole |= share >= habit::NEARLY_WHOLE;
         }
         let group = watched.account.group_at(taken.group);
         if group.taker {
