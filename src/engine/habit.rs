@@ -6,7 +6,7 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::function::beta::beta_reg;
 
-use super::account::Account;
+use super::account::{Account, Group};
 use super::decay::Recent;
 use crate::domain::{Asset, Family, Side, Span, Term, Timestamp};
 
@@ -110,8 +110,8 @@ pub fn dormancy(account: &Account) -> Term {
 }
 
 /// Returns what it says that the order took nearly all of the money it was paid with; nothing for who does so often.
-pub fn whole_balance(account: &Account, quote: &Asset, spent: f64, now: Timestamp) -> Term {
-    let share = share_of_balance(account, quote, spent, now);
+pub fn whole_balance(account: &Account, group: &Group) -> Term {
+    let share = share_of_balance(account, group);
     let p = (f64::from(account.whole_sessions) + 0.5) / (f64::from(account.sessions) + 2.0);
     let nats = if share >= WHOLE { (0.6 / p).ln().clamp(0.0, 1.5) } else { 0.0 };
     term("whole_balance", Family::Habit, nats, share * 100.0, "% of balance")
@@ -122,15 +122,15 @@ const WHOLE: f64 = 0.8;
 /// A session with an order that took this part is one of an owner who goes all in.
 pub const NEARLY_WHOLE: f64 = 0.6;
 
-/// Returns the part of a balance that an order took.
-pub fn share_of_balance(account: &Account, quote: &Asset, spent: f64, now: Timestamp) -> f64 {
-    // The balance told last may be from before or after the order; spent against what was there before it.
-    let held = account
-        .balances
-        .get(quote)
-        .filter(|held| now.since(held.at) < Span::from_secs(86_400))
-        .map(|held| super::pair::float(held.amount));
-    held.map_or(0.0, |left| spent / (left + spent).max(f64::MIN_POSITIVE))
+/// Returns the part of a balance that an order took, as far as its fills are known.
+pub fn share_of_balance(account: &Account, group: &Group) -> f64 {
+    let spent = super::pair::float(group.notional);
+    let told = account.balances.get(group.symbol.quote());
+    let Some(held) = told.filter(|held| group.last.since(held.at) < Span::from_secs(86_400)) else { return 0.0 };
+    // A balance told since the order began is what it left; one told before is what it began with.
+    let left = super::pair::float(held.amount);
+    let before = if held.at < group.first { left.max(spent) } else { left + spent };
+    spent / before.max(f64::MIN_POSITIVE)
 }
 
 /// Returns the market evidence as it counts for this account: who often trades in such moments earns less from one more.

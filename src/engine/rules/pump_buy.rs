@@ -51,7 +51,7 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     match group.side {
         Side::Buy => {
             terms.push(habit::sold_before(account, case.time, group.symbol.base()));
-            terms.push(habit::whole_balance(account, group.symbol.quote(), float(group.notional), case.time));
+            terms.push(habit::whole_balance(account, group));
         }
         Side::Sell => terms.push(selling(case)),
     }
