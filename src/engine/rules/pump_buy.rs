@@ -70,7 +70,8 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     // Two halves make the case: a market that moves (or cannot be seen), and something unlike the owner.
     let followed = case.pair.is_some();
     let nothing_moves = followed && market < MOVES && origin < ODD && !sold;
-    if nothing_moves || unlike_owner < UNLIKE {
+    let all_habits: f64 = terms.iter().filter(|term| term.family != Family::Market).map(|term| term.nats).sum();
+    if nothing_moves || unlike_owner < UNLIKE || all_habits < 0.0 {
         level = Level::Notice;
     }
     let strongest_habit =
