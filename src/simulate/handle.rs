@@ -142,7 +142,14 @@ impl Handle {
         world.accounts.get_mut(who).map(|owner| owner.permissions.withdraw = withdraw).ok_or_else(|| unknown(account))
     }
 
-    fn send(&self, account: &AccountId, symbol: &Symbol, side: Side, quote: Decimal, hostile: bool) -> Result<String, Error> {
+    fn send(
+        &self,
+        account: &AccountId,
+        symbol: &Symbol,
+        side: Side,
+        quote: Decimal,
+        hostile: bool,
+    ) -> Result<String, Error> {
         let now = clock::now();
         let mut news = Vec::new();
         let sent = {

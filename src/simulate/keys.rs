@@ -33,12 +33,9 @@ impl Key {
     /// Makes a key in the venue's manner; `other` chooses the venue's second kind (Ed25519).
     pub fn make(venue: Venue, other: bool, dice: &mut Dice) -> Result<Self, Error> {
         match (venue, other) {
-            (Venue::Binance, false) => Ok(Key {
-                id: dice.word(64),
-                secret: Secret::new(dice.word(64)),
-                passphrase: None,
-                lock: Lock::Hmac,
-            }),
+            (Venue::Binance, false) => {
+                Ok(Key { id: dice.word(64), secret: Secret::new(dice.word(64)), passphrase: None, lock: Lock::Hmac })
+            }
             (Venue::Binance, true) => {
                 let (seed, public) = ed25519(dice)?;
                 let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
@@ -156,7 +153,8 @@ mod tests {
     fn the_private_half_handed_out_signs_for_the_public_half_kept() {
         let mut dice = Dice::new(3, "keys");
         let key = Key::make(Venue::Coinbase, false, &mut dice).unwrap();
-        let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, &der(key.secret.expose())).unwrap();
+        let pair =
+            EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, &der(key.secret.expose())).unwrap();
         let signature = pair.sign(&SystemRandom::new(), b"text").unwrap();
         assert!(key.signed(b"text", signature.as_ref()));
         assert!(!key.signed(b"texts", signature.as_ref()));

@@ -250,7 +250,8 @@ impl Simulator {
         stop.cancel();
         floor.end_sockets().await;
         // A client that keeps a request open must not keep the simulator alive.
-        let _ = tokio::time::timeout(Duration::from_secs(2), async { while tasks.join_next().await.is_some() {} }).await;
+        let _ =
+            tokio::time::timeout(Duration::from_secs(2), async { while tasks.join_next().await.is_some() {} }).await;
         first
     }
 }

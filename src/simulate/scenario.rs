@@ -181,17 +181,18 @@ impl Default for Scene {
 }
 
 fn built_in(venue: Venue) -> Vec<PairScene> {
-    let pair = |symbol: &str, price, volatility, every_secs, trade, depth, price_decimals, lot_decimals, thin| PairScene {
-        symbol: symbol.to_owned(),
-        price,
-        volatility,
-        every_secs,
-        trade,
-        depth,
-        price_decimals,
-        lot_decimals,
-        thin,
-    };
+    let pair =
+        |symbol: &str, price, volatility, every_secs, trade, depth, price_decimals, lot_decimals, thin| PairScene {
+            symbol: symbol.to_owned(),
+            price,
+            volatility,
+            every_secs,
+            trade,
+            depth,
+            price_decimals,
+            lot_decimals,
+            thin,
+        };
     let dollar = match venue {
         Venue::Binance | Venue::Kucoin => "USDT",
         Venue::Coinbase => "USD",

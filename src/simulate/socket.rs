@@ -154,7 +154,8 @@ pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
 fn decode(text: &str) -> String {
     let (bytes, mut plain, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
     while let Some(&byte) = bytes.get(at) {
-        let coded = bytes.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        let coded =
+            bytes.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
         match (byte, coded) {
             (b'%', Some(decoded)) => {
                 plain.push(decoded);

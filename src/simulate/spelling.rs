@@ -69,7 +69,8 @@ fn uuid_of(purpose: u64, id: u64) -> String {
 /// Reads a file of worked signatures; says so and returns nothing where they are not at hand.
 #[cfg(test)]
 pub fn vector(name: &str) -> Option<serde_json::Value> {
-    let shared = std::env::var("FILLGUARD_SHARED").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());
+    let shared =
+        std::env::var("FILLGUARD_SHARED").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());
     match std::fs::read_to_string(format!("{shared}/fixtures/vectors/{name}")) {
         Ok(text) => Some(serde_json::from_str(&text).unwrap()),
         Err(why) => {

@@ -131,9 +131,18 @@ pub fn klines(floor: &Floor, _who: Option<usize>, params: &Params) -> Result<Val
 
 fn kline_row(pair: &Pair, candle: &Candle, width: i64) -> Value {
     json!([
-        candle.start * 1_000, price(pair, candle.open), price(pair, candle.high), price(pair, candle.low),
-        price(pair, candle.close), amount(candle.volume), (candle.start + width) * 1_000 - 1, amount(candle.quote),
-        candle.trades, amount(candle.taker_volume), amount(candle.taker_quote), "0",
+        candle.start * 1_000,
+        price(pair, candle.open),
+        price(pair, candle.high),
+        price(pair, candle.low),
+        price(pair, candle.close),
+        amount(candle.volume),
+        (candle.start + width) * 1_000 - 1,
+        amount(candle.quote),
+        candle.trades,
+        amount(candle.taker_volume),
+        amount(candle.taker_quote),
+        "0",
     ])
 }
 

@@ -54,7 +54,8 @@ pub fn check_time(params: &Params, now: Timestamp) -> Result<(), Fault> {
 }
 
 fn check(world: &World, key: &str, params: &Params, payload: &str, now: Timestamp) -> Result<usize, Fault> {
-    let signature = params.get("signature").filter(|text| !text.is_empty()).ok_or_else(|| Fault::missing("signature"))?;
+    let signature =
+        params.get("signature").filter(|text| !text.is_empty()).ok_or_else(|| Fault::missing("signature"))?;
     let who = known(world, key)?;
     check_time(params, now)?;
     match world.accounts.get(who) {

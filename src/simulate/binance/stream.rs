@@ -138,7 +138,7 @@ impl Session {
                 json!({"result": null, "id": id})
             }
             Some("UNSUBSCRIBE") => {
-                names.iter().for_each(|name| drop(self.streams.remove(name)));
+                self.streams.retain(|stream| !names.contains(stream));
                 json!({"result": null, "id": id})
             }
             Some("LIST_SUBSCRIPTIONS") => json!({"result": self.streams, "id": id}),

@@ -39,8 +39,13 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, limits: bool) {
     tokio::pin!(life);
     let mut heard = clock::steady();
     let _ = floor.spend(2);
-    let mut session =
-        Session { floor: Arc::clone(&floor), limits, logged_on: None, subscriptions: BTreeMap::new(), next_subscription: 0 };
+    let mut session = Session {
+        floor: Arc::clone(&floor),
+        limits,
+        logged_on: None,
+        subscriptions: BTreeMap::new(),
+        next_subscription: 0,
+    };
     loop {
         let alive = tokio::select! {
             said = socket.hear() => match said {
@@ -117,7 +122,10 @@ impl Session {
         };
         let id = request.get("id").cloned().unwrap_or(Value::Null);
         if !matches!(id, Value::Null | Value::String(_) | Value::Number(_)) {
-            return self.reply(&Value::Null, Err(Fault::new(400, -1135, "Invalid 'id' in JSON request; expected a string or integer.")));
+            return self.reply(
+                &Value::Null,
+                Err(Fault::new(400, -1135, "Invalid 'id' in JSON request; expected a string or integer.")),
+            );
         }
         if let Some(refusal) = self.revoked() {
             return refusal;
@@ -148,7 +156,9 @@ impl Session {
             }
             "userDataStream.subscribe" => {
                 rest::granted(&self.floor, 2)?;
-                let (who, _) = self.logged_on.ok_or_else(|| Fault::new(401, -2015, "Invalid API-key, IP, or permissions for action."))?;
+                let (who, _) = self
+                    .logged_on
+                    .ok_or_else(|| Fault::new(401, -2015, "Invalid API-key, IP, or permissions for action."))?;
                 self.subscribe(who, true)
             }
             "userDataStream.unsubscribe" => {
@@ -162,9 +172,7 @@ impl Session {
                 }
                 Ok(json!({}))
             }
-            "session.subscriptions" => {
-                Ok(self.subscriptions.keys().map(|id| json!({"subscriptionId": id})).collect())
-            }
+            "session.subscriptions" => Ok(self.subscriptions.keys().map(|id| json!({"subscriptionId": id})).collect()),
             "session.logon" => {
                 rest::granted(&self.floor, 2)?;
                 let who = sign::socket(&self.floor, params, now)?;

@@ -198,7 +198,9 @@ impl World {
         order.fills += 1;
         order.updated = now;
         order.status = if order.filled >= order.quantity { Status::Filled } else { Status::Partly };
+        self.fills += 1;
         let fill = Fill {
+            serial: self.fills,
             pair: order.pair,
             trade_id: trade.id,
             order_id: order.id,

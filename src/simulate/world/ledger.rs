@@ -157,6 +157,8 @@ pub struct Order {
 /// One execution of an account's order.
 #[derive(Clone, Debug)]
 pub struct Fill {
+    /// The world's running number of it, by which pages go.
+    pub serial: u64,
     /// Which pair: place among the world's pairs.
     pub pair: usize,
     /// The pair's number of the trade.

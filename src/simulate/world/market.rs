@@ -164,7 +164,8 @@ impl Pair {
             let at = self.price(price);
             let room = capacity * self.dice.between(0.6, 1.4) / price;
             let room = self.lot(room);
-            let take = if levels.len() >= 40 { rest } else { rest.min(room.max(Decimal::new(1, self.scene.lot_decimals))) };
+            let take =
+                if levels.len() >= 40 { rest } else { rest.min(room.max(Decimal::new(1, self.scene.lot_decimals))) };
             match levels.last_mut() {
                 Some((last, sum)) if *last == at => *sum += take,
                 Some(_) | None => levels.push((at, take)),
@@ -368,7 +369,13 @@ mod tests {
 
     fn pair(thin: bool) -> Pair {
         let scene = Scenario::default().pairs(Venue::Binance).into_iter().find(|pair| pair.thin == thin).unwrap();
-        Pair::open(Venue::Binance, Symbol::from_dashed(&scene.symbol).unwrap(), scene, 1, Timestamp::from_millis(1_700_000_000_000))
+        Pair::open(
+            Venue::Binance,
+            Symbol::from_dashed(&scene.symbol).unwrap(),
+            scene,
+            1,
+            Timestamp::from_millis(1_700_000_000_000),
+        )
     }
 
     #[test]

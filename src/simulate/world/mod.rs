@@ -18,7 +18,7 @@ use super::scenario::Scenario;
 use crate::domain::{Span, Symbol, Timestamp, Venue};
 pub use attack::Strike;
 pub use exchange::{Amount, Tag};
-pub use ledger::{Account, Changed, Fill, Kind, Order, OrderKind, Permissions, Role, Status, fee_rate};
+pub use ledger::{Account, Changed, Fill, Holding, Kind, Order, OrderKind, Permissions, Role, Status, fee_rate};
 pub use market::{Candle, Pair, PublicTrade};
 
 /// Orders kept before the oldest finished ones are forgotten.
@@ -43,6 +43,7 @@ pub struct World {
     agenda: BTreeMap<(Timestamp, u64), Deed>,
     planned: u64,
     next_order: u64,
+    fills: u64,
 }
 
 /// What is going to happen at a time.
@@ -108,12 +109,13 @@ impl World {
             resting: Vec::new(),
             agenda: BTreeMap::new(),
             planned: 0,
+            fills: 0,
             next_order: 6_000_000_000 + seed % 1_000_000_007,
         };
         for venue in Venue::ALL {
             for scene in scenario.pairs(venue) {
-                let symbol =
-                    Symbol::from_dashed(&scene.symbol).map_err(|why| Error::Scenario(format!("{}: {why}", scene.symbol)))?;
+                let symbol = Symbol::from_dashed(&scene.symbol)
+                    .map_err(|why| Error::Scenario(format!("{}: {why}", scene.symbol)))?;
                 world.pairs.push(Pair::open(venue, symbol, scene, seed, now));
                 world.resting.push(Vec::new());
             }

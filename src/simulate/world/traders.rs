@@ -291,7 +291,9 @@ impl World {
         (order.filled, order.filled_quote, order.fees, order.fills) = (quantity, value, fee, 1);
         order.fee_asset.clone_from(&fee_asset);
         order.status = Status::Filled;
+        self.fills += 1;
         let fill = Fill {
+            serial: self.fills,
             pair: deed.pair,
             trade_id,
             order_id: order.id,
