@@ -76,7 +76,12 @@ impl Socket {
     /// Waits for the next message; nothing when the client is gone or broke the protocol.
     pub async fn hear(&mut self) -> Option<Message> {
         match self.0.next().await? {
-            Ok(Message::Close(_)) | Err(_) => None,
+            Ok(Message::Close(_)) => {
+                // The answering close frame is queued by now and wants to be sent.
+                let _ = self.0.flush().await;
+                None
+            }
+            Err(_) => None,
             Ok(message) => Some(message),
         }
     }

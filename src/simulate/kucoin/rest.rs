@@ -60,6 +60,7 @@ fn private(floor: &Floor, asked: &Asked) -> Option<Result<Value, Fault>> {
         }
         ("GET", "/api/v1/hf/fills") => account::fills,
         ("GET", "/api/v1/hf/accounts/ledgers") => account::ledgers,
+        ("GET", "/api/v1/hf/accounts/opened") => |_, _, _| Ok(json!(true)),
         ("GET", "/api/v1/limit/fills") => account::recent_fills,
         ("GET", "/api/v1/accounts") => account::accounts,
         ("GET", "/api/v1/hf/orders/active") => account::active_orders,
