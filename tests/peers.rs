@@ -3,6 +3,8 @@
 //! Each library gets a virtual environment of its own under `target/peers-venv`, because their pins contradict each
 //! other. Where Python or the packages cannot be had, a test says so and passes.
 
+#![expect(clippy::expect_used, clippy::print_stderr, reason = "a test may stop short, and says why it skips")]
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,7 +18,18 @@ struct Running {
 impl Running {
     fn start() -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_fillguard"))
-            .args(["simulate", "--format", "json", "--no-attack", "--speed", "60", "--seed", "7", "--stop-after", "300"])
+            .args([
+                "simulate",
+                "--format",
+                "json",
+                "--no-attack",
+                "--speed",
+                "60",
+                "--seed",
+                "7",
+                "--stop-after",
+                "300",
+            ])
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary starts");

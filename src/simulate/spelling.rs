@@ -68,6 +68,7 @@ fn uuid_of(purpose: u64, id: u64) -> String {
 
 /// Reads a file of worked signatures; says so and returns nothing where they are not at hand.
 #[cfg(test)]
+#[expect(clippy::print_stderr, reason = "a test says why it skips")]
 pub fn vector(name: &str) -> Option<serde_json::Value> {
     let shared =
         std::env::var("FILLGUARD_SHARED").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());

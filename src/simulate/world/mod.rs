@@ -6,6 +6,8 @@ mod attack;
 mod exchange;
 mod ledger;
 mod market;
+mod minutes;
+mod past;
 mod traders;
 
 use std::collections::BTreeMap;
@@ -19,7 +21,8 @@ use crate::domain::{Span, Symbol, Timestamp, Venue};
 pub use attack::Strike;
 pub use exchange::{Amount, Tag};
 pub use ledger::{Account, Changed, Fill, Holding, Kind, Order, OrderKind, Permissions, Role, Status, fee_rate};
-pub use market::{Candle, Pair, PublicTrade};
+pub use market::{Pair, PublicTrade};
+pub use minutes::Candle;
 
 /// Orders kept before the oldest finished ones are forgotten.
 const ORDERS: usize = 200_000;
@@ -268,4 +271,116 @@ impl Pair {
 /// Turns seconds into a span.
 pub fn seconds(secs: f64) -> Span {
     Span::from_nanos((secs.clamp(0.0, 1e9) * 1e9) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Side;
+
+    const START: Timestamp = Timestamp::from_millis(1_760_000_000_000);
+
+    fn lived(speed: f64, minutes: i64) -> (World, Vec<Happening>) {
+        let scenario = Scenario { history_days: 1, ..Scenario::default() };
+        let mut world = World::new(&scenario, 11, speed, START).unwrap();
+        let mut news = Vec::new();
+        for second in 0..minutes * 60 {
+            news.extend(world.step(START + Span::from_secs(second)));
+        }
+        (world, news)
+    }
+
+    #[test]
+    fn the_same_seed_and_times_give_the_same_world() {
+        let trace = |news: Vec<Happening>| format!("{news:?}");
+        assert_eq!(trace(lived(10.0, 3).1), trace(lived(10.0, 3).1));
+    }
+
+    #[test]
+    fn money_moves_only_as_fills_and_fees_say() {
+        let scenario = Scenario { history_days: 1, ..Scenario::default() };
+        let mut world = World::new(&scenario, 11, 20.0, START).unwrap();
+        let total = |world: &World| -> Vec<BTreeMap<String, Decimal>> {
+            let sum = |account: &Account| {
+                account.holdings.iter().map(|(asset, h)| (asset.clone(), h.free + h.locked)).collect()
+            };
+            world.accounts.iter().map(sum).collect()
+        };
+        let mut expected = total(&world);
+        for second in 0..300 {
+            world.step(START + Span::from_secs(second));
+        }
+        assert!(world.lived.len() > 200, "{}", world.lived.len());
+        for (who, fill) in &world.lived {
+            let (pair, purse) = (&world.pairs[fill.pair], &mut expected[*who]);
+            let (base, quote) = match fill.side {
+                Side::Buy => (fill.quantity, -fill.quote),
+                Side::Sell => (-fill.quantity, fill.quote),
+            };
+            *purse.entry(pair.base().to_owned()).or_default() += base;
+            *purse.entry(pair.quote().to_owned()).or_default() += quote;
+            *purse.entry(fill.fee_asset.clone()).or_default() -= fill.fee;
+        }
+        assert_eq!(total(&world), expected);
+        let negative =
+            |account: &&Account| account.holdings.values().any(|h| h.free < Decimal::ZERO || h.locked < Decimal::ZERO);
+        let poor: Vec<&str> = world.accounts.iter().filter(negative).map(|account| account.name.as_str()).collect();
+        assert!(poor.is_empty(), "{poor:?}");
+    }
+
+    #[test]
+    fn the_theft_sells_holdings_and_buys_one_thin_pair_at_rising_prices() {
+        let (world, _) = lived(1.0, 4);
+        for (who, victim) in world.accounts.iter().enumerate().filter(|(_, a)| a.role == Role::Victim) {
+            let hostile: Vec<&Fill> = world
+                .lived
+                .iter()
+                .filter(|(owner, fill)| *owner == who && fill.hostile)
+                .map(|(_, fill)| fill)
+                .collect();
+            let sold: Vec<&&Fill> = hostile.iter().filter(|fill| fill.side == Side::Sell).collect();
+            let bought: Vec<&&Fill> = hostile.iter().filter(|fill| fill.side == Side::Buy).collect();
+            assert!(sold.iter().all(|fill| !world.pairs[fill.pair].scene.thin), "{}", victim.name);
+            assert!(bought.iter().all(|fill| world.pairs[fill.pair].scene.thin), "{}", victim.name);
+            let mut pairs: Vec<usize> = sold.iter().map(|fill| fill.pair).collect();
+            pairs.dedup();
+            assert!((2..=4).contains(&pairs.len()), "{pairs:?}");
+            assert!(
+                bought.len() > 10 && bought.last().unwrap().price > bought[0].price * Decimal::new(13, 1),
+                "{bought:?}"
+            );
+            assert!(hostile.last().unwrap().time.since(hostile[0].time) < Span::from_secs(60));
+            let thin = &world.pairs[bought[0].pair];
+            let spent: Decimal = bought.iter().map(|fill| fill.quote).sum();
+            assert!(victim.free(thin.quote()) < spent / Decimal::TEN, "the money is not drained");
+            let own = world.lived.iter().filter(|(owner, fill)| *owner == who && !fill.hostile);
+            assert!(own.clone().all(|(_, fill)| fill.client_id.starts_with("stack-")));
+            assert!(hostile.iter().all(|fill| !fill.client_id.starts_with("stack-")));
+        }
+        let hostile = world.lived.iter().filter(|(_, fill)| fill.hostile).count();
+        assert!(hostile > 60, "{hostile}");
+    }
+
+    #[test]
+    fn a_deleted_key_ends_the_theft_of_that_account() {
+        let scenario = Scenario { attack_after_secs: Some(5.0), history_days: 0, ..Scenario::default() };
+        let mut world = World::new(&scenario, 11, 1.0, START).unwrap();
+        for account in &mut world.accounts {
+            account.revoked |= account.role == Role::Victim;
+        }
+        for second in 0..60 {
+            world.step(START + Span::from_secs(second));
+        }
+        assert!(world.lived.iter().all(|(_, fill)| !fill.hostile));
+    }
+
+    #[test]
+    fn habits_leave_a_past_in_order_and_with_its_own_grammar() {
+        let (world, _) = lived(1.0, 0);
+        for account in &world.accounts {
+            assert!(account.fills.len() > 20, "{} has {} fills", account.name, account.fills.len());
+            assert!(account.fills.windows(2).all(|two| two[0].time <= two[1].time && two[0].serial < two[1].serial));
+            assert!(account.fills.iter().all(|fill| fill.time <= START && !fill.hostile));
+        }
+    }
 }
