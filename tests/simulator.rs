@@ -284,8 +284,9 @@ async fn fills_that_the_feed_loses_or_repeats_are_once_in_my_trades() {
     }
     assert_eq!(told, [doubled.clone(), doubled.clone()]);
     let (_, trades) = world.binance(&mine, "/api/v3/myTrades", "symbol=BTCUSDT").await;
-    let count =
-        |order: &str| trades.as_array().unwrap().iter().filter(|row| row["orderId"].to_string() == order).count();
+    let count = |order: &str| {
+        trades.as_array().unwrap().iter().filter(|row| row["orderId"] == order.parse::<u64>().unwrap()).count()
+    };
     assert_eq!((count(&lost), count(&doubled)), (1, 1));
     world.end().await;
 }
