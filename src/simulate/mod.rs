@@ -1,6 +1,6 @@
 //! Binance, KuCoin and Coinbase played on loopback: REST and WebSocket, signatures checked, fills pushed.
 //!
-//! [`world`] holds pairs, traders and a scripted theft and knows no socket; each venue's folder is a face of it that
+//! `world` holds pairs, traders and a scripted theft and knows no socket; each venue's folder is a face of it that
 //! speaks that exchange's protocol. Nothing else in fillguard knows the simulator, and the simulator shares no code
 //! with the feeds it is there to test.
 
