@@ -2,12 +2,14 @@
 
 pub mod import_tape;
 pub mod replay;
+pub mod simulate;
 pub mod verify;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 
 use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
 
 /// Nothing is wrong.
 pub const FINE: u8 = 0;
@@ -36,7 +38,41 @@ pub struct Cli {
 enum Command {
     Replay(replay::Args),
     Verify(verify::Args),
+    Simulate(simulate::Args),
     ImportTape(import_tape::Args),
+}
+
+/// Runs an asynchronous command until it ends or the user stops it.
+fn until_stopped<W: Future<Output = anyhow::Result<()>>>(
+    work: impl FnOnce(CancellationToken) -> W,
+) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let work = work(stop.clone());
+        tokio::pin!(work);
+        tokio::select! {
+            done = &mut work => return done.map(|()| FINE),
+            () = asked_to_stop() => stop.cancel(),
+        }
+        work.await.map(|()| FINE)
+    })
+}
+
+/// Waits for an interrupt or a request to terminate.
+async fn asked_to_stop() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
 }
 
 /// Runs the command line; returns the exit code.
@@ -53,6 +89,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
     let done = match &cli.command {
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
         Command::Verify(args) => verify::run(args, &mut out),
+        Command::Simulate(args) => {
+            until_stopped(|stop| async move { simulate::run(args, &mut io::stdout(), stop).await })
+        }
         Command::ImportTape(args) => import_tape::run(args, &mut out),
     };
     match out.flush() {

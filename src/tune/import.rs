@@ -125,6 +125,7 @@ pub fn write_recording(out: &mut dyn Write, arrivals: &[Arrival]) -> std::io::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arrival::Body;
     use crate::domain::Side;
     use crate::tune::tape::Trade;
     use rust_decimal::Decimal;
