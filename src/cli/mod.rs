@@ -1,5 +1,6 @@
 //! The commands: a file each, what it reads, whom it calls, what it prints.
 
+pub mod check;
 pub mod import_tape;
 pub mod replay;
 pub mod simulate;
@@ -36,6 +37,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Args),
     Replay(replay::Args),
     Verify(verify::Args),
     Simulate(simulate::Args),
@@ -87,6 +89,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
     let done = match &cli.command {
+        Command::Check(args) => check::run(args, &mut out),
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
         Command::Verify(args) => verify::run(args, &mut out),
         Command::Simulate(args) => {
