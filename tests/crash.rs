@@ -20,6 +20,7 @@ use fillguard::live::{self, Settings};
 use fillguard::pipeline::{self, Pipeline};
 use fillguard::runtime::supervisor::{Stage, Task};
 use fillguard::store::{ChannelRoute, Store};
+use rusqlite::types::ValueRef;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +49,7 @@ fn the_daemon() {
     let home = std::env::var_os(HOME).unwrap();
     let seed = std::env::var(SEED).unwrap().parse().unwrap();
     let settings = settings(Path::new(&home));
-    let journal = settings.journal.dir.clone();
+    let (journal, store) = (settings.journal.dir.clone(), settings.store.path.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let stop = CancellationToken::new();
     let through = stop.clone();
@@ -57,13 +58,18 @@ fn the_daemon() {
         let mut script = stream::stream(seed, ARRIVALS).into_iter().skip(known).enumerate();
         Ok(vec![Task::restartable("script", Stage::Feeds, move |stop| {
             let (incoming, through) = (incoming.clone(), through.clone());
-            let script: Vec<_> = script.by_ref().collect();
+            let (script, store): (Vec<_>, _) = (script.by_ref().collect(), store.clone());
             async move {
                 for (place, arrival) in script {
                     incoming.send(arrival).await.unwrap();
                     if place % 4 == 0 {
                         tokio::time::sleep(Duration::from_millis(1)).await;
                     }
+                }
+                // What a killed daemon was just sending is sent again first.
+                let open = || Store::read(&store).unwrap().backlog().unwrap().iter().any(|channel| channel.waiting > 0);
+                while open() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 through.cancel();
                 stop.cancelled().await;
@@ -98,7 +104,11 @@ fn rows(path: &Path, query: &str) -> Vec<String> {
     let mut statement = connection.prepare(query).unwrap();
     let columns = statement.column_count();
     let rows = statement.query_map([], |row| {
-        let cells = (0..columns).map(|place| format!("{:?}", row.get_ref(place).unwrap()));
+        let cells = (0..columns).map(|place| match row.get_ref(place).unwrap() {
+            ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            ValueRef::Integer(number) => number.to_string(),
+            other => format!("{other:?}"),
+        });
         Ok(cells.collect::<Vec<_>>().join(" | "))
     });
     rows.unwrap().collect::<Result<_, _>>().unwrap()
@@ -139,7 +149,7 @@ fn check(home: &Path, seed: u64) {
     }
     assert_eq!(rows(&settings.store.path, MESSAGES), rows(&settings.store.path, QUEUED), "seed {seed}");
     let states = rows(&settings.store.path, "SELECT DISTINCT state FROM outbox WHERE state <> 'superseded'");
-    assert_eq!(states, ["Text([115, 101, 110, 116])"], "seed {seed}: everything was sent before the end");
+    assert_eq!(states, ["sent"], "seed {seed}: everything was sent before the end");
 }
 
 /// Kills at moments drawn from the seed until the script is through; returns how often.
@@ -148,7 +158,7 @@ fn torment(seed: u64) -> u32 {
     let mut dice = seed;
     for kills in 0..KILLS {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
-        let after = Duration::from_micros(15_000 + (dice >> 33) % 180_000);
+        let after = Duration::from_micros(20_000 + (dice >> 33) % 260_000);
         if run(home.path(), seed, Some(after)).success() {
             check(home.path(), seed);
             return kills;
@@ -162,7 +172,11 @@ fn torment(seed: u64) -> u32 {
 #[test]
 fn whatever_moment_it_is_killed_at_nothing_is_lost_and_nothing_doubled() {
     let seeds = std::env::var("FILLGUARD_CRASH_SEEDS").map_or(30, |seeds| seeds.parse().unwrap());
-    let kills: BTreeMap<u64, u32> = (1..=seeds).map(|seed| (seed, torment(seed))).collect();
+    let half = |odd| (1..=seeds).filter(move |seed| seed % 2 == odd).map(|seed| (seed, torment(seed)));
+    let kills: BTreeMap<u64, u32> = std::thread::scope(|scope| {
+        let odd = scope.spawn(|| half(1).collect::<Vec<_>>());
+        half(0).collect::<Vec<_>>().into_iter().chain(odd.join().unwrap()).collect()
+    });
     println!("killed {} times over {seeds} seeds", kills.values().sum::<u32>());
     assert!(kills.values().sum::<u32>() >= seeds as u32, "it was hardly ever killed: {kills:?}");
 }
