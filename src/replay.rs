@@ -85,7 +85,7 @@ fn play(
     tell: &mut impl FnMut(Told<'_>),
 ) -> Result<u64, ReadError> {
     let (mut first, mut last): (Option<Timestamp>, Timestamp) = (None, Timestamp::EPOCH);
-    while let Some(arrival) = reader.next() {
+    for arrival in reader.by_ref() {
         let arrival = arrival?;
         first.get_or_insert(arrival.at);
         last = last.max(arrival.at);

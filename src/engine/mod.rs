@@ -138,8 +138,8 @@ impl Engine {
         let watched = self.memory.watched_mut(account);
         let group = watched.account.group_at(taken.group);
         if group.side == Side::Buy {
-            let share = habit::share_of_balance(&watched.account, fill.symbol.quote(), float(group.notional), time);
-            watched.account.session.whole |= share >= habit::WHOLE;
+            let share = habit::share_of_balance(&watched.account, group);
+            watched.account.session.whole |= share >= habit::NEARLY_WHOLE;
         }
         let group = watched.account.group_at(taken.group);
         if group.taker {
