@@ -100,6 +100,9 @@ fn every_recording_gives_the_verdict_that_is_written_beside_it() {
 
 #[test]
 fn every_recording_is_what_its_story_tells() {
+    if writing() {
+        return;
+    }
     for story in stories::all() {
         let path = recorded(story.file);
         let told = story.tale.recording(story.note);

@@ -4,7 +4,14 @@
 
 #[path = "../support/spelling.rs"]
 mod spelling;
+#[path = "../support/stories.rs"]
+mod stories;
 #[path = "../support/tale.rs"]
 mod tale;
 
+mod blind;
+mod churn_loss;
+mod liquidation;
+mod origin;
+mod planted_ask;
 mod pump_buy;

@@ -20,7 +20,11 @@ pub struct Story {
 pub fn all() -> Vec<Story> {
     let story = |file, note, tale| Story { file, note, tale };
     vec![
-        story("binance/pump_of_a_new_pair", "alice's key buys a thin pair she never traded while a crowd raises it", pump()),
+        story(
+            "binance/pump_of_a_new_pair",
+            "alice's key buys a thin pair she never traded while a crowd raises it",
+            pump(),
+        ),
         story(
             "binance/liquidation_then_pump",
             "alice's key sells four holdings within 20 s, then buys a thin pair with the proceeds",
@@ -29,13 +33,29 @@ pub fn all() -> Vec<Story> {
         story("binance/planted_ask", "alice's key takes an ask planted at 40 times the price", planted_ask()),
         story("binance/churn", "alice's key buys high and sells low in a dead pair, again and again", churn()),
         story("binance/ordinary_dca_and_grid", "carol saves, dave runs a grid: nothing to tell", ordinary()),
-        story("binance/fill_sent_twice", "every frame of the attacking order comes twice, and the list repeats it", twice()),
+        story(
+            "binance/fill_sent_twice",
+            "every frame of the attacking order comes twice, and the list repeats it",
+            twice(),
+        ),
         story("binance/reconnect_unverified", "two reconnects: one asked for and verified, one never", reconnect()),
         story("binance/unfamiliar_address", "the key is used from a new network while the old one goes on", address()),
-        story("binance/unknown_origin", "orders that are named unlike all others, and one that the log does not name", origin()),
+        story(
+            "binance/unknown_origin",
+            "orders that are named unlike all others, and one that the log does not name",
+            origin(),
+        ),
         story("binance/unreadable_frames", "broken frames among good ones", unreadable()),
-        story("kucoin/pump_classic", "bob's key buys a thin pair that is being raised; classic feed", kucoin(Dialect::KucoinClassic)),
-        story("kucoin/pump_unified", "bob's key buys a thin pair that is being raised; unified feed", kucoin(Dialect::KucoinUnified)),
+        story(
+            "kucoin/pump_classic",
+            "bob's key buys a thin pair that is being raised; classic feed",
+            kucoin(Dialect::KucoinClassic),
+        ),
+        story(
+            "kucoin/pump_unified",
+            "bob's key buys a thin pair that is being raised; unified feed",
+            kucoin(Dialect::KucoinUnified),
+        ),
         story("kucoin/ordinary", "bob trades as he always did: nothing to tell", kucoin_ordinary()),
         story(
             "coinbase/pump_confirmed_by_list_fills",
@@ -89,7 +109,13 @@ fn liquidation_then_pump() -> Tale {
     tale.candles("APPC-BTC", "0.00002000", "2.4", 2);
     tale.up("alice").holds(
         "alice",
-        &[("BTC", "0.05000000"), ("ETH", "4.00000000"), ("ADA", "3000.00000000"), ("XLM", "9000.00000000"), ("LTC", "11.00000000")],
+        &[
+            ("BTC", "0.05000000"),
+            ("ETH", "4.00000000"),
+            ("ADA", "3000.00000000"),
+            ("XLM", "9000.00000000"),
+            ("LTC", "11.00000000"),
+        ],
     );
     tale.habit("alice", "ETH-BTC", "0.03100000", "0.05", 30, 2.5, 1.2);
     for (pair, price) in [("ADA-BTC", "0.00000710"), ("XLM-BTC", "0.00000240"), ("LTC-BTC", "0.00090000")] {
@@ -240,8 +266,15 @@ fn unreadable() -> Tale {
     let broken = [
         Body::Text("Internal Server Error".into()),
         Body::Bytes(vec![0xff, 0x00, 0x17]),
-        Body::Frame(Body::json(r#"{"subscriptionId":0,"event":{"e":"executionReport","s":"APPCBTC","x":"TRADE","l":"a lot"}}"#.into()).unwrap()),
-        Body::Frame(Body::json(r#"{"subscriptionId":0,"event":{"e":"somethingNew","E":1772442300000}}"#.into()).unwrap()),
+        Body::Frame(
+            Body::json(
+                r#"{"subscriptionId":0,"event":{"e":"executionReport","s":"APPCBTC","x":"TRADE","l":"a lot"}}"#.into(),
+            )
+            .unwrap(),
+        ),
+        Body::Frame(
+            Body::json(r#"{"subscriptionId":0,"event":{"e":"somethingNew","E":1772442300000}}"#.into()).unwrap(),
+        ),
         Body::Frame(Body::json("[1,2,3]".into()).unwrap()),
     ];
     for body in broken {

@@ -264,7 +264,16 @@ impl Tale {
     }
 
     /// A crowd's `orders` within `secs` that carry the price to `to` times what it was; returns where it stands.
-    pub fn rush(&mut self, side: Side, pair: &str, from: &str, to: f64, orders: i32, secs: f64, quote: &str) -> Decimal {
+    pub fn rush(
+        &mut self,
+        side: Side,
+        pair: &str,
+        from: &str,
+        to: f64,
+        orders: i32,
+        secs: f64,
+        quote: &str,
+    ) -> Decimal {
         let (from, quote) = (dec(from), dec(quote));
         let mut last = from;
         for k in 1..=orders {
@@ -382,11 +391,7 @@ fn line(arrival: &Arrival) -> String {
         Body::LinkUp => "\"link\":\"up\"".into(),
         Body::LinkDown { why } => format!("\"link\":\"down\",\"why\":{}", json!(why.as_str())),
         Body::Filled { since, until, verified } => {
-            format!(
-                "\"filled\":{{\"since\":{},\"until\":{},\"verified\":{verified}}}",
-                since.nanos(),
-                until.nanos()
-            )
+            format!("\"filled\":{{\"since\":{},\"until\":{},\"verified\":{verified}}}", since.nanos(), until.nanos())
         }
         Body::Tick => "\"tick\":true".into(),
     };
