@@ -50,6 +50,10 @@ pub struct Settings {
 const AHEAD: Span = Span::from_secs(60);
 /// How long after its fill an order waits for the market feed to show it.
 const WATCH: Span = Span::from_secs(5);
+/// A fill that is told later than this is not compared with a market that has moved on.
+const STALE: Span = Span::from_secs(900);
+/// What traded longer than this before an account's first fill was told is its history: learnt, not judged.
+const HISTORY: Span = Span::from_secs(3_600);
 /// How long an order waits to be named by our own systems' log.
 const CLAIM: Span = Span::from_secs(10);
 
@@ -123,8 +127,10 @@ impl Engine {
         let pair = self.memory.pair(fill.account.venue, &fill.symbol, time);
         let unit = self.memory.worth.unit(fill.symbol.quote());
         self.memory.interest(pair);
-        let reference = self.memory.pairs[pair].reference();
+        let stale = self.memory.pairs[pair].last().since(time) > STALE;
+        let reference = self.memory.pairs[pair].reference().filter(|_| !stale);
         let watched = self.memory.watched_mut(account);
+        let history = watched.since.get_or_insert(at).since(time) > HISTORY;
         let taken = watched.account.take(fill, n, time, float(fill.notional) * unit, reference);
         let client_id = fill.client_order_id.as_deref();
         let seen = watched.account.sight(&fill.order_id, client_id, fill.source.as_deref());
@@ -137,12 +143,12 @@ impl Engine {
         }
         let watched = self.memory.watched_mut(account);
         let group = watched.account.group_at(taken.group);
-        if group.side == Side::Buy {
+        if group.side == Side::Buy && !history {
             let share = habit::share_of_balance(&watched.account, group);
             watched.account.session.whole |= share >= habit::NEARLY_WHOLE;
         }
         let group = watched.account.group_at(taken.group);
-        if group.taker {
+        if group.taker && !stale {
             let own = own_order(group);
             let score = self.memory.pairs[pair].score_of(&own, unit, market_score);
             if let Some((score, _)) = score {
@@ -150,7 +156,9 @@ impl Engine {
             }
             self.memory.watch(pair, account, time + WATCH);
         }
-        self.judge_group(account, taken.group, pair, n, at, out);
+        if !history {
+            self.judge_group(account, taken.group, pair, n, at, out);
+        }
     }
 
     /// Notes market evidence at an own order; returns whether it is stronger than what was known.
@@ -182,7 +190,7 @@ impl Engine {
             account,
             group,
             habit,
-            pair: pair.last_price().is_some().then_some(pair),
+            pair: (pair.last_price().is_some() && pair.last().since(group.last) <= STALE).then_some(pair),
             new_pair: group.last.since(habit.first) < Span::from_secs(86_400),
             time: group.last,
             n,
@@ -450,6 +458,7 @@ impl Watched {
             account: account::Account::new(id),
             sight: blind::Sight::default(),
             claims: Claims::default(),
+            since: None,
             due: None,
         }
     }
