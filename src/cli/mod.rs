@@ -1,6 +1,7 @@
 //! The commands: a file each, what it reads, whom it calls, what it prints.
 
 pub mod check;
+pub mod demo;
 pub mod import_tape;
 pub mod replay;
 pub mod simulate;
@@ -37,6 +38,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Check(check::Args),
     Replay(replay::Args),
     Verify(verify::Args),
@@ -45,7 +47,7 @@ enum Command {
 }
 
 /// Runs an asynchronous command until it ends or the user stops it.
-fn until_stopped<W: Future<Output = anyhow::Result<()>>>(
+fn until_stopped<W: Future<Output = anyhow::Result<u8>>>(
     work: impl FnOnce(CancellationToken) -> W,
 ) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -54,10 +56,10 @@ fn until_stopped<W: Future<Output = anyhow::Result<()>>>(
         let work = work(stop.clone());
         tokio::pin!(work);
         tokio::select! {
-            done = &mut work => return done.map(|()| FINE),
+            done = &mut work => return done,
             () = asked_to_stop() => stop.cancel(),
         }
-        work.await.map(|()| FINE)
+        work.await
     })
 }
 
@@ -87,13 +89,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
             return Ok(code);
         }
     };
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(io::stdout());
     let done = match &cli.command {
         Command::Check(args) => check::run(args, &mut out),
+        Command::Demo(args) => until_stopped(|stop| async move { demo::run(args, &mut io::stdout(), stop).await }),
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
         Command::Verify(args) => verify::run(args, &mut out),
         Command::Simulate(args) => {
-            until_stopped(|stop| async move { simulate::run(args, &mut io::stdout(), stop).await })
+            until_stopped(|stop| async move { simulate::run(args, &mut io::stdout(), stop).await.map(|()| FINE) })
         }
         Command::ImportTape(args) => import_tape::run(args, &mut out),
     };

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     Access, AccountId, Balance, Event, EventKind, FeedChange, Fill, Finding, Level, Market, MarketKind, OrderChange,
-    OrderStep, RuleName, Side, Span, Symbol, Timestamp, Venue,
+    OrderStep, RuleName, Side, Span, Symbol, Timestamp, Venue, Via,
 };
 use address::Networks;
 use memory::{Memory, Watched};
@@ -52,8 +52,9 @@ const AHEAD: Span = Span::from_secs(60);
 const WATCH: Span = Span::from_secs(5);
 /// A fill that is told later than this is not compared with a market that has moved on.
 const STALE: Span = Span::from_secs(900);
-/// What traded longer than this before an account's first fill was told is its history: learnt, not judged.
-const HISTORY: Span = Span::from_secs(3_600);
+/// What was asked for, and traded longer than this before an account's first fill was told, is its history: learnt, not
+/// judged.
+const HISTORY: Span = Span::from_secs(60);
 /// How long an order waits to be named by our own systems' log.
 const CLAIM: Span = Span::from_secs(10);
 
@@ -130,7 +131,8 @@ impl Engine {
         let stale = self.memory.pairs[pair].last().since(time) > STALE;
         let reference = self.memory.pairs[pair].reference().filter(|_| !stale);
         let watched = self.memory.watched_mut(account);
-        let history = watched.since.get_or_insert(at).since(time) > HISTORY;
+        let history = fill.via == Via::Rest && watched.since.get_or_insert(at).since(time) > HISTORY;
+        watched.since.get_or_insert(at);
         let taken = watched.account.take(fill, n, time, float(fill.notional) * unit, reference);
         let client_id = fill.client_order_id.as_deref();
         let seen = watched.account.sight(&fill.order_id, client_id, fill.source.as_deref());

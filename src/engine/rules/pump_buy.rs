@@ -113,11 +113,11 @@ fn market_terms(case: &Case<'_>) -> Vec<Term> {
     let young = case.pair.is_none_or(crate::engine::pair::Pair::young);
     // A heavy order that moved nothing is a patient one.
     let weight = if young || seen <= 0.0 { 0.0 } else { weight };
-    let whole = habit::heat(case.account, seen.max(weight));
     let market = habit::heat(case.account, seen);
+    let more = if weight > seen { habit::heat(case.account, weight) - market } else { 0.0 };
     vec![
         term("market", Family::Market, market, seen, "nats before habit"),
-        term("share_of_day", Family::Market, (whole - market).max(0.0), share.min(1e6) * 100.0, "% of daily quote"),
+        term("share_of_day", Family::Market, more.max(0.0), share.min(1e6) * 100.0, "% of daily quote"),
     ]
 }
 
