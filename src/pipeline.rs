@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::{self, Alert};
 use crate::arrival::Arrival;
 use crate::codec::{self, Codecs};
-use crate::domain::{Effect, EffectKind, Event, EventKind, Finding, Symbol, Timestamp, Venue};
+use crate::domain::{AccountId, Effect, EffectKind, Event, EventKind, Finding, Symbol, Timestamp, Venue};
 use crate::engine::address::Networks;
 use crate::engine::memory::Memory;
 use crate::engine::{self, Engine};
@@ -150,9 +150,35 @@ impl Pipeline {
         self.alert.opened()
     }
 
+    /// Returns how many incidents are open.
+    pub fn open_incidents(&self) -> usize {
+        self.alert.open()
+    }
+
     /// Returns the pairs whose market the accounts make interesting.
     pub fn pairs_of_interest(&self) -> impl Iterator<Item = (Venue, &Symbol)> {
         self.engine.pairs_of_interest()
+    }
+
+    /// Returns a count that moves whenever [`Pipeline::pairs_of_interest`] changes.
+    pub fn interest_moved(&self) -> u64 {
+        self.engine.memory().interest_moved()
+    }
+
+    /// Returns the time of the newest arrival.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Returns whether an account was heard of.
+    pub fn knows(&self, account: &AccountId) -> bool {
+        self.engine.memory().find(account).is_some()
+    }
+
+    /// Returns since when an account's fills are not known for certain; nothing while its feed is up and nothing is owed.
+    pub fn blind_since(&self, account: &AccountId) -> Option<Timestamp> {
+        let memory = self.engine.memory();
+        memory.find(account).and_then(|place| memory.watched(place).sight.blind_since())
     }
 
     fn name_effects(&mut self, arrival: &Arrival) -> Vec<Effect> {

@@ -68,6 +68,11 @@ impl Alert {
         self.opened
     }
 
+    /// Returns how many incidents are open.
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+
     /// Closes what has been quiet until `at`.
     pub fn pass(&mut self, at: Timestamp, out: &mut Vec<EffectKind>) {
         while self.due.first().is_some_and(|(due, ..)| *due <= at)

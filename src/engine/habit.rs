@@ -12,6 +12,8 @@ use crate::domain::{Asset, Family, Side, Span, Term, Timestamp};
 
 /// Orders an account must have sent before its habits are trusted on their own.
 pub const WARM: u64 = 20;
+/// Or sessions it must have had, for those who trade seldom.
+pub const WARM_SESSIONS: u32 = 5;
 
 /// Returns a term, rounded to a thousandth of a nat so that it is the same on every machine and readable.
 pub fn term(name: &'static str, family: Family, nats: f64, value: f64, unit: &'static str) -> Term {

@@ -28,6 +28,9 @@ pub struct Memory {
     accounts: Vec<Watched>,
     places: BTreeMap<CompactString, Places>,
     due: BTreeSet<(Timestamp, usize)>,
+    /// Moves whenever the set of interesting pairs changes, so that nobody has to compare sets to notice.
+    #[serde(skip)]
+    interest_moved: u64,
     // The indexes are made anew from the lists after a snapshot is read: their bytes would depend on history.
     #[serde(skip)]
     pair_index: HashMap<(Venue, Symbol), usize, foldhash::fast::FixedState>,
@@ -79,6 +82,11 @@ impl Memory {
         place
     }
 
+    /// Returns the place of an account that was heard of.
+    pub fn find(&self, id: &AccountId) -> Option<usize> {
+        self.account_index.get(id).copied()
+    }
+
     /// Returns the account at a place.
     pub fn watched(&self, place: usize) -> &Watched {
         &self.accounts[place]
@@ -118,6 +126,7 @@ impl Memory {
         } else {
             let place = self.stalest(now);
             let old = std::mem::replace(&mut self.names[place], name);
+            self.interest_moved += u64::from(old.interesting);
             self.pair_index.remove(&(old.venue, old.symbol));
             self.pairs[place] = Pair::default();
             place
@@ -139,7 +148,13 @@ impl Memory {
 
     /// Marks a pair as one that a watched account touches.
     pub fn interest(&mut self, pair: usize) {
-        self.names[pair].interesting = true;
+        let known = std::mem::replace(&mut self.names[pair].interesting, true);
+        self.interest_moved += u64::from(!known);
+    }
+
+    /// Returns a count that moves whenever [`Memory::interesting`] changes.
+    pub fn interest_moved(&self) -> u64 {
+        self.interest_moved
     }
 
     /// Returns the pairs that watched accounts touch, in order of first appearance.

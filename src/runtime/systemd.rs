@@ -22,6 +22,12 @@ pub fn status(text: &str) {
     tell(&[NotifyState::Status(text)]);
 }
 
+/// Sets that line while the daemon starts, and asks for so much more time before the start counts as failed.
+pub fn still_starting(text: &str, time: Duration) {
+    let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+    tell(&[NotifyState::ExtendTimeoutUsec(micros), NotifyState::Status(text)]);
+}
+
 fn tell(state: &[NotifyState]) {
     // A service manager that does not listen is no reason to stop watching accounts.
     if let Err(error) = sd_notify::notify(state) {

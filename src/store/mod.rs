@@ -112,12 +112,13 @@ impl Store {
         Ok(true)
     }
 
-    /// Returns the highest arrival number whose effect was taken from this journal; 0 when none was.
+    /// Returns the highest arrival number this store knows of its journal, by an effect or by a snapshot; 0 when by none.
     ///
     /// A journal that ends below it is not the one this store followed, because an arrival is on disk before a rule
     /// sees it.
     pub fn highest(&self) -> Result<u64, Error> {
-        Ok(number(self.connection.query_row("SELECT highest FROM progress", [], |row| row.get(0))?))
+        let known = "SELECT max(highest, floor, (SELECT coalesce(max(n), 0) FROM snapshots)) FROM progress";
+        Ok(number(self.connection.query_row(known, [], |row| row.get(0))?))
     }
 }
 

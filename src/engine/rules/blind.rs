@@ -99,6 +99,14 @@ impl Sight {
         }
     }
 
+    /// Returns since when nothing is known for certain: the feed is down, or the gap behind it is not verified yet.
+    pub fn blind_since(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Down { since, .. } | State::Owed { since, .. } => Some(*since),
+            State::Untold | State::Clear => None,
+        }
+    }
+
     /// Returns when time alone will say something, if it will.
     pub fn due(&self, settings: &Settings) -> Option<Timestamp> {
         match &self.state {

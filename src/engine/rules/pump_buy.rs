@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Case, Levels};
 use crate::domain::{Family, Finding, Kind, Level, Reason, RuleName, Side, Term};
-use crate::engine::habit::{self, WARM, term};
+use crate::engine::habit::{self, WARM, WARM_SESSIONS, term};
 use crate::engine::pair::float;
 
 /// Settings of the rule.
@@ -70,12 +70,14 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     // Two halves make the case: a market that moves (or cannot be seen), and something unlike the owner.
     let followed = case.pair.is_some();
     let nothing_moves = followed && market < MOVES && origin < ODD && !sold;
-    if nothing_moves || unlike_owner < UNLIKE {
+    let all_habits: f64 = terms.iter().filter(|term| term.family != Family::Market).map(|term| term.nats).sum();
+    if nothing_moves || unlike_owner < UNLIKE || all_habits < 0.0 {
         level = Level::Notice;
     }
-    let strongest_habit =
-        terms.iter().filter(|term| term.family != Family::Market).map(|term| term.nats).fold(0.0, f64::max);
-    if account.orders < WARM && !(market >= 3.0 && strongest_habit >= 0.8) {
+    // To an account nobody knows yet every pair is new; something else must be unlike it.
+    let cold = account.orders < WARM && account.sessions < WARM_SESSIONS;
+    let known_habits = terms.iter().filter(|term| term.family != Family::Market && term.name != "pair_novelty");
+    if cold && !(market >= 3.0 && known_habits.map(|term| term.nats).fold(0.0, f64::max) >= 0.8) {
         level = Level::Notice;
     }
     if spent < settings.smallest_act {

@@ -1,0 +1,218 @@
+//! The pipeline's loop: a batch in, its effects taken, and only then is anything said to have gone well.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::feed_log::FeedLog;
+use super::roll_call::RollCall;
+use crate::arrival::Arrival;
+use crate::domain::{Effect, EventKind, Symbol, Venue};
+use crate::pipeline::{Pipeline, SNAPSHOT_VERSION};
+use crate::runtime::backoff::{self, Backoff};
+use crate::runtime::clock;
+use crate::runtime::systemd::{self, Watchdog};
+use crate::store::{Error, Handle, Snapshot};
+
+/// Pairs whose market is watched at most; beyond, those an account touched last are.
+const MOST_PAIRS: usize = 4_000;
+/// How often closed incidents that are too old are looked for.
+const FORGET_EVERY: Duration = Duration::from_secs(86_400);
+/// How often the service manager's status line changes at most.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+/// Waits between two tries of a store that is busy or whose disk is full.
+const BUSY: backoff::Settings =
+    backoff::Settings { min: Duration::from_millis(50), max: Duration::from_secs(5), healthy: Duration::from_secs(60) };
+
+/// How often the loop does what no arrival asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rhythm {
+    pub(super) snapshot_every: Duration,
+    pub(super) snapshot_arrivals: u64,
+    /// How long what is over is kept.
+    pub(super) keep: Duration,
+}
+
+/// What the loop works with.
+pub(super) struct Chain {
+    pub(super) rhythm: Rhythm,
+    /// The arrival the memory was last saved after.
+    pub(super) saved_n: u64,
+    pub(super) rules_hash: String,
+    pub(super) pipeline: Pipeline,
+    pub(super) store: Handle,
+    pub(super) batches: mpsc::Receiver<Vec<Arrival>>,
+    pub(super) pairs: watch::Sender<BTreeSet<(Venue, Symbol)>>,
+    pub(super) roll_call: RollCall,
+    pub(super) feed_log: FeedLog,
+    pub(super) watchdog: Watchdog,
+}
+
+/// When the loop last did what no arrival asks for.
+struct Done {
+    /// The arrival the last snapshot was taken after, and when.
+    saved_n: u64,
+    saved: Instant,
+    forgot: Option<Instant>,
+    told: Option<Instant>,
+    status: String,
+    interest: u64,
+}
+
+/// Returns the pairs whose market is to be watched.
+pub(super) fn pairs(pipeline: &Pipeline) -> BTreeSet<(Venue, Symbol)> {
+    let mut all: Vec<_> = pipeline.pairs_of_interest().collect();
+    if all.len() > MOST_PAIRS {
+        tracing::warn!(pairs = all.len(), watched = MOST_PAIRS, "accounts touch more pairs than are watched");
+        all.drain(..all.len() - MOST_PAIRS);
+    }
+    all.into_iter().map(|(venue, symbol)| (venue, symbol.clone())).collect()
+}
+
+impl Chain {
+    /// Takes batches until the journal closes the queue, and saves the memory at the end. Fails only where the store
+    /// does for good.
+    pub(super) async fn run(mut self) -> Result<(), Error> {
+        let mut done = Done {
+            saved_n: self.saved_n,
+            saved: clock::steady(),
+            forgot: None,
+            told: None,
+            status: String::new(),
+            interest: self.pipeline.interest_moved(),
+        };
+        // One at a time, beside the loop: a large memory takes a while to compress.
+        let mut saving: JoinSet<()> = JoinSet::new();
+        let mut forgetting: JoinSet<()> = JoinSet::new();
+        loop {
+            tokio::select! {
+                batch = self.batches.recv() => {
+                    let Some(batch) = batch else { break };
+                    self.take(&batch).await?;
+                    self.want(&mut done);
+                }
+                () = self.roll_call.patience() => self.roll_call.say_ready(),
+                Some(_) = saving.join_next(), if !saving.is_empty() => {}
+                Some(_) = forgetting.join_next(), if !forgetting.is_empty() => {}
+            }
+            if saving.is_empty() && self.is_snapshot_due(&done) {
+                self.save(&mut done, &mut saving);
+            }
+            if forgetting.is_empty() && done.forgot.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
+                done.forgot = Some(clock::steady());
+                let (store, keep) = (self.store.clone(), self.rhythm.keep);
+                forgetting.spawn(async move { forget(&store, keep).await });
+            }
+            self.tell_status(&mut done);
+        }
+        while saving.join_next().await.is_some() {}
+        if self.pipeline.counts().last > done.saved_n {
+            self.save(&mut done, &mut saving);
+            while saving.join_next().await.is_some() {}
+        }
+        Ok(())
+    }
+
+    /// Steps through a batch and has its effects taken; then, and only then, the watchdog hears of it.
+    async fn take(&mut self, batch: &[Arrival]) -> Result<(), Error> {
+        let mut effects = Vec::new();
+        for arrival in batch {
+            effects.append(&mut self.pipeline.step(arrival));
+            for event in self.pipeline.events() {
+                if let EventKind::Feed(change) = &event.kind {
+                    self.feed_log.note(arrival, &change.kind);
+                    if let Some(account) = &change.account {
+                        self.roll_call.hear(account, &change.kind);
+                    }
+                }
+            }
+        }
+        self.keep(effects).await?;
+        self.watchdog.progress();
+        Ok(())
+    }
+
+    /// Has the store take effects. While it is busy or its disk is full, arrivals wait: they are in the journal.
+    async fn keep(&self, effects: Vec<Effect>) -> Result<(), Error> {
+        if effects.is_empty() {
+            return Ok(());
+        }
+        let mut backoff = Backoff::new(BUSY);
+        loop {
+            match self.store.take(effects.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_passing() => {
+                    let wait = backoff.draw();
+                    tracing::warn!(%error, again_in = ?wait, "the store cannot take effects now; arrivals wait");
+                    tokio::time::sleep(wait).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Tells the market feeds which pairs are wanted, when that changed.
+    fn want(&self, done: &mut Done) {
+        let interest = self.pipeline.interest_moved();
+        if interest != done.interest {
+            done.interest = interest;
+            let wanted = pairs(&self.pipeline);
+            self.pairs.send_if_modified(|now| {
+                let differs = *now != wanted;
+                *now = wanted;
+                differs
+            });
+        }
+    }
+
+    fn is_snapshot_due(&self, done: &Done) -> bool {
+        let arrived = self.pipeline.counts().last.saturating_sub(done.saved_n);
+        arrived > 0 && (arrived >= self.rhythm.snapshot_arrivals || done.saved.elapsed() >= self.rhythm.snapshot_every)
+    }
+
+    /// Saves the memory as it is now, beside the loop. Every effect up to here was taken before, as the store asks.
+    fn save(&self, done: &mut Done, saving: &mut JoinSet<()>) {
+        let n = self.pipeline.counts().last;
+        (done.saved_n, done.saved) = (n, clock::steady());
+        let bytes = match self.pipeline.snapshot() {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::error!(%error, "the memory cannot be saved; a restart will read more of the journal");
+                return;
+            }
+        };
+        let snapshot = Snapshot { n, rules_hash: self.rules_hash.clone(), version: SNAPSHOT_VERSION, bytes };
+        let store = self.store.clone();
+        saving.spawn(async move {
+            if let Err(error) = store.save_snapshot(snapshot).await {
+                tracing::warn!(%error, n, "the memory was not saved; a restart will read more of the journal");
+            }
+        });
+    }
+
+    /// Tells the service manager how it goes.
+    fn tell_status(&self, done: &mut Done) {
+        if done.told.is_some_and(|at| at.elapsed() < STATUS_EVERY) {
+            return;
+        }
+        done.told = Some(clock::steady());
+        let (seen, accounts) = self.roll_call.seen();
+        let (fills, open) = (self.pipeline.counts().fills, self.pipeline.open_incidents());
+        let status = format!("watching {seen} of {accounts} accounts, {fills} fills, {open} open incidents");
+        if status != done.status {
+            systemd::status(&status);
+            done.status = status;
+        }
+    }
+}
+
+async fn forget(store: &Handle, keep: Duration) {
+    let before = clock::now() - keep.into();
+    match store.with(move |store| store.forget(before)).await {
+        Ok(0) => {}
+        Ok(incidents) => tracing::info!(incidents, "incidents that were over long ago were forgotten"),
+        Err(error) => tracing::warn!(%error, "what is over could not be forgotten; tried again tomorrow"),
+    }
+}

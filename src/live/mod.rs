@@ -1,0 +1,199 @@
+//! The stages joined by queues: what an exchange sends goes to the journal, through the pipeline, into the store and
+//! to people; and when the daemon ends, it ends in that order.
+
+mod chain;
+mod courier;
+mod feed_log;
+mod resume;
+mod roll_call;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::arrival::{Body, Incoming, Source};
+use crate::domain::{Symbol, Venue};
+use crate::runtime::supervisor::{self, Outcome, Stage, Supervisor, Task};
+use crate::runtime::{clock, systemd};
+use crate::{feed, journal, notify, pipeline, store};
+use chain::Chain;
+use feed_log::FeedLog;
+use roll_call::RollCall;
+
+/// What every stage is told, and how often the daemon does what it does by itself.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where arrivals are written down.
+    pub journal: journal::Settings,
+    /// Where effects are kept.
+    pub store: store::Settings,
+    /// How arrivals are judged.
+    pub pipeline: pipeline::Settings,
+    /// Whom to tell.
+    pub notify: notify::Settings,
+    /// Whom to watch, and where.
+    pub feed: feed::Settings,
+    /// How many faults are borne, and how long stopping may take.
+    pub supervisor: supervisor::Settings,
+    /// How often time itself arrives: what only its passing says is said at most this late, and the service manager's
+    /// watchdog is answered at least this often. 10 s by default.
+    pub tick: Duration,
+    /// How often the pipeline's memory is saved; 60 s by default.
+    pub snapshot_every: Duration,
+    /// It is saved earlier when this many arrivals came since; 50,000 by default.
+    pub snapshot_arrivals: u64,
+    /// Where no snapshot can be used, the journal's newest segments of about this many bytes on disk are read again
+    /// instead; 1 GiB by default.
+    pub reread_bytes: u64,
+    /// The daemon says that it is ready once every account's feed is up or has failed, but at the latest after this;
+    /// 60 s by default.
+    pub ready_within: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            journal: journal::Settings::default(),
+            store: store::Settings::default(),
+            pipeline: pipeline::Settings::default(),
+            notify: notify::Settings::default(),
+            feed: feed::Settings::default(),
+            supervisor: supervisor::Settings::default(),
+            tick: Duration::from_secs(10),
+            snapshot_every: Duration::from_secs(60),
+            snapshot_arrivals: 50_000,
+            reread_bytes: 1 << 30,
+            ready_within: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Why the daemon could not start, or ended unasked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The journal cannot be written.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The feeds cannot be set up.
+    #[error("the feeds cannot be set up: {0}")]
+    Feed(#[from] feed::Error),
+    /// A channel cannot be set up.
+    #[error(transparent)]
+    Notify(#[from] notify::Error),
+    /// A task could not be kept alive.
+    #[error(transparent)]
+    Ended(#[from] supervisor::Error),
+    /// The thread that reads the journal again ended without an answer.
+    #[error("reading the journal again ended without an answer; restart the daemon and report this")]
+    CutShort,
+}
+
+impl Error {
+    /// Says whether the configuration is at fault, so that starting again will not help.
+    pub fn is_misuse(&self) -> bool {
+        match self {
+            Error::Feed(_) | Error::Notify(_) => true,
+            Error::Journal(_) | Error::Store(_) | Error::Ended(_) | Error::CutShort => false,
+        }
+    }
+}
+
+/// Batches that may wait for the pipeline.
+const BATCHES: usize = 16;
+
+/// Watches until `stop`. The console channel prints on `screen`; `ready` becomes true when the feeds have reported.
+pub async fn run(
+    settings: Settings,
+    screen: Box<dyn Write + Send>,
+    stop: CancellationToken,
+    ready: watch::Sender<bool>,
+) -> Result<(), Error> {
+    run_fed_by(feed::tasks, settings, screen, stop, ready).await
+}
+
+/// Watches until `stop` what the tasks that `feeds` makes hand over; [`run`] is this with [`feed::tasks`].
+pub async fn run_fed_by(
+    feeds: impl FnOnce(
+        feed::Settings,
+        mpsc::Sender<Incoming>,
+        watch::Receiver<BTreeSet<(Venue, Symbol)>>,
+    ) -> Result<Vec<Task>, feed::Error>
+    + Send,
+    mut settings: Settings,
+    screen: Box<dyn Write + Send>,
+    stop: CancellationToken,
+    ready: watch::Sender<bool>,
+) -> Result<(), Error> {
+    let (asked, stopping) = (settings.clone(), stop.clone());
+    let resumed = tokio::task::spawn_blocking(move || resume::resume(&asked, &stopping));
+    let Some(resumed) = resumed.await.map_err(|_| Error::CutShort)?? else { return Ok(()) };
+    let memory = resumed.pipeline;
+    for account in &mut settings.feed.accounts {
+        account.known_until = resumed.known_until.get(&account.id).copied().or(account.known_until);
+    }
+    let store = store::Handle::new(resumed.store, settings.notify.routes());
+    let couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
+
+    let (incoming, inbox) = mpsc::channel(settings.journal.queue.max(1));
+    let (outbox, batches) = mpsc::channel(BATCHES);
+    let (pairs, wanted) = watch::channel(chain::pairs(&memory));
+    let accounts = settings.feed.accounts.iter().map(|account| account.id.clone()).collect();
+    let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
+    tasks.push(ticks(incoming, settings.tick));
+    let journal = resumed.journal;
+    tasks.push(Task::once("journal", Stage::Pipeline, move |stop| async move {
+        journal::run(journal, inbox, outbox, stop).await.map_err(Into::into)
+    }));
+    let chain = Chain {
+        rhythm: chain::Rhythm {
+            snapshot_every: settings.snapshot_every,
+            snapshot_arrivals: settings.snapshot_arrivals,
+            keep: settings.store.keep,
+        },
+        saved_n: resumed.saved_n,
+        rules_hash: resume::rules_hash(&settings.pipeline),
+        pipeline: memory,
+        store,
+        batches,
+        pairs,
+        roll_call: RollCall::begin(accounts, settings.ready_within, ready),
+        feed_log: FeedLog::default(),
+        watchdog: systemd::Watchdog::from_env(),
+    };
+    // It ends when the journal has, not when it is told to: until then there is something to judge.
+    tasks.push(Task::once("pipeline", Stage::Pipeline, move |_| async move { chain.run().await.map_err(Into::into) }));
+    tasks.extend(couriers);
+
+    let mut supervisor = Supervisor::new(settings.supervisor);
+    for task in tasks {
+        supervisor.add(task);
+    }
+    Ok(supervisor.run(stop).await?)
+}
+
+/// Returns the task that says that time passed.
+fn ticks(incoming: mpsc::Sender<Incoming>, every: Duration) -> Task {
+    let every = every.max(Duration::from_millis(1));
+    Task::restartable("clock", Stage::Feeds, move |stop| {
+        let incoming = incoming.clone();
+        async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return Outcome::Ok(()),
+                    () = tokio::time::sleep(every) => {}
+                }
+                let tick = Incoming { at: clock::now(), from: Source::Clock, body: Body::Tick };
+                tokio::select! {
+                    () = stop.cancelled() => return Outcome::Ok(()),
+                    sent = incoming.send(tick) => sent.map_err(|_| "the queue to the journal is closed")?,
+                }
+            }
+        }
+    })
+}

@@ -1,0 +1,273 @@
+//! Where a restart goes on: the last snapshot of the memory, then the journal after it, read again.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, Settings};
+use crate::arrival::{Arrival, Body, Incoming, Source};
+use crate::domain::{AccountId, Effect, Timestamp};
+use crate::journal::{Journal, ReadError, Recovery, read_from, segments};
+use crate::pipeline::{self, Pipeline, SNAPSHOT_VERSION};
+use crate::runtime::{clock, systemd};
+use crate::store::{self, ChannelRoute, Store};
+
+/// Everything as it was, and the journal open for what comes.
+pub(super) struct Resumed {
+    pub(super) journal: Journal,
+    pub(super) store: Store,
+    pub(super) pipeline: Pipeline,
+    /// The arrival the memory was last saved after; zero when it was not.
+    pub(super) saved_n: u64,
+    /// Up to when the fills of each configured account are known, of those heard of before.
+    pub(super) known_until: BTreeMap<AccountId, Timestamp>,
+}
+
+/// There is one journal to a store, wherever the two are moved.
+const JOURNAL: &str = "journal";
+/// Effects of arrivals read again are taken when this many have gathered.
+const TAKEN_TOGETHER: usize = 256;
+/// How many arrivals are read again between two looks at the world.
+const LOOK_UP: u64 = 65_536;
+/// Tries of a store call that may succeed later, and the wait between two; each may itself wait 5 s for a lock.
+const TRIES: u32 = 30;
+const WAIT: Duration = Duration::from_secs(1);
+
+/// Opens journal and store and brings the memory to the journal's end; nothing when it is stopped on the way. Waits for
+/// the disk, so it is called where that holds up nobody.
+pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Option<Resumed>, Error> {
+    let (mut journal, recovery) = Journal::open(settings.journal.clone(), clock::now())?;
+    tell(&recovery);
+    let mut store = Store::open(&settings.store.path)?;
+    store.follow(JOURNAL)?;
+    let highest = store.highest()?;
+    if journal.last_n() < highest {
+        tracing::error!(
+            journal = %settings.journal.dir.display(), ends_at = journal.last_n(), store_knows = highest,
+            "the journal ends before what the store has of it: it was lost, emptied or replaced. Watching goes on, and \
+             numbers continue above; what came in between is no longer in evidence"
+        );
+        journal.number_after(highest, clock::now())?;
+    }
+    let (pipeline, from) = remembered(&store, settings)?;
+    let mut rereading = Rereading {
+        routes: settings.notify.routes(),
+        store,
+        pipeline,
+        from,
+        last_n: journal.last_n(),
+        last_at: None,
+        effects: Vec::new(),
+        stop,
+    };
+    let begun = clock::steady();
+    if !rereading.read(&settings.journal.dir)? {
+        return Ok(None);
+    }
+    let read = rereading.pipeline.counts().last.saturating_sub(from.saturating_sub(1));
+    tracing::info!(from, arrivals = read, took = ?begun.elapsed(), "the memory is at the journal's end");
+    // The last arrival says when watching ended; a clock that ran ahead says nothing about the future.
+    let last_at = rereading.last_at.unwrap_or(rereading.pipeline.now()).min(clock::now());
+    let Rereading { mut store, mut pipeline, routes, .. } = rereading;
+
+    let known: Vec<_> =
+        settings.feed.accounts.iter().map(|account| &account.id).filter(|id| pipeline.knows(id)).collect();
+    let since = |id: &AccountId| pipeline.blind_since(id).map_or(last_at, |since| since.min(last_at));
+    let known_until = known.iter().map(|id| ((*id).clone(), since(id))).collect();
+    let mut effects = Vec::new();
+    let mut absences = Vec::new();
+    for id in known {
+        // Written down like anything else, so that a recording shows when nobody was watching.
+        let body = Body::LinkDown { why: "fillguard was not running".into() };
+        absences.push(journal.append(Incoming { at: last_at, from: Source::Account(id.clone()), body })?);
+    }
+    journal.commit(clock::now())?;
+    for absence in &absences {
+        effects.append(&mut pipeline.step(absence));
+    }
+    take(&mut store, &mut effects, &routes)?;
+    Ok(Some(Resumed { journal, store, pipeline, saved_n: from - 1, known_until }))
+}
+
+/// Returns a name for the rules, kept beside a snapshot to say when they changed.
+pub(super) fn rules_hash(settings: &pipeline::Settings) -> String {
+    let rules = serde_json::to_vec(&(&settings.engine, &settings.alert)).unwrap_or_default();
+    blake3::hash(&rules).to_hex().to_string()
+}
+
+/// Says in words what was found at the journal's end.
+fn tell(recovery: &Recovery) {
+    if let Some((torn, aside)) = &recovery.torn {
+        tracing::warn!(
+            bytes = torn.bytes, last_whole_arrival = torn.last_n, kept_in = %aside.display(),
+            "the journal's last record was not written to its end, as after a crash; it was put aside"
+        );
+    }
+    if let Some(damage) = &recovery.damage {
+        tracing::error!(
+            segment = %damage.path.display(), what = %damage.what,
+            "a part of the journal is not as it was written; it is left as it is, and a new segment goes on. See \
+             `fillguard verify`"
+        );
+    }
+    if recovery.unsealed > 0 {
+        tracing::info!(
+            arrivals = recovery.unsealed,
+            "the journal's last arrivals had no seal yet; they are sealed now"
+        );
+    }
+}
+
+/// Returns the memory of the last snapshot that fits and the arrival to go on with; without one an empty memory and
+/// the oldest arrival worth reading again.
+fn remembered(store: &Store, settings: &Settings) -> Result<(Pipeline, u64), Error> {
+    if let Some(snapshot) = store.latest_snapshot()? {
+        if snapshot.rules_hash != rules_hash(&settings.pipeline) {
+            tracing::info!("the rules changed since the memory was saved; it is judged by today's from here on");
+        }
+        if snapshot.version == SNAPSHOT_VERSION {
+            match Pipeline::resume(settings.pipeline.clone(), &snapshot.bytes) {
+                Ok(pipeline) => return Ok((pipeline, snapshot.n + 1)),
+                Err(error) => tracing::warn!(%error, "the saved memory cannot be read"),
+            }
+        } else {
+            tracing::warn!(
+                saved_by = snapshot.version,
+                this = SNAPSHOT_VERSION,
+                "the saved memory is of another version; the journal is read again instead"
+            );
+        }
+    }
+    Ok((Pipeline::new(settings.pipeline.clone()), worth_rereading(&settings.journal.dir, settings.reread_bytes)))
+}
+
+/// Returns the first arrival of the newest segments that together have about `most` bytes.
+fn worth_rereading(dir: &Path, most: u64) -> u64 {
+    let found = segments(dir).unwrap_or_default();
+    let mut bytes = 0_u64;
+    let mut first = 1;
+    for segment in found.iter().rev() {
+        bytes = bytes.saturating_add(fs::metadata(&segment.path).map_or(0, |file| file.len()));
+        first = segment.first;
+        if bytes >= most {
+            break;
+        }
+    }
+    if found.first().is_some_and(|oldest| oldest.first < first) {
+        tracing::warn!(
+            from = first,
+            "the journal is long: only its newest part is read again to learn the accounts' habits"
+        );
+    }
+    first
+}
+
+/// Reads the journal from an arrival to its end, past whatever is damaged.
+struct Rereading<'a> {
+    store: Store,
+    pipeline: Pipeline,
+    routes: Vec<ChannelRoute>,
+    /// The first arrival the memory has not seen.
+    from: u64,
+    /// The journal's last arrival.
+    last_n: u64,
+    /// When the last arrival read came.
+    last_at: Option<Timestamp>,
+    effects: Vec<Effect>,
+    stop: &'a CancellationToken,
+}
+
+impl Rereading<'_> {
+    /// Returns false when it was stopped on the way. What cannot be read is skipped and told: an account that is
+    /// watched with a gap in the memory is better off than one that is not watched.
+    fn read(&mut self, dir: &Path) -> Result<bool, Error> {
+        // One earlier, if it is there: its time says when watching ended if nothing came after it.
+        let mut next = self.from.saturating_sub(1).max(1);
+        loop {
+            let mut last = next - 1;
+            let fault = match read_from(dir, next) {
+                Ok(tail) => {
+                    let mut fault = None;
+                    for arrival in tail {
+                        match arrival {
+                            Ok(arrival) => {
+                                last = arrival.n;
+                                if !self.step(&arrival)? {
+                                    return Ok(false);
+                                }
+                            }
+                            Err(error) => fault = Some(error),
+                        }
+                    }
+                    fault
+                }
+                Err(ReadError::Dropped { oldest, .. }) => {
+                    if oldest > self.from {
+                        tracing::warn!(
+                            wanted = self.from,
+                            oldest,
+                            "the journal no longer has what came after the memory was saved; its oldest arrival is next"
+                        );
+                    }
+                    next = oldest;
+                    continue;
+                }
+                Err(error) => Some(error),
+            };
+            let Some(error) = fault else { break };
+            let following = segments(dir).unwrap_or_default().into_iter().map(|segment| segment.first);
+            let following = following.filter(|first| *first > last && *first > next).min();
+            tracing::error!(
+                %error, last_read = last, next_readable = following,
+                "a part of the journal cannot be read again and is skipped"
+            );
+            match following {
+                Some(first) => next = first,
+                None => break,
+            }
+        }
+        take(&mut self.store, &mut self.effects, &self.routes)?;
+        Ok(true)
+    }
+
+    /// Returns false when it was stopped.
+    fn step(&mut self, arrival: &Arrival) -> Result<bool, Error> {
+        self.last_at = Some(arrival.at);
+        if arrival.n < self.from {
+            return Ok(true);
+        }
+        self.effects.append(&mut self.pipeline.step(arrival));
+        if self.effects.len() >= TAKEN_TOGETHER {
+            take(&mut self.store, &mut self.effects, &self.routes)?;
+        }
+        if arrival.n.is_multiple_of(LOOK_UP) {
+            if self.stop.is_cancelled() {
+                return Ok(false);
+            }
+            let text = format!("reading the journal again: arrival {} of {}", arrival.n, self.last_n);
+            tracing::info!("{text}");
+            systemd::still_starting(&text, Duration::from_secs(60));
+        }
+        Ok(true)
+    }
+}
+
+/// Has the store take what it does not have yet. A disk that is full or a lock held elsewhere is waited for a while.
+fn take(store: &mut Store, effects: &mut Vec<Effect>, routes: &[ChannelRoute]) -> Result<(), Error> {
+    let mut tries = 0;
+    while !effects.is_empty() {
+        match store.take(effects, routes) {
+            Ok(_) => effects.clear(),
+            Err(error) if error.is_passing() && tries < TRIES => {
+                tries += 1;
+                tracing::warn!(%error, "the store cannot take effects now; trying again");
+                std::thread::sleep(WAIT);
+            }
+            Err(error) => return Err(store::Error::into(error)),
+        }
+    }
+    Ok(())
+}
