@@ -463,3 +463,6 @@ impl Watched {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
