@@ -1,5 +1,7 @@
 //! Memory that does not grow, whoever feeds it.
 
+#![allow(clippy::print_stdout, reason = "the figures are for people")]
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;

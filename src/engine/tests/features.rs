@@ -4,6 +4,9 @@ use super::super::pair::{Bar, Features, Pair, Trade};
 use super::super::score::{evidence, market_score};
 use super::*;
 
+/// When (ms), which way, and the price and quantity of each trade.
+type Order<P> = (i64, Side, Vec<(P, &'static str)>);
+
 /// A taker order, in seconds, quote units and price.
 #[derive(Clone, Copy, Debug)]
 struct Past {
@@ -91,7 +94,7 @@ fn by_hand(orders: &[Past], unit: f64) -> Features {
 }
 
 /// A day and a half of orders of both sides, one to three levels each, with a rush at the end.
-fn story() -> Vec<(i64, Side, Vec<(&'static str, &'static str)>)> {
+fn story() -> Vec<Order<&'static str>> {
     let prices = ["0.0000199", "0.00002", "0.0000201", "0.0000202", "0.00001995"];
     let mut story = Vec::new();
     let mut millis = 0_i64;
@@ -109,8 +112,8 @@ fn story() -> Vec<(i64, Side, Vec<(&'static str, &'static str)>)> {
     story
 }
 
-fn past(story: &[(i64, Side, Vec<(&str, &str)>)]) -> Vec<Past> {
-    let order = |(millis, side, fills): &(i64, Side, Vec<(&str, &str)>)| {
+fn past(story: &[Order<&str>]) -> Vec<Past> {
+    let order = |(millis, side, fills): &Order<&str>| {
         let prices: Vec<f64> = fills.iter().map(|fill| float(dec(fill.0))).collect();
         Past {
             secs: *millis as f64 / 1e3,
@@ -225,7 +228,7 @@ fn evidence_never_falls_as_the_score_rises_and_stays_within_its_ends() {
 #[test]
 fn sells_mirror_buys() {
     let story = story();
-    let mirrored: Vec<(i64, Side, Vec<(String, &str)>)> = story
+    let mirrored: Vec<Order<String>> = story
         .iter()
         .map(|(millis, side, fills)| {
             // The reciprocal price turns every rise into the same fall; the quote must stay what it was.
@@ -236,7 +239,7 @@ fn sells_mirror_buys() {
             (*millis, side.opposite(), fills)
         })
         .collect();
-    let scores = |story: &[(i64, Side, Vec<(String, &str)>)]| {
+    let scores = |story: &[Order<String>]| {
         let mut pair = Pair::default();
         let mut seen = Vec::new();
         for (millis, side, fills) in story {
