@@ -277,7 +277,7 @@ impl Engine {
         let unit = self.memory.worth.unit(market.symbol.quote());
         match &market.kind {
             MarketKind::Trade { price, quantity, taker, taker_order, .. } => {
-                self.memory.worth.learn(&market.symbol, float(price.get()));
+                self.learn_worth(pair, &market.symbol, *price);
                 let trade =
                     Trade { time, taker: *taker, price: *price, quantity: *quantity, order: taker_order.as_ref() };
                 if let Some(scored) = self.memory.pairs[pair].trade(&trade, unit, market_score) {
@@ -287,7 +287,7 @@ impl Engine {
             MarketKind::Volume { quote, last, .. } => {
                 self.memory.pairs[pair].set_volume(float(*quote));
                 if let Some(last) = last {
-                    self.memory.worth.learn(&market.symbol, float(last.get()));
+                    self.learn_worth(pair, &market.symbol, *last);
                 }
             }
             MarketKind::Candle { start, span, close, quote, taker_buy_quote, trades, .. } => {
@@ -302,6 +302,13 @@ impl Engine {
                 });
             }
         }
+    }
+
+    /// One planted price must not make its victim look rich, and the loss small: an asset is worth what its pair cost a
+    /// minute ago, where that is known.
+    fn learn_worth(&mut self, pair: usize, symbol: &Symbol, price: Price) {
+        let price = self.memory.pairs[pair].reference().unwrap_or(price.get());
+        self.memory.worth.learn(symbol, float(price));
     }
 
     /// The market feed showed a taker order: whoever of ours it may have been is judged again with it.
@@ -465,3 +472,6 @@ impl Watched {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

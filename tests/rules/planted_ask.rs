@@ -73,3 +73,16 @@ fn a_fill_near_the_price_or_without_money_is_no_planted_ask() {
     let verdict = tale.replay();
     assert_eq!(verdict.level(RULE), None, "{}", verdict.told());
 }
+
+#[test]
+fn what_she_holds_of_the_pair_is_not_worth_the_planted_price() {
+    // She holds 150,000 of the coin; one trade at 40 times its price must not make her rich, and the loss small.
+    let mut tale = alice_and_a_thin_pair();
+    tale.holds("alice", &[("BTC", "1.20000000"), ("APPC", "150000.00000000")]);
+    let deal = Deal::buy("alice", "APPC-BTC").at("0.00080000", "900").late(1.0);
+    tale.deal(&deal);
+    let verdict = tale.replay();
+    assert!(verdict.level(RULE) >= Some(Level::Alert), "{}", verdict.told());
+    let share = verdict.of(RULE)[0].terms.iter().find(|term| term.name == "overpaid").unwrap().value;
+    assert!(share > 10.0, "0.7 of 4.2 is lost, not {share} %");
+}
