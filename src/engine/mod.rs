@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     Access, AccountId, Balance, Event, EventKind, FeedChange, Fill, Finding, Level, Market, MarketKind, OrderChange,
-    OrderStep, RuleName, Side, Span, Symbol, Timestamp, Venue, Via,
+    OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Venue, Via,
 };
 use address::Networks;
 use memory::{Memory, Watched};
