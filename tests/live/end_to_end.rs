@@ -1,0 +1,1 @@
+//! From an exchange's socket to a person's screen.
