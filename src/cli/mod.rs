@@ -1,5 +1,6 @@
 //! The commands: a file each, what it reads, whom it calls, what it prints.
 
+pub mod check;
 pub mod import_tape;
 pub mod replay;
 pub mod verify;
@@ -34,6 +35,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Args),
     Replay(replay::Args),
     Verify(verify::Args),
     ImportTape(import_tape::Args),
@@ -51,6 +53,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
     let done = match &cli.command {
+        Command::Check(args) => check::run(args, &mut out),
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
         Command::Verify(args) => verify::run(args, &mut out),
         Command::ImportTape(args) => import_tape::run(args, &mut out),

@@ -1,1 +1,127 @@
-//! (in the making)
+//! TOML -> settings that need no further checking; every problem told at once.
+//!
+//! The file is walked table by table. Each table is asked for the keys it may have, each value is read with its unit
+//! and bounds, and whatever nobody asked for is unknown; what is wrong is gathered with its line, so that three
+//! mistakes are told as three. Secrets are read from files of their own, never from the TOML.
+
+mod account;
+mod credential;
+mod document;
+mod feed;
+mod keeping;
+mod notify;
+mod problem;
+mod rules;
+mod section;
+#[cfg(test)]
+mod tests;
+mod units;
+mod values;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+pub use account::{Account, Response};
+pub use keeping::{Log, LogFormat};
+pub use problem::{Problem, Problems};
+pub(crate) use units::{write_part, write_size, write_time, write_worth};
+
+use crate::{journal, pipeline};
+use section::{Gather, Scope, Section};
+
+/// Settings of every stage, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file they came from.
+    pub file: PathBuf,
+    /// Where everything is kept.
+    pub state_dir: PathBuf,
+    /// The journal, in `journal/` below the state's directory.
+    pub journal: journal::Settings,
+    /// The watched accounts as the file describes them.
+    pub accounts: Vec<Account>,
+    /// Feeds, with the accounts' keys.
+    pub feed: crate::feed::Settings,
+    /// Codec, rules and incidents.
+    pub pipeline: pipeline::Settings,
+    /// Channels.
+    pub notify: crate::notify::Settings,
+    /// The daemon's own log.
+    pub log: Log,
+    /// What is allowed and may still not be meant, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads a file to run with it: accounts, channels and all secrets must be there.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        Config::with_credentials(path, credentials())
+    }
+
+    /// Reads a file as [`Config::load`] does, with systemd's credentials looked for in `credentials`.
+    pub fn with_credentials(path: &Path, credentials: Option<PathBuf>) -> Result<Self, Problems> {
+        read(path, &document::read(path)?, Scope::Run, credentials).map(Config::guarded)
+    }
+
+    /// Reads a file to say whether it is fine. Outside the service, credentials that only systemd hands over are not
+    /// looked at, and a warning says so; their accounts and channels are then missing from the feeds and channels.
+    pub fn check(path: &Path) -> Result<Self, Problems> {
+        read(path, &document::read(path)?, Scope::Look, credentials()).map(Config::guarded)
+    }
+
+    /// Reads what a replay needs: rules, incidents, codec and networks. Other tables are checked too, but no account,
+    /// channel or secret has to be there.
+    pub fn pipeline_only(path: &Path) -> Result<pipeline::Settings, Problems> {
+        read(path, &document::read(path)?, Scope::Middle, None).map(|config| config.pipeline)
+    }
+
+    /// Reads a text that is part of the program, such as `config/demo.toml`; its accounts and addresses are put in by
+    /// the caller, and `name` stands in messages for its file.
+    pub fn built_in(name: &str, text: &str) -> Result<Self, Problems> {
+        read(Path::new(name), text, Scope::Middle, None)
+    }
+
+    /// Warns where others could change what is watched and who is told.
+    fn guarded(mut self) -> Self {
+        if std::fs::metadata(&self.file).is_ok_and(|about| about.permissions().mode() & 0o022 != 0) {
+            let file = self.file.display();
+            self.warnings
+                .push(format!("others may write to {file}, and so change who is told; run: chmod go-w {file}"));
+        }
+        self
+    }
+
+    /// Returns the database's file.
+    pub fn store_file(&self) -> PathBuf {
+        self.state_dir.join("fillguard.db")
+    }
+}
+
+fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
+fn read(path: &Path, text: &str, scope: Scope, credentials: Option<PathBuf>) -> Result<Config, Problems> {
+    let document = document::parse(text);
+    let file = path.to_owned();
+    if !document.readable {
+        return Err(Problems::new(file, document.faults));
+    }
+    let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+    let gather = Gather::new(document.lines, folder, scope, credentials, document.faults);
+    let config = walk(&mut Section::root(&gather, document.root.get_ref()), file.clone());
+    let (problems, warnings) = gather.into_inner();
+    if problems.is_empty() { Ok(Config { warnings, ..config }) } else { Err(Problems::new(file, problems)) }
+}
+
+fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
+    let state_dir = keeping::state(root);
+    let journal = keeping::journal(root, &state_dir);
+    let (accounts, keyed) = account::accounts(root);
+    let feed = crate::feed::Settings { accounts: keyed, ..feed::feed(root) };
+    let pipeline = rules::pipeline(root);
+    let notify = notify::notify(root, &accounts);
+    let log = keeping::log(root);
+    root.close();
+    Config { file, state_dir, journal, accounts, feed, pipeline, notify, log, warnings: Vec::new() }
+}

@@ -1,0 +1,258 @@
+//! `fillguard check`: is the configuration fine, and what would run with it?
+
+use std::fmt;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{FINE, MISUSE};
+use crate::config::{Config, Response, write_part, write_size, write_time, write_worth};
+use crate::domain::{RuleName, Span};
+use crate::engine::rules::Levels;
+use crate::notify::console;
+
+/// Say whether a configuration is fine and what would run with it
+///
+/// Tells every problem at once: FILE:LINE: key: reason. Starts nothing, creates nothing and connects to nobody. Credentials
+/// that only systemd hands over cannot be looked at from a shell; a warning says so.
+///
+/// Exit code: 0 fine, 2 something is wrong.
+#[derive(Clone, Debug, Parser)]
+pub struct Args {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/fillguard/fillguard.toml", env = "FILLGUARD_CONFIG")]
+    pub config: PathBuf,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// How the answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// What would run, in words.
+struct Summary {
+    accounts: Vec<(String, Vec<String>, Response)>,
+    channels: Vec<(String, String)>,
+    rules: Vec<Rule>,
+    kept: Vec<(&'static str, String)>,
+    watch: Vec<String>,
+}
+
+/// A rule with its settings as they would be written.
+struct Rule {
+    name: RuleName,
+    on: bool,
+    values: Vec<(&'static str, String)>,
+}
+
+/// Checks the file and writes to `out` what would run, or what is wrong; returns the exit code.
+pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let config = match Config::check(&args.config) {
+        Ok(config) => config,
+        Err(problems) => {
+            match args.format {
+                Format::Text => writeln!(out, "{problems}")?,
+                Format::Json => {
+                    let mut answer = problems.to_json();
+                    answer["fine"] = false.into();
+                    writeln!(out, "{answer:#}")?;
+                }
+            }
+            return Ok(MISUSE);
+        }
+    };
+    let summary = Summary::of(&config);
+    match args.format {
+        Format::Json => writeln!(out, "{:#}", summary.to_json(&config))?,
+        Format::Text => {
+            writeln!(out, "{}: fine", config.file.display())?;
+            write!(out, "{summary}")?;
+            config.warnings.iter().try_for_each(|warning| writeln!(out, "warning   {warning}"))?;
+        }
+    }
+    Ok(FINE)
+}
+
+impl Summary {
+    fn of(config: &Config) -> Self {
+        let accounts = config.accounts.iter();
+        let email = config.notify.email.iter().map(|mail| {
+            let to: Vec<String> = mail.to.iter().map(ToString::to_string).collect();
+            let what = format!("e-mail to {} over {}:{}", to.join(", "), mail.server, mail.port);
+            (mail.channel.name.clone(), format!("{what}, from {} on", mail.channel.min_level))
+        });
+        let telegram = config.notify.telegram.iter().map(|chat| {
+            (chat.channel.name.clone(), format!("Telegram chat {}, from {} on", Chat(chat), chat.channel.min_level))
+        });
+        let console = config.notify.console.then(|| (console::NAME.to_owned(), "where the daemon runs".to_owned()));
+        Summary {
+            accounts: accounts.map(|one| (one.id.to_string(), one.tags.clone(), one.response)).collect(),
+            channels: email.chain(telegram).chain(console).collect(),
+            rules: rules(config),
+            kept: kept(config),
+            watch: config
+                .feed
+                .watch
+                .iter()
+                .map(|(venue, pair)| format!("{venue}/{}-{}", pair.base(), pair.quote()))
+                .collect(),
+        }
+    }
+
+    fn to_json(&self, config: &Config) -> Value {
+        let accounts = self
+            .accounts
+            .iter()
+            .map(|(name, tags, response)| json!({ "name": name, "tags": tags, "response": Does(*response).name() }));
+        let channels = self.channels.iter().map(|(name, what)| json!({ "name": name, "what": what }));
+        let rules = self.rules.iter().map(|Rule { name, on, values }| {
+            let values: serde_json::Map<String, Value> =
+                values.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
+            json!({ "name": name.as_str(), "enabled": on, "settings": values })
+        });
+        let kept: serde_json::Map<String, Value> =
+            self.kept.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
+        json!({
+            "fine": true,
+            "file": config.file.to_string_lossy(),
+            "accounts": accounts.collect::<Vec<_>>(),
+            "channels": channels.collect::<Vec<_>>(),
+            "rules": rules.collect::<Vec<_>>(),
+            "kept": kept,
+            "watch": self.watch,
+            "warnings": config.warnings,
+        })
+    }
+}
+
+fn rules(config: &Config) -> Vec<Rule> {
+    let rules = &config.pipeline.engine;
+    let three = |levels: &Levels| {
+        let [notice, alert, act] = [levels.notice, levels.alert, levels.act].map(|nats| nats.to_string());
+        vec![("notice", notice), ("alert", alert), ("act", act)]
+    };
+    let two = |levels: &Levels| three(levels)[..2].to_vec();
+    let with = |mut levels: Vec<_>, more: Vec<(&'static str, String)>| {
+        levels.extend(more);
+        levels
+    };
+    let (pump, planted, churn) = (&rules.pump_buy, &rules.planted_ask, &rules.churn_loss);
+    let sold = &rules.liquidation;
+    let listed = vec![
+        (RuleName::PumpBuy, with(three(&pump.levels), vec![("smallest_act", write_worth(pump.smallest_act))])),
+        (
+            RuleName::PlantedAsk,
+            with(
+                three(&planted.levels),
+                vec![
+                    ("far", write_part(planted.far)),
+                    ("far_when_young", write_part(planted.far_when_young)),
+                    ("share", write_part(planted.share)),
+                    ("least_loss", write_worth(planted.least_loss)),
+                ],
+            ),
+        ),
+        (
+            RuleName::ChurnLoss,
+            with(
+                three(&churn.levels),
+                vec![
+                    ("turns", churn.turns.to_string()),
+                    ("part", write_part(churn.part)),
+                    ("share", write_part(churn.share)),
+                    ("least_loss", write_worth(churn.least_loss)),
+                ],
+            ),
+        ),
+        (
+            RuleName::Liquidation,
+            with(
+                three(&sold.levels),
+                vec![
+                    ("holdings", sold.holdings.to_string()),
+                    ("share", write_part(sold.share)),
+                    ("sessions", sold.sessions.to_string()),
+                ],
+            ),
+        ),
+        (RuleName::UnfamiliarAddress, two(&rules.unfamiliar_address.levels)),
+        (RuleName::UnknownOrigin, two(&rules.unknown_origin.levels)),
+        (
+            RuleName::Blind,
+            vec![("verify_within", time(rules.blind.verify_within)), ("down_alert", time(rules.blind.down_alert))],
+        ),
+    ];
+    listed.into_iter().map(|(name, values)| Rule { name, on: !rules.off.contains(&name), values }).collect()
+}
+
+fn kept(config: &Config) -> Vec<(&'static str, String)> {
+    let journal = &config.journal;
+    vec![
+        ("journal", journal.dir.display().to_string()),
+        ("segment_bytes", write_size(journal.segment_bytes)),
+        ("keep_for", journal.keep_for.map_or_else(|| "forever".to_owned(), time)),
+        ("keep_bytes", journal.keep_bytes.map_or_else(|| "unlimited".to_owned(), write_size)),
+        ("database", config.store_file().display().to_string()),
+    ]
+}
+
+fn time(span: Span) -> String {
+    write_time(std::time::Duration::from_nanos(u64::try_from(span.nanos()).unwrap_or(0)))
+}
+
+/// A chat, by number or by name.
+struct Chat<'a>(&'a crate::notify::telegram::TelegramSettings);
+
+impl fmt::Display for Chat<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.chat {
+            crate::notify::telegram::Chat::Number(number) => write!(f, "{number}"),
+            crate::notify::telegram::Chat::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What a response does.
+struct Does(Response);
+
+impl Does {
+    fn name(&self) -> &'static str {
+        match self.0 {
+            Response::Off => "off",
+            Response::Dry => "dry",
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, tags, response) in &self.accounts {
+            let tags = if tags.is_empty() { String::new() } else { format!(", tags {}", tags.join(" ")) };
+            writeln!(f, "account   {name}{tags}, response {}", Does(*response).name())?;
+        }
+        for (name, what) in &self.channels {
+            writeln!(f, "channel   {name}: {what}")?;
+        }
+        for Rule { name, on, values } in &self.rules {
+            let values: Vec<String> = values.iter().map(|(key, value)| format!("{key} {value}")).collect();
+            let values = if *on { values.join(", ") } else { "off".to_owned() };
+            writeln!(f, "rule      {:<19}{values}", name.as_str())?;
+        }
+        for (key, value) in &self.kept {
+            writeln!(f, "keeps     {key:<19}{value}")?;
+        }
+        if !self.watch.is_empty() {
+            writeln!(f, "watches   {}", self.watch.join(" "))?;
+        }
+        writeln!(f, "response  only written down: this version never touches a key or an order")
+    }
+}

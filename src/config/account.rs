@@ -1,0 +1,206 @@
+//! `[[account]]`: whom to watch, and with which key.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::credential::{Found, secret};
+use super::problem::value;
+use super::section::{Scope, Section};
+use crate::domain::{AccountId, Venue};
+use crate::feed::{self, ReadKey};
+use crate::secret::Secret;
+
+/// What is done about a key when an incident is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Response {
+    /// Nothing is written down.
+    Off,
+    /// The steps a person would take are written down.
+    #[default]
+    Dry,
+}
+
+/// A watched account, as the file describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub id: AccountId,
+    /// The platforms its key was given to, and whatever else it is grouped by.
+    pub tags: Vec<String>,
+    /// What is done about its key.
+    pub response: Response,
+}
+
+/// Coinbase's own key file (`cdp_api_key.json`): `name` in older ones, `id` in newer ones.
+#[derive(Deserialize)]
+struct KeyFile {
+    name: Option<String>,
+    id: Option<String>,
+    #[serde(rename = "privateKey")]
+    private_key: String,
+}
+
+/// The secrets of an account; what was refused is noted.
+struct Secrets {
+    key: Found,
+    secret: Found,
+    passphrase: Found,
+    key_json: Found,
+}
+
+/// Reads all accounts; each also as the feeds want it, where its key could be read.
+pub(super) fn accounts(root: &mut Section<'_>) -> (Vec<Account>, Vec<feed::Account>) {
+    let (mut accounts, mut keyed) = (Vec::new(), Vec::new());
+    let mut lines: BTreeMap<AccountId, usize> = BTreeMap::new();
+    let mut keys: BTreeMap<(Venue, String), AccountId> = BTreeMap::new();
+    for mut section in root.sections("account") {
+        if let Some((account, key)) = read(&mut section, &mut keys) {
+            if let Some(line) = lines.insert(account.id.clone(), section.line()) {
+                section.refuse("name", format!("{} is there already, in line {line}", account.id));
+            }
+            keyed.extend(key.map(|key| feed::Account { id: account.id.clone(), key, known_until: None }));
+            accounts.push(account);
+        }
+        section.close();
+    }
+    if accounts.is_empty() && !root.has("account") && root.gather.scope != Scope::Middle {
+        root.refuse("account", "nobody would be watched; add an [[account]] with exchange, name and its key's files");
+    }
+    (accounts, keyed)
+}
+
+fn read(
+    section: &mut Section<'_>,
+    keys: &mut BTreeMap<(Venue, String), AccountId>,
+) -> Option<(Account, Option<ReadKey>)> {
+    let venue = section.choice("exchange", None, &Venue::ALL.map(|venue| (venue.as_str(), venue)));
+    let name = section.text("name", None);
+    let tags = section.list("tags", |tag| match tag.trim() {
+        "" => Err("an empty tag groups nothing".to_owned()),
+        tag => Ok(tag.to_owned()),
+    });
+    let response = response(section);
+    let version = section.has("key_version");
+    let key_version = section.count("key_version", 3, 1..=3);
+    let place = ["key_file", "key_credential", "key_json_file", "key_json_credential"]
+        .into_iter()
+        .find_map(|key| Some((key, section.written(key)?.to_owned())));
+    let secrets = Secrets {
+        key: secret(section, "key_file", "key_credential"),
+        secret: secret(section, "secret_file", "secret_credential"),
+        passphrase: secret(section, "passphrase_file", "passphrase_credential"),
+        key_json: secret(section, "key_json_file", "key_json_credential"),
+    };
+    for key in ["exchange", "name"] {
+        if !section.has(key) {
+            section.refuse(key, "is missing");
+        }
+    }
+    let (venue, name) = (venue?, name?);
+    let Ok(id) = AccountId::new(venue, &name) else {
+        section.refuse("name", "must be 1 to 64 letters, digits and -_.@+, and not \"market\"");
+        return None;
+    };
+    if version && venue != Venue::Kucoin {
+        section.refuse("key_version", "only KuCoin's keys have a version");
+    }
+    if let Some((key, place)) = place
+        && let Some(other) = keys.insert((venue, place), id.clone())
+        && other != id
+    {
+        section.refuse(key, format!("is the same key as that of {other}; each account has its own"));
+    }
+    let key = secrets.join(section, venue, key_version as u8);
+    Some((Account { id, tags, response }, key))
+}
+
+fn response(section: &mut Section<'_>) -> Response {
+    const OPTIONS: [(&str, Option<Response>); 4] =
+        [("off", Some(Response::Off)), ("dry", Some(Response::Dry)), ("confirm", None), ("auto", None)];
+    match section.choice("response", Some(Some(Response::Dry)), &OPTIONS) {
+        Some(Some(response)) => response,
+        Some(None) | None => {
+            let reason = "this version only writes down what a person would do and never touches a key; write \"dry\"";
+            section.refuse("response", reason);
+            Response::Dry
+        }
+    }
+}
+
+impl Secrets {
+    /// Makes the exchange's kind of key; notes what is missing or does not belong.
+    fn join(self, section: &Section<'_>, venue: Venue, version: u8) -> Option<ReadKey> {
+        let Secrets { key, secret, passphrase, key_json } = self;
+        let title = venue.title();
+        if venue != Venue::Kucoin && !matches!(passphrase, Found::Absent) {
+            section.refuse(named(section, "passphrase"), format!("a key of {title} has no passphrase"));
+        }
+        if venue != Venue::Coinbase && !matches!(key_json, Found::Absent) {
+            let reason = format!("only Coinbase hands out keys as JSON; {title} needs key_file and secret_file");
+            section.refuse(named(section, "key_json"), reason);
+        }
+        let demand = |found: Found, key: &str| match found {
+            Found::Read(secret) => Some(secret),
+            Found::Unread => None,
+            Found::Absent => {
+                if section.gather.scope != Scope::Middle {
+                    section.refuse(key, format!("is missing; name the file that holds this part of the {title} key"));
+                }
+                None
+            }
+        };
+        let made = match venue {
+            Venue::Binance => {
+                let (key, secret) = (demand(key, "key_file"), demand(secret, "secret_file"));
+                ReadKey::binance(key?.expose(), &secret?)
+            }
+            Venue::Kucoin => {
+                let (key, secret) = (demand(key, "key_file"), demand(secret, "secret_file"));
+                let passphrase = demand(passphrase, "passphrase_file");
+                ReadKey::kucoin(key?.expose(), &secret?, &passphrase?, version)
+            }
+            Venue::Coinbase if !matches!(key_json, Found::Absent) => {
+                if !matches!((&key, &secret), (Found::Absent, Found::Absent)) {
+                    section
+                        .refuse(named(section, "key_json"), "holds the whole key; leave out key_file and secret_file");
+                }
+                let (name, private) = key_parts(section, &demand(key_json, "key_json_file")?)?;
+                ReadKey::coinbase(name.expose(), &private)
+            }
+            Venue::Coinbase => {
+                let (key, secret) = (demand(key, "key_file"), demand(secret, "secret_file"));
+                ReadKey::coinbase(key?.expose(), &secret?)
+            }
+        };
+        made.map_err(|error| section.refuse_all(format!("the key cannot be used: {error}"))).ok()
+    }
+}
+
+/// Takes Coinbase's key file apart. The parser's own words are left out: they may quote what they stumbled over.
+fn key_parts(section: &Section<'_>, json: &Secret) -> Option<(Secret, Secret)> {
+    let file = serde_json::from_str::<KeyFile>(json.expose()).ok();
+    let parts = file.and_then(|KeyFile { name, id, private_key }| Some((name.or(id)?, private_key)));
+    match parts {
+        Some((name, private_key)) => Some((Secret::new(name), Secret::new(private_key))),
+        None => {
+            let reason = "is not Coinbase's key file: JSON with `name` (or `id`) and `privateKey`; download it again";
+            section.refuse(named(section, "key_json"), reason);
+            None
+        }
+    }
+}
+
+/// Returns which of a secret's two keys the file uses.
+fn named(section: &Section<'_>, stem: &str) -> &'static str {
+    let (file, credential) = match stem {
+        "passphrase" => ("passphrase_file", "passphrase_credential"),
+        _ => ("key_json_file", "key_json_credential"),
+    };
+    if section.has(file) { file } else { credential }
+}
+
+/// Reads the name of an account as other sections spell it.
+pub(super) fn account_name(text: &str) -> Result<AccountId, String> {
+    text.parse().map_err(|_| format!("{} is no account: write exchange/name, as in \"binance/alice\"", value(text)))
+}

@@ -1,0 +1,199 @@
+//! `[notify]`: whom to tell, and how.
+
+use std::time::Duration;
+
+use super::account::{Account, account_name};
+use super::credential::{Found, secret};
+use super::section::{Scope, Section};
+use super::values::{integer, text};
+use crate::domain::Level;
+use crate::notify::email::{EmailSettings, Mailbox, Mailer, Tls};
+use crate::notify::telegram::{BASE_URL, Bot, Chat, TelegramSettings};
+use crate::notify::{ChannelSettings, Error, Settings, backoff, console};
+use crate::secret::Secret;
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+const LEVELS: [(&str, Level); 3] = [("notice", Level::Notice), ("alert", Level::Alert), ("act", Level::Act)];
+
+/// What all channels share while they are read.
+struct Channels<'a> {
+    accounts: &'a [Account],
+    phrase: String,
+    /// Names given so far, with their lines.
+    names: Vec<(String, usize)>,
+}
+
+/// Reads the channels; `accounts` are those a channel may name.
+pub(super) fn notify(root: &mut Section<'_>, accounts: &[Account]) -> Settings {
+    let mut section = root.section("notify");
+    let phrase = section.text("phrase", Some("")).unwrap_or_default();
+    if phrase.chars().count() > 80 || phrase.chars().any(char::is_control) {
+        section.refuse("phrase", "must be one line of at most 80 characters");
+    }
+    let mut channels = Channels { accounts, phrase, names: Vec::new() };
+    let email: Vec<_> = section.sections("email").into_iter().filter_map(|one| channels.email(one)).collect();
+    let telegram: Vec<_> = section.sections("telegram").into_iter().filter_map(|one| channels.telegram(one)).collect();
+    let console = console_enabled(&mut section);
+    let backoff = retry(&mut section);
+    if root.gather.scope != Scope::Middle {
+        if !section.has("email") && !section.has("telegram") && !console {
+            let reason = "nobody would be told; add [[notify.email]], [[notify.telegram]] or [notify.console]";
+            root.refuse("notify", reason);
+        } else if channels.phrase.is_empty() {
+            root.gather
+                .warn("notify.phrase is empty: with a phrase of yours in it, a forged message is recognised".into());
+        }
+    }
+    section.close();
+    Settings { email, telegram, console, backoff }
+}
+
+fn console_enabled(section: &mut Section<'_>) -> bool {
+    let mut section = section.section("console");
+    let enabled = section.flag("enabled", false);
+    section.close();
+    enabled
+}
+
+fn retry(section: &mut Section<'_>) -> backoff::Settings {
+    let mut section = section.section("retry");
+    let usual = backoff::Settings::default();
+    let settings = backoff::Settings {
+        first: section.time("first", usual.first, Duration::from_millis(10)..=DAY),
+        most: section.time("most", usual.most, Duration::from_millis(10)..=DAY),
+        probe: section.time("probe", usual.probe, Duration::from_millis(10)..=DAY),
+        late: section.time("late", usual.late, SECOND..=DAY),
+    };
+    if settings.first > settings.most {
+        section.refuse("most", "is shorter than first");
+    }
+    section.close();
+    settings
+}
+
+impl Channels<'_> {
+    fn channel(&mut self, section: &mut Section<'_>, usual_name: &str) -> ChannelSettings {
+        let name = section.text("name", Some(usual_name)).unwrap_or_default();
+        let fine = (1..=64).contains(&name.len())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        if !fine || name == console::NAME {
+            section.refuse("name", "must be 1 to 64 letters, digits and -_. and not \"console\"");
+        }
+        match self.names.iter().find(|(other, _)| *other == name) {
+            Some((_, line)) => {
+                let reason = format!("the channel in line {line} has this name too; give one of them another");
+                section.refuse("name", reason);
+            }
+            None => self.names.push((name.clone(), section.line())),
+        }
+        let min_level = section.choice("min_level", Some(Level::Alert), &LEVELS).unwrap_or(Level::Alert);
+        let strict = section.gather.scope != Scope::Middle;
+        let accounts = section.list("accounts", |text| {
+            let id = account_name(text)?;
+            let known = !strict || self.accounts.iter().any(|account| account.id == id);
+            if known { Ok(id) } else { Err(format!("there is no account {id}")) }
+        });
+        // An empty list reads like everybody, and so it is meant.
+        let accounts = Some(accounts).filter(|accounts| !accounts.is_empty());
+        ChannelSettings { name, min_level, accounts, phrase: self.phrase.clone() }
+    }
+
+    fn email(&mut self, mut section: Section<'_>) -> Option<EmailSettings> {
+        let channel = self.channel(&mut section, "email");
+        let server = demanded(&mut section, "server", "the mail server, as in \"smtp.example.org\"");
+        let tls = [("starttls", Tls::Starttls), ("implicit", Tls::Implicit), ("none", Tls::None)];
+        let tls = section.choice("tls", Some(Tls::Starttls), &tls).unwrap_or_default();
+        let usual_port = if tls == Tls::Implicit { 465 } else { 587 };
+        let port = section.count("port", usual_port, 1..=65_535) as u16;
+        let user = section.text("user", None);
+        let password = secret(&mut section, "password_file", "password_credential");
+        let from = demanded(&mut section, "from", "the sender, as in \"fillguard@example.org\"");
+        let from = from.and_then(|from| mailbox(&from).map_err(|reason| section.refuse("from", reason)).ok());
+        let to = section.list_or("to", None, mailbox);
+        let ca_file = section.path_to("ca_file", None);
+        let timeout = section.time("timeout", Duration::from_secs(30), SECOND..=Duration::from_secs(600));
+        if !section.has("to") {
+            section.refuse("to", "is missing: a list of those who get the messages, as in [\"me@example.org\"]");
+        }
+        let password = match password {
+            Found::Absent => Some(None),
+            Found::Read(secret) => Some(Some(secret)),
+            Found::Unread => None,
+        };
+        let strict = section.gather.scope != Scope::Middle;
+        let settings = (|| {
+            let mut settings = EmailSettings::new(channel, &server?, from?, to?);
+            (settings.port, settings.tls, settings.user, settings.password) = (port, tls, user, password?);
+            (settings.ca_file, settings.timeout) = (ca_file, timeout);
+            Some(settings)
+        })();
+        if let Some(settings) = settings.as_ref().filter(|_| strict) {
+            told(&section, Mailer::new(settings.clone()).err());
+        }
+        section.close();
+        settings
+    }
+
+    fn telegram(&mut self, mut section: Section<'_>) -> Option<TelegramSettings> {
+        let channel = self.channel(&mut section, "telegram");
+        let token = secret(&mut section, "token_file", "token_credential");
+        let chat = section.ask("chat", None, |value| match (integer(value), text(value)) {
+            (Some(number), _) => Ok(Chat::Number(number)),
+            (None, Ok(name)) if name.starts_with('@') => Ok(Chat::Name(name.to_owned())),
+            (None, Ok(name)) => name.parse().map(Chat::Number).map_err(|_| CHAT.to_owned()),
+            (None, Err(_)) => Err(CHAT.to_owned()),
+        });
+        let base_url = section.address("base_url", BASE_URL, "https");
+        let timeout = section.time("timeout", Duration::from_secs(20), SECOND..=Duration::from_secs(600));
+        if !section.has("chat") {
+            section.refuse("chat", format!("is missing: it {CHAT}"));
+        }
+        let token: Option<Secret> = match token {
+            Found::Read(secret) => Some(secret),
+            Found::Unread => None,
+            Found::Absent => {
+                if section.gather.scope != Scope::Middle {
+                    section.refuse("token_file", "is missing; name the file that holds the token from @BotFather");
+                }
+                None
+            }
+        };
+        let settings = token.zip(chat).map(|(token, chat)| {
+            let mut settings = TelegramSettings::new(channel, token, chat);
+            (settings.base_url, settings.timeout) = (base_url, timeout);
+            settings
+        });
+        if let Some(settings) = &settings {
+            told(&section, Bot::new(settings.clone()).err());
+        }
+        section.close();
+        settings
+    }
+}
+
+const CHAT: &str = "must be the chat's number (negative for groups), or the name of a public channel such as \"@desk\"";
+
+fn demanded(section: &mut Section<'_>, key: &'static str, what: &str) -> Option<String> {
+    let text = section.text(key, None).filter(|text| !text.trim().is_empty());
+    if text.is_none() && (!section.has(key) || section.written(key).is_some()) {
+        section.refuse(key, format!("is missing: {what}"));
+    }
+    text
+}
+
+fn mailbox(text: &str) -> Result<Mailbox, String> {
+    text.parse().map_err(|_| "is not an address, such as \"Desk <desk@example.org>\"".to_owned())
+}
+
+/// Notes what the channel itself refuses, without the name that the line tells already.
+fn told(section: &Section<'_>, error: Option<Error>) {
+    if let Some(error) = error {
+        section.refuse_all(match error {
+            Error::Value { what, .. } => what,
+            other @ (Error::Plain { .. } | Error::Certificate { .. } | Error::Tls(_) | Error::Compose(_)) => {
+                other.to_string()
+            }
+        });
+    }
+}

@@ -1,0 +1,142 @@
+//! What is wrong with a configuration file, all of it at once.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The line, counted from 1; absent when it concerns the file as a whole.
+    pub line: Option<usize>,
+    /// The key with the tables it stands in, such as `journal.keep_for`; empty when no key is meant.
+    pub key: String,
+    /// What is wrong and what would be right. Never the content of a secret.
+    pub reason: String,
+}
+
+/// Everything that is wrong with a file, in the order of its lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problems {
+    /// The configuration file.
+    pub file: PathBuf,
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl Problems {
+    /// Sorts what was found by line; problems of one line stay in the order in which they were found.
+    pub(super) fn new(file: PathBuf, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| problem.line);
+        Problems { file, problems }
+    }
+
+    /// Joins a file with the one thing that makes it unreadable.
+    pub(super) fn whole_file(file: PathBuf, line: Option<usize>, reason: impl Into<String>) -> Self {
+        Problems { file, problems: vec![Problem { line, key: String::new(), reason: reason.into() }] }
+    }
+
+    /// Returns the problems as one JSON object: `file` and a list of `line`, `key` and `reason`.
+    pub fn to_json(&self) -> serde_json::Value {
+        let problems: Vec<_> = self
+            .problems
+            .iter()
+            .map(|problem| serde_json::json!({ "line": problem.line, "key": problem.key, "reason": problem.reason }))
+            .collect();
+        serde_json::json!({ "file": self.file.to_string_lossy(), "problems": problems })
+    }
+}
+
+/// `FILE:LINE: key: reason`, a line each, without a line break at the end.
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, problem) in self.problems.iter().enumerate() {
+            if place > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}:", self.file.display())?;
+            if let Some(line) = problem.line {
+                write!(f, "{line}:")?;
+            }
+            if !problem.key.is_empty() {
+                write!(f, " {}:", problem.key)?;
+            }
+            write!(f, " {}", problem.reason)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Returns a key or a path as it may be shown: quoted, without control characters, cut when long.
+pub(super) fn shown(text: &str) -> String {
+    const MOST: usize = 40;
+    let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    format!("\"{shown}\"")
+}
+
+/// Returns a value as it may be shown: a long one is left out, because it might be a secret in the wrong place.
+pub(super) fn value(text: &str) -> String {
+    if text.chars().nth(24).is_some() { "this".to_owned() } else { shown(text) }
+}
+
+/// Returns the word of `known` that `given` was most likely meant to be, if one is near.
+pub(super) fn nearest<'k>(given: &str, known: &[&'k str]) -> Option<&'k str> {
+    // A name far longer than any key is not a misspelt one, and not worth comparing.
+    if given.len() > 64 {
+        return None;
+    }
+    let given = given.to_lowercase();
+    let near = known.iter().map(|word| (distance(&given, word), *word)).min_by_key(|(distance, _)| *distance);
+    near.filter(|(distance, word)| *distance <= (word.len().max(given.len()) / 3).max(1)).map(|(_, word)| word)
+}
+
+/// Counts the letters to add, drop, change or swap with their neighbour until `a` is `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let change = usize::from(a[i - 1] != b[j - 1]);
+            let mut least = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + change);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_found_and_a_far_one_is_not() {
+        let known = ["segment_bytes", "keep_for", "keep_bytes"];
+        assert_eq!(nearest("keep_form", &known), Some("keep_for"));
+        assert_eq!(nearest("Keep_ofr", &known), Some("keep_for"));
+        assert_eq!(nearest("segments", &known), None);
+        assert_eq!(nearest("colour", &known), None);
+        assert_eq!(nearest("x", &[]), None);
+    }
+
+    #[test]
+    fn a_long_value_is_not_shown() {
+        assert_eq!((value("90 sec"), value(&"x".repeat(25))), ("\"90 sec\"".to_owned(), "this".to_owned()));
+    }
+
+    #[test]
+    fn what_is_shown_of_a_file_is_short_and_cannot_rewrite_a_terminal() {
+        assert_eq!(shown("\u{1b}[2J\n"), "\"\\u{1b}[2J\\n\"");
+        assert_eq!(shown(&"x".repeat(50)), format!("\"{}…\"", "x".repeat(40)));
+    }
+}

@@ -1,0 +1,164 @@
+//! `[rules.*]`, `[incident]`, `[codec]` and `[access]`: what the pure middle is told.
+
+use std::fs;
+
+use rust_decimal::Decimal;
+
+use super::section::{Scope, Section};
+use crate::domain::{Asset, RuleName, Span};
+use crate::engine::address::Networks;
+use crate::engine::rules::{
+    Levels, blind, churn_loss, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin,
+};
+use crate::{alert, codec, engine, pipeline};
+
+const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
+const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+/// The smallest part that can be asked for; none at all would divide by zero.
+const LEAST_PART: f64 = 1e-6;
+/// A million dollars, in units of worth.
+const MOST_WORTH: f64 = 34.0;
+
+/// Reads what decides over verdicts.
+pub(super) fn pipeline(root: &mut Section<'_>) -> pipeline::Settings {
+    let engine = rules(root);
+    let mut section = root.section("incident");
+    let usual = alert::Settings::default();
+    let quiet = section.time("quiet", duration(usual.quiet), SECOND..=30 * DAY);
+    let retell = section.number("retell", usual.retell, Decimal::new(11, 1)..=Decimal::from(1_000));
+    section.close();
+    let mut section = root.section("codec");
+    let quotes = section.list("quotes", |text| match Asset::new(text) {
+        Ok(asset) => Ok(asset.as_str().into()),
+        Err(_) => Err("must be an asset's name, as in \"USD\"".to_owned()),
+    });
+    section.close();
+    pipeline::Settings {
+        codec: codec::Settings { quotes },
+        engine,
+        networks: access(root),
+        alert: alert::Settings { quiet: quiet.into(), retell },
+    }
+}
+
+fn access(root: &mut Section<'_>) -> Networks {
+    let mut section = root.section("access");
+    let path = section.path_to("networks", None);
+    section.decline("log", "reading access logs is not built yet; leave [[access.log]] out");
+    let mut networks = Networks::default();
+    if let Some(path) = path {
+        match fs::read_to_string(&path).map(|text| Networks::from_csv(&text)) {
+            Ok(Ok(table)) => networks = table,
+            Ok(Err(line)) => {
+                let told = path.display();
+                section.refuse(
+                    "networks",
+                    format!("line {line} of {told} is not PREFIX,OPERATOR: 203.0.113.0/24,Example Net"),
+                );
+            }
+            Err(error) => section.refuse("networks", format!("{} cannot be read: {error}", path.display())),
+        }
+    }
+    section.close();
+    networks
+}
+
+fn rules(root: &mut Section<'_>) -> engine::Settings {
+    let mut rules = root.section("rules");
+    let usual = engine::Settings::default();
+    let mut off = Vec::new();
+    let settings = engine::Settings {
+        pump_buy: rule(&mut rules, &mut off, RuleName::PumpBuy, |section| pump_buy::Settings {
+            levels: levels(section, usual.pump_buy.levels),
+            smallest_act: section.worth("smallest_act", usual.pump_buy.smallest_act, 0.0..=MOST_WORTH),
+        }),
+        planted_ask: rule(&mut rules, &mut off, RuleName::PlantedAsk, |section| {
+            let usual = usual.planted_ask;
+            planted_ask::Settings {
+                levels: levels(section, usual.levels),
+                far: section.part("far", usual.far, LEAST_PART..=100.0),
+                far_when_young: section.part("far_when_young", usual.far_when_young, LEAST_PART..=100.0),
+                share: section.part("share", usual.share, LEAST_PART..=1.0),
+                least_loss: section.worth("least_loss", usual.least_loss, 0.0..=MOST_WORTH),
+            }
+        }),
+        churn_loss: rule(&mut rules, &mut off, RuleName::ChurnLoss, |section| {
+            let usual = usual.churn_loss;
+            churn_loss::Settings {
+                levels: levels(section, usual.levels),
+                turns: section.float("turns", usual.turns, 1.0..=1_000.0),
+                part: section.part("part", usual.part, LEAST_PART..=1.0),
+                share: section.part("share", usual.share, LEAST_PART..=1.0),
+                least_loss: section.worth("least_loss", usual.least_loss, 0.0..=MOST_WORTH),
+            }
+        }),
+        liquidation: rule(&mut rules, &mut off, RuleName::Liquidation, |section| {
+            let usual = usual.liquidation;
+            liquidation::Settings {
+                levels: levels(section, usual.levels),
+                holdings: section.count("holdings", usual.holdings as u64, 1..=1_000) as usize,
+                share: section.part("share", usual.share, LEAST_PART..=1.0),
+                sessions: section.count("sessions", u64::from(usual.sessions), 0..=100_000) as u32,
+            }
+        }),
+        unfamiliar_address: rule(&mut rules, &mut off, RuleName::UnfamiliarAddress, |section| {
+            unfamiliar_address::Settings { levels: two_levels(section, usual.unfamiliar_address.levels) }
+        }),
+        unknown_origin: rule(&mut rules, &mut off, RuleName::UnknownOrigin, |section| unknown_origin::Settings {
+            levels: two_levels(section, usual.unknown_origin.levels),
+        }),
+        blind: rule(&mut rules, &mut off, RuleName::Blind, |section| blind::Settings {
+            verify_within: section.time("verify_within", duration(usual.blind.verify_within), SECOND..=DAY).into(),
+            down_alert: section.time("down_alert", duration(usual.blind.down_alert), SECOND..=DAY).into(),
+        }),
+        off: Vec::new(),
+    };
+    rules.close();
+    if off.contains(&RuleName::Blind) && root.gather.scope != Scope::Middle {
+        root.gather.warn("rule blind is off: nobody will be told that an account cannot be seen".to_owned());
+    }
+    engine::Settings { off, ..settings }
+}
+
+fn rule<T>(
+    rules: &mut Section<'_>,
+    off: &mut Vec<RuleName>,
+    name: RuleName,
+    read: impl FnOnce(&mut Section<'_>) -> T,
+) -> T {
+    let mut section = rules.section(name.as_str());
+    if !section.flag("enabled", true) {
+        off.push(name);
+    }
+    let settings = read(&mut section);
+    section.close();
+    settings
+}
+
+fn levels(section: &mut Section<'_>, usual: Levels) -> Levels {
+    let Levels { notice, alert, .. } = lower_levels(section, usual);
+    let act = section.float("act", usual.act, 0.1..=1_000.0);
+    if act < alert {
+        section.refuse("act", format!("{act} is below alert ({alert}): levels grow from notice to act"));
+    }
+    Levels { notice, alert, act }
+}
+
+/// The levels of a rule that rests on one family of evidence.
+fn two_levels(section: &mut Section<'_>, usual: Levels) -> Levels {
+    section.decline("act", "this rule rests on one kind of evidence and never says act by itself; leave it out");
+    lower_levels(section, usual)
+}
+
+fn lower_levels(section: &mut Section<'_>, usual: Levels) -> Levels {
+    let notice = section.float("notice", usual.notice, 0.1..=1_000.0);
+    let alert = section.float("alert", usual.alert, 0.1..=1_000.0);
+    if alert < notice {
+        section.refuse("alert", format!("{alert} is below notice ({notice}): levels grow from notice to act"));
+    }
+    Levels { notice, alert, act: usual.act }
+}
+
+fn duration(span: Span) -> std::time::Duration {
+    std::time::Duration::from_nanos(u64::try_from(span.nanos()).unwrap_or(0))
+}

@@ -1,0 +1,560 @@
+//! The configuration as its user meets it: a file on disk, `fillguard check`, and the unit that starts the daemon.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and says why it is skipped"
+)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fillguard::config::{Config, Problems, Response};
+use fillguard::domain::{Level, RuleName, Span};
+use tempfile::TempDir;
+
+const SECRET: &str = "canary0Secret1That2Nobody3May4See";
+const TELEGRAM: &str = "7123456:canary-TelegramTokenThatNobodyMaySee";
+
+/// A folder with a configuration and the files it names.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        folder.secret("alice.key", "alice-key-id\n");
+        folder.secret("alice.secret", &format!("{SECRET}\n"));
+        folder.secret("passphrase", &format!("{SECRET}\n"));
+        folder.secret("telegram.token", TELEGRAM);
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o644)).unwrap();
+        self.path(name)
+    }
+
+    fn secret(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.write(name, text);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    fn load(&self, text: &str) -> Result<Config, Problems> {
+        Config::with_credentials(&self.write("fillguard.toml", text), None)
+    }
+
+    /// Returns the problems as they are told, without the file's name, and sees to it that no secret is among them.
+    fn problems(&self, text: &str) -> Vec<String> {
+        let problems = self.load(text).expect_err("the file is taken as it is");
+        let told = problems.to_string();
+        assert!(!told.contains("canary") && !problems.to_json().to_string().contains("canary"), "{told}");
+        let name = format!("{}:", self.path("fillguard.toml").display());
+        told.lines().map(|line| line.strip_prefix(&name).expect(line).to_owned()).collect()
+    }
+}
+
+const ALICE: &str =
+    "[[account]]\nexchange = \"binance\"\nname = \"alice\"\nkey_file = \"alice.key\"\nsecret_file = \"alice.secret\"\n";
+const CONSOLE: &str = "[notify]\nphrase = \"blue heron\"\n[notify.console]\nenabled = true\n";
+
+fn fine() -> String {
+    format!("{ALICE}{CONSOLE}")
+}
+
+#[test]
+fn a_small_file_is_enough() {
+    let folder = Folder::new();
+    let config = folder.load(&fine()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.accounts.len(), 1);
+    assert_eq!(
+        (config.accounts[0].id.to_string(), config.accounts[0].response),
+        ("binance/alice".into(), Response::Dry)
+    );
+    assert_eq!(config.feed.accounts.len(), 1);
+    assert_eq!(config.journal.dir, Path::new("/var/lib/fillguard/journal"));
+    assert_eq!(config.store_file(), Path::new("/var/lib/fillguard/fillguard.db"));
+    assert!(config.notify.console && config.warnings.is_empty(), "{:?}", config.warnings);
+    assert!(!format!("{config:?}").contains("canary"), "Debug shows a secret");
+}
+
+#[test]
+fn values_reach_the_stages_with_their_units() {
+    let folder = Folder::new();
+    folder.write("networks.csv", "203.0.113.0/24,Example Net\n");
+    let text = fine()
+        + r#"
+[state]
+dir = "state"
+[journal]
+segment_bytes = "8 MiB"
+keep_for = "forever"
+keep_bytes = "20 GiB"
+commit_every = "5ms"
+[incident]
+quiet = "90s"
+retell = 2.5
+[rules.planted_ask]
+share = "0.15 %"
+least_loss = "120 USD"
+notice = 3
+[rules.blind]
+enabled = false
+[access]
+networks = "networks.csv"
+[codec]
+quotes = ["usd"]
+[feed]
+watch = ["kucoin/APPC-BTC"]
+connect = "3s"
+[feed.binance]
+rest = "http://127.0.0.1:9001/"
+[[notify.telegram]]
+token_file = "telegram.token"
+chat = -100123
+min_level = "notice"
+accounts = ["binance/alice"]
+"#;
+    let config = folder.load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.journal.dir, folder.path("state/journal"));
+    assert_eq!((config.journal.segment_bytes, config.journal.keep_bytes), (8 << 20, Some(20 << 30)));
+    assert_eq!((config.journal.keep_for, config.journal.commit_every.as_millis()), (None, 5));
+    assert_eq!(config.pipeline.alert.quiet, Span::from_secs(90));
+    assert_eq!(config.pipeline.alert.retell.to_string(), "2.5");
+    let planted = config.pipeline.engine.planted_ask;
+    assert_eq!((planted.share, planted.least_loss, planted.levels.notice), (0.001_5, 0.004, 3.0));
+    assert_eq!(config.pipeline.engine.off, [RuleName::Blind]);
+    assert_eq!(config.pipeline.networks.of("203.0.113.7".parse().unwrap()).unwrap(), "Example Net");
+    assert_eq!(config.pipeline.codec.quotes, ["USD"]);
+    assert_eq!((config.feed.watch.len(), config.feed.timing.connect.as_secs()), (1, 3));
+    assert_eq!(config.feed.binance.rest, "http://127.0.0.1:9001");
+    let telegram = &config.notify.telegram[0].channel;
+    assert_eq!((telegram.min_level, telegram.phrase.as_str()), (Level::Notice, "blue heron"));
+    assert_eq!(telegram.accounts.as_ref().unwrap().len(), 1);
+}
+
+#[test]
+fn three_mistakes_are_three_lines() {
+    let folder = Folder::new();
+    let told = folder
+        .problems(&(fine() + "[journal]\nkeep_form = \"3d\"\nsegment_bytes = 64\n[incident]\nquiet = \"90 sec\"\n"));
+    assert_eq!(
+        told,
+        [
+            "11: journal.keep_form: unknown key; did you mean keep_for?",
+            "12: journal.segment_bytes: needs its unit, in quotes: \"64 MiB\"",
+            "14: incident.quiet: \"90 sec\" is not a time: write a number and ms, s, m, h or d, as in \"90s\"",
+        ]
+    );
+}
+
+#[test]
+fn a_forgotten_quote_and_a_key_twice_are_told_beside_the_rest() {
+    let folder = Folder::new();
+    let told = folder.problems(&(fine() + "[log]\nlevel = info\nformat = \"text\"\nformat = \"json\"\ncolour = 1\n"));
+    assert_eq!(
+        told,
+        [
+            "11: a text stands in quotes, as in key = \"value\"",
+            "13: format: is there twice; keep one of them",
+            "14: log.colour: unknown key; known here: format, level",
+        ]
+    );
+}
+
+#[test]
+fn an_empty_file_is_told_what_it_lacks() {
+    let told = Folder::new().problems("");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("1: account: nobody would be watched; add an [[account]]"), "{told:?}");
+    assert!(told[1].starts_with("1: notify: nobody would be told; add [[notify.email]]"), "{told:?}");
+}
+
+#[test]
+fn an_account_is_told_all_that_it_lacks() {
+    let folder = Folder::new();
+    let told = folder.problems(&format!("[[account]]\n[[account]]\nexchange = \"kucoin\"\nname = \"bob\"\n{CONSOLE}"));
+    assert_eq!(
+        told,
+        [
+            "1: account.exchange: is missing",
+            "1: account.name: is missing",
+            "2: account.key_file: is missing; name the file that holds this part of the KuCoin key",
+            "2: account.secret_file: is missing; name the file that holds this part of the KuCoin key",
+            "2: account.passphrase_file: is missing; name the file that holds this part of the KuCoin key",
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_exchange_and_a_name_given_twice_are_told() {
+    let folder = Folder::new();
+    let other = ALICE.replace("binance", "binanse").replace("alice\"\nkey", "carol\"\nkey");
+    let told = folder.problems(&format!("{ALICE}{ALICE}{other}{CONSOLE}"));
+    assert_eq!(
+        told,
+        [
+            "8: account.name: binance/alice is there already, in line 1",
+            "12: account.exchange: \"binanse\" is none of binance, kucoin, coinbase; did you mean binance?",
+        ]
+    );
+}
+
+#[test]
+fn one_key_for_two_accounts_is_a_copy_that_was_not_finished() {
+    let folder = Folder::new();
+    let told = folder.problems(&format!("{ALICE}{}{CONSOLE}", ALICE.replace("name = \"alice\"", "name = \"carol\"")));
+    assert_eq!(told, ["9: account.key_file: is the same key as that of binance/alice; each account has its own"]);
+}
+
+#[test]
+fn a_secret_that_cannot_be_used_is_told_with_its_file_and_never_shown() {
+    let folder = Folder::new();
+    let told_of = |name: &str| {
+        let told = folder.problems(&fine().replace("alice.secret", name));
+        assert_eq!(told.len(), 1, "{told:?}");
+        told[0].strip_prefix("5: account.secret_file: ").unwrap_or_else(|| panic!("{told:?}")).to_owned()
+    };
+    let path = |name: &str| folder.path(name).display().to_string();
+    assert_eq!(told_of("nowhere.secret"), format!("there is no file {}", path("nowhere.secret")));
+    fs::create_dir(folder.path("a_folder")).unwrap();
+    assert_eq!(told_of("a_folder"), format!("{} is a directory; name the file in it", path("a_folder")));
+    folder.secret("empty.secret", "\n");
+    assert_eq!(told_of("empty.secret"), format!("{} is empty; put the secret into it", path("empty.secret")));
+    for mode in [0o644, 0o640, 0o602, 0o610] {
+        let open = folder.secret("open.secret", SECRET);
+        fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+        let told = format!("can be read by others (mode {mode:04o}); run: chmod 600 {}", path("open.secret"));
+        assert_eq!(told_of("open.secret"), format!("{} {told}", path("open.secret")));
+    }
+    let binary = folder.secret("binary.secret", "");
+    fs::write(&binary, b"canary\xff\xfe").unwrap();
+    assert_eq!(told_of("binary.secret"), format!("{} is not text", path("binary.secret")));
+    folder.secret("large.secret", &"canary".repeat(20_000));
+    assert!(told_of("large.secret").contains("larger than 64 KiB"));
+    assert!(told_of("/dev/null").contains("is not a regular file"));
+}
+
+#[test]
+fn a_named_pipe_in_the_place_of_a_secret_is_not_waited_for() {
+    let folder = Folder::new();
+    let made = Command::new("mkfifo").arg(folder.path("pipe.secret")).status();
+    if !made.is_ok_and(|status| status.success()) {
+        println!("skipped: mkfifo is not there");
+        return;
+    }
+    let told = folder.problems(&fine().replace("alice.secret", "pipe.secret"));
+    assert!(told[0].contains("is not a regular file"), "{told:?}");
+}
+
+#[test]
+fn a_secret_written_into_the_file_is_refused_and_not_shown() {
+    let folder = Folder::new();
+    for (line, advice) in [
+        (format!("secret = \"{SECRET}\""), "write secret_file = \"PATH\""),
+        (format!("api_key = \"{SECRET}\""), "write key_file = \"PATH\""),
+        (format!("passphrase = \"{SECRET}\""), "write passphrase_file = \"PATH\""),
+        (format!("password = \"{SECRET}\""), "put it into a file of its own"),
+        (format!("passphrase_file = \"{SECRET}\""), "looks like the secret itself"),
+        (format!("passphrase_credential = \"{SECRET}/\""), "is not the name of a credential"),
+        (format!("unheard_of = \"{SECRET}\""), "unknown key"),
+        (format!("tags = \"{SECRET}\""), "must be a list"),
+        (format!("response = \"{SECRET}\""), "this is none of off, dry"),
+    ] {
+        let told = folder.problems(&format!("{ALICE}{line}\n{CONSOLE}"));
+        assert!(told.iter().any(|told| told.starts_with("6: ") && told.contains(advice)), "{line}: {told:?}");
+    }
+}
+
+#[test]
+fn what_a_credential_file_holds_must_be_a_key() {
+    let folder = Folder::new();
+    folder.secret("alice.secret", "canary with blanks");
+    let told = folder.problems(&fine());
+    assert!(
+        told.len() == 1 && told[0].starts_with("1: account: the key cannot be used: the secret key holds"),
+        "{told:?}"
+    );
+    folder.secret("telegram.token", "canary");
+    let told =
+        folder.problems(&(CONSOLE.to_owned() + "[[notify.telegram]]\ntoken_file = \"telegram.token\"\nchat = 1\n"));
+    assert!(told.iter().any(|told| told.starts_with("5: notify.telegram: the token is not of the form")), "{told:?}");
+}
+
+#[test]
+fn credentials_come_from_systemds_folder_whatever_their_mode() {
+    let folder = Folder::new();
+    let credentials = folder.path("credentials");
+    fs::create_dir(&credentials).unwrap();
+    let text = fine().replace("key_file = \"alice.key\"", "key_credential = \"keys_alice.key\"");
+    let text = text.replace("secret_file = \"alice.secret\"", "secret_credential = \"keys_alice.secret\"");
+    let path = folder.write("fillguard.toml", &text);
+    let without = Config::with_credentials(&path, None).unwrap_err().to_string();
+    assert!(without.contains("$CREDENTIALS_DIRECTORY is not set") && without.lines().count() == 2, "{without}");
+    let missing = Config::with_credentials(&path, Some(credentials.clone())).unwrap_err().to_string();
+    assert!(missing.contains(":4: account.key_credential: there is no such credential"), "{missing}");
+    for name in ["keys_alice.key", "keys_alice.secret"] {
+        fs::write(credentials.join(name), SECRET).unwrap();
+        fs::set_permissions(credentials.join(name), fs::Permissions::from_mode(0o440)).unwrap();
+    }
+    let config = Config::with_credentials(&path, Some(credentials.clone())).unwrap();
+    assert_eq!(config.feed.accounts.len(), 1);
+    // Named by its path it is as well guarded.
+    let by_path = text.replace("key_credential = \"keys_alice.key\"", "key_file = \"credentials/keys_alice.key\"");
+    assert!(Config::with_credentials(&folder.write("fillguard.toml", &by_path), Some(credentials)).is_ok());
+}
+
+#[test]
+fn coinbases_own_key_file_is_taken_as_it_is() {
+    let folder = Folder::new();
+    // The base64 text of an Ed25519 seed.
+    let seed = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+    let text = format!(
+        "[[account]]\nexchange = \"coinbase\"\nname = \"carol\"\nkey_json_file = \"cdp_api_key.json\"\n{CONSOLE}"
+    );
+    for json in [
+        format!("{{\"name\": \"organizations/1/apiKeys/2\", \"privateKey\": \"{seed}\"}}"),
+        format!("{{\"id\": \"2\", \"privateKey\": \"{seed}\"}}\n"),
+    ] {
+        folder.secret("cdp_api_key.json", &json);
+        assert_eq!(folder.load(&text).unwrap_or_else(|problems| panic!("{problems}")).feed.accounts.len(), 1);
+    }
+    folder.secret("cdp_api_key.json", &format!("{{\"privateKey\": {{\"x\": \"{SECRET}\"}}}}"));
+    let told = folder.problems(&text);
+    assert!(told[0].starts_with("4: account.key_json_file: is not Coinbase's key file"), "{told:?}");
+    let told = folder.problems(&text.replace("\"coinbase\"", "\"kucoin\""));
+    assert!(told.iter().any(|told| told.contains("only Coinbase hands out keys as JSON")), "{told:?}");
+}
+
+#[test]
+fn an_exchange_in_the_clear_is_for_this_machine_only() {
+    let folder = Folder::new();
+    let told = folder
+        .problems(&(fine() + "[feed.kucoin]\nrest = \"http://api.kucoin.com\"\nuta_push = \"https://localhost\"\n"));
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("11: feed.kucoin.rest: http:// is taken for this machine only"), "{told:?}");
+    assert_eq!(told[1], "12: feed.kucoin.uta_push: must start with wss://");
+}
+
+#[test]
+fn what_is_not_built_is_said_and_not_called_unknown() {
+    let folder = Folder::new();
+    let account = ALICE.to_owned() + "response = \"auto\"\n";
+    let told =
+        folder.problems(&format!("{account}{CONSOLE}[[access.log]]\npath = \"x\"\n[rules.unknown_origin]\nact = 9\n"));
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].starts_with("6: account.response: this version only writes down"), "{told:?}");
+    assert_eq!(told[1], "11: access.log: reading access logs is not built yet; leave [[access.log]] out");
+    assert!(told[2].starts_with("14: rules.unknown_origin.act: this rule rests on one kind"), "{told:?}");
+}
+
+#[test]
+fn values_that_contradict_each_other_are_told() {
+    let folder = Folder::new();
+    let told = folder.problems(
+        &(fine()
+            + "[rules.pump_buy]\nnotice = 7\nalert = 6\n[rules.churn_loss]\nact = nan\n[feed.backoff]\nmin = \"2m\"\n[journal]\n\
+               segment_bytes = \"1 GiB\"\nkeep_bytes = \"512 MiB\"\n[journal.x]\n"),
+    );
+    assert_eq!(
+        told,
+        [
+            "12: rules.pump_buy.alert: 6 is below notice (7): levels grow from notice to act",
+            "14: rules.churn_loss.act: must be a number, without quotes",
+            "15: feed.backoff.max: is shorter than min",
+            "19: journal.keep_bytes: is smaller than one segment (segment_bytes), so nothing would be kept",
+            "20: journal.x: unknown key; known here: segment_bytes, keep_for, keep_bytes, commit_every, queue, full_disk_wait",
+        ]
+    );
+}
+
+#[test]
+fn channels_are_told_apart_and_name_accounts_that_are_there() {
+    let folder = Folder::new();
+    let mail = "[[notify.email]]\nserver = \"smtp.example.org\"\nfrom = \"a@example.org\"\nto = [\"b@example.org\",\n\"not an address\"]\n";
+    let told = folder.problems(&format!("{ALICE}{mail}{mail}accounts = [\"binance/bob\"]\ntls = \"none\"\n{CONSOLE}"));
+    assert_eq!(
+        told,
+        [
+            "10: notify.email.to: is not an address, such as \"Desk <desk@example.org>\"",
+            "11: notify.email.name: the channel in line 6 has this name too; give one of them another",
+            "11: notify.email: channel email: smtp.example.org is not this machine, so tls = \"none\" or http is refused; use TLS",
+            "15: notify.email.to: is not an address, such as \"Desk <desk@example.org>\"",
+            "16: notify.email.accounts: there is no account binance/bob",
+        ]
+    );
+}
+
+#[test]
+fn tables_in_the_wrong_form_are_told() {
+    let folder = Folder::new();
+    let told =
+        folder.problems("journal = 3\n[account]\nname = \"alice\"\n[[log]]\n[notify]\nemail = \"me@example.org\"\n");
+    assert_eq!(
+        told,
+        [
+            "1: journal: is a table of its own: write it once, as [journal]",
+            "2: account: may be there more than once: write it as [[account]]",
+            "4: log: is a table of its own: write it once, as [log]",
+            "6: notify.email: may be there more than once: write it as [[notify.email]]",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_others_may_change_is_warned_of() {
+    let folder = Folder::new();
+    let path = folder.write("fillguard.toml", &fine());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+    let warnings = Config::with_credentials(&path, None).unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("chmod go-w "), "{warnings:?}");
+}
+
+#[test]
+fn a_replay_needs_no_account_and_no_secret() {
+    let folder = Folder::new();
+    let text = "[[account]]\nexchange = \"binance\"\nname = \"gone\"\nkey_file = \"gone.key\"\n[incident]\nquiet = \"5m\"\n\
+                [[notify.telegram]]\nchat = 1\ntoken_credential = \"gone\"\n";
+    let path = folder.write("fillguard.toml", text);
+    assert_eq!(Config::pipeline_only(&path).unwrap().alert.quiet, Span::from_secs(300));
+    let path = folder.write("fillguard.toml", &text.replace("5m", "5 m n"));
+    assert!(Config::pipeline_only(&path).unwrap_err().to_string().contains(":6: incident.quiet: "));
+}
+
+#[test]
+fn what_is_no_configuration_is_said_in_one_line() {
+    let folder = Folder::new();
+    let told = |path: &Path| Config::load(path).unwrap_err().to_string();
+    let name = |path: &Path| path.display().to_string();
+    assert_eq!(told(folder.0.path()), format!("{}: is a directory; name the file in it", name(folder.0.path())));
+    let path = folder.path("nowhere.toml");
+    assert!(told(&path).starts_with(&format!("{}: cannot be read: No such file", name(&path))));
+    fs::write(folder.path("latin.toml"), b"[log]\n# caf\xe9\n").unwrap();
+    let path = folder.path("latin.toml");
+    assert_eq!(told(&path), format!("{}:2: is not UTF-8 text; save it as UTF-8", name(&path)));
+    for deep in ["[".repeat(10_000_000), format!("a = {}", "[{a=".repeat(2_500_000))] {
+        let path = folder.write("deep.toml", &deep);
+        let told = told(&path);
+        assert!(told.starts_with(&format!("{}:1: is not TOML here: ", name(&path))), "{told}");
+        assert!(told.lines().count() == 1 && told.len() < 500);
+    }
+    let path = folder.write("large.toml", "");
+    fs::File::options().write(true).open(&path).unwrap().set_len(33 << 20).unwrap();
+    assert!(told(&path).contains("larger than 32 MiB"));
+}
+
+fn fillguard(args: &[&str]) -> (Option<i32>, String) {
+    let output = assert_cmd::Command::cargo_bin("fillguard")
+        .unwrap()
+        .args(args)
+        .env_remove("CREDENTIALS_DIRECTORY")
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn check_says_what_would_run_and_makes_nothing() {
+    let folder = Folder::new();
+    let text = fine() + "[state]\ndir = \"state\"\n[rules.blind]\nenabled = false\n";
+    let path = folder.write("fillguard.toml", &text).display().to_string();
+    let (code, told) = fillguard(&["check", "--config", &path]);
+    assert_eq!(code, Some(0), "{told}");
+    for part in [
+        "fillguard.toml: fine\n",
+        "account   binance/alice, response dry\n",
+        "channel   console: where the daemon runs\n",
+        "rule      pump_buy           notice 4, alert 6, act 9, smallest_act 15 USD\n",
+        "rule      blind              off\n",
+        "response  only written down",
+        "warning   rule blind is off",
+    ] {
+        assert!(told.contains(part), "{part} is not in\n{told}");
+    }
+    assert!(!folder.path("state").exists() && !told.contains("canary"));
+    let (code, told) = fillguard(&["check", "--config", &path, "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &told["fine"], told["rules"].as_array().unwrap().len()), (Some(0), &true.into(), 7));
+    assert_eq!(told["accounts"][0]["name"], "binance/alice");
+}
+
+#[test]
+fn check_ends_with_two_and_every_problem() {
+    let folder = Folder::new();
+    let path = folder.write("fillguard.toml", &(fine() + "[jurnal]\n[rules.pump_by]\n")).display().to_string();
+    let (code, told) = fillguard(&["check", "--config", &path]);
+    assert_eq!((code, told.lines().count()), (Some(2), 2), "{told}");
+    assert!(told.starts_with(&format!("{path}:10: jurnal: unknown key; did you mean journal?\n")), "{told}");
+    let (code, told) = fillguard(&["check", "--config", &path, "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &told["fine"], &told["problems"][1]["line"]), (Some(2), &false.into(), &11.into()));
+    assert_eq!(told["problems"][1]["key"], "rules.pump_by");
+}
+
+#[test]
+fn check_from_a_shell_leaves_systemds_credentials_alone_and_says_so() {
+    let folder = Folder::new();
+    let text = fine().replace("secret_file = \"alice.secret\"", "secret_credential = \"keys_alice.secret\"");
+    let path = folder.write("fillguard.toml", &text).display().to_string();
+    let (code, told) = fillguard(&["check", "--config", &path]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("warning   line 5: secret_credential was not looked at"), "{told}");
+}
+
+const UNIT: &str = include_str!("../config/fillguard.service");
+
+#[test]
+fn the_unit_starts_watches_and_guards_the_daemon() {
+    for line in [
+        "Type=notify",
+        "NotifyAccess=main",
+        "WatchdogSec=30",
+        "ExecStart=/usr/bin/fillguard run --config /etc/fillguard/fillguard.toml",
+        "ExecReload=/bin/kill -HUP $MAINPID",
+        "Restart=on-failure",
+        "RestartPreventExitStatus=2",
+        "TimeoutStopSec=30",
+        "DynamicUser=yes",
+        "StateDirectory=fillguard",
+        "StateDirectoryMode=0700",
+        "UMask=0077",
+        "LoadCredential=keys:/etc/fillguard/keys",
+        "LimitNOFILE=65536",
+        "NoNewPrivileges=yes",
+        "MemoryDenyWriteExecute=yes",
+        // Without AF_UNIX the daemon could not say that it is ready.
+        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
+    ] {
+        assert!(UNIT.lines().any(|found| found == line), "{line} is not in the unit");
+    }
+}
+
+#[test]
+fn the_units_exposure_is_at_most_one_point_one() {
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/config/fillguard.service");
+    let Ok(output) = Command::new("systemd-analyze").args(["security", "--offline=true", "--no-pager", unit]).output()
+    else {
+        println!("skipped: systemd-analyze is not there");
+        return;
+    };
+    let told = String::from_utf8_lossy(&output.stdout);
+    let Some(score) = told.lines().find_map(|line| line.split_once("exposure level for fillguard.service: ")) else {
+        println!("skipped: this systemd-analyze cannot look at a file: {}", String::from_utf8_lossy(&output.stderr));
+        return;
+    };
+    let score: f64 = score.1.split(' ').next().unwrap().parse().unwrap();
+    assert!(score <= 1.1, "{told}");
+    // It reads over a misspelt setting; this does not.
+    let verify = Command::new("systemd-analyze").args(["verify", unit]).output().unwrap();
+    let told = String::from_utf8_lossy(&verify.stderr);
+    assert!(!told.contains("Unknown") && !told.contains("Failed to parse"), "{told}");
+}
