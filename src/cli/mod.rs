@@ -3,6 +3,7 @@
 pub mod check;
 pub mod import_tape;
 pub mod replay;
+pub mod run;
 pub mod verify;
 
 use std::ffi::OsString;
@@ -35,6 +36,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Check(check::Args),
     Replay(replay::Args),
     Verify(verify::Args),
@@ -51,8 +53,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
             return Ok(code);
         }
     };
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(io::stdout());
     let done = match &cli.command {
+        // It prints on its own: its threads must find standard output unlocked.
+        Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args, &mut out),
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
         Command::Verify(args) => verify::run(args, &mut out),

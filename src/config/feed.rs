@@ -35,6 +35,7 @@ pub(super) fn feed(root: &mut Section<'_>) -> Settings {
         extra_ca,
         accounts: Vec::new(),
         watch,
+        ..Settings::default()
     };
     section.close();
     settings
@@ -58,6 +59,7 @@ fn timing(section: &mut Section<'_>) -> Timing {
         heartbeat: section.time("heartbeat", usual.heartbeat, MILLI..=HOUR),
         renew: section.time("renew", usual.renew, MILLI..=DAY),
         debounce: section.time("debounce", usual.debounce, Duration::ZERO..=MINUTE),
+        reconcile: section.time("reconcile", usual.reconcile, Duration::ZERO..=DAY),
         overlap: section.time("overlap", usual.overlap, Duration::ZERO..=DAY),
         lookback: section.time("lookback", usual.lookback, Duration::ZERO..=90 * DAY),
         spacing: section.time("spacing", usual.spacing, Duration::ZERO..=MINUTE),

@@ -137,6 +137,7 @@ pub async fn run_fed_by(
     for account in &mut settings.feed.accounts {
         account.known_until = resumed.known_until.get(&account.id).copied().or(account.known_until);
     }
+    settings.feed.remembered.extend(resumed.remembered);
     let store = store::Handle::new(resumed.store, settings.notify.routes());
     let couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Error, Settings};
 use crate::arrival::{Arrival, Body, Incoming, Source};
 use crate::domain::{AccountId, Effect, Timestamp};
+use crate::feed::Remembered;
 use crate::journal::{Journal, ReadError, Recovery, read_from, segments};
 use crate::pipeline::{self, Pipeline, SNAPSHOT_VERSION};
 use crate::runtime::{clock, systemd};
@@ -24,6 +25,8 @@ pub(super) struct Resumed {
     pub(super) saved_n: u64,
     /// Up to when the fills of each configured account are known, of those heard of before.
     pub(super) known_until: BTreeMap<AccountId, Timestamp>,
+    /// What their feeds should remember.
+    pub(super) remembered: BTreeMap<AccountId, Remembered>,
 }
 
 /// There is one journal to a store, wherever the two are moved.
@@ -73,13 +76,17 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     let last_at = rereading.last_at.unwrap_or(rereading.pipeline.now()).min(clock::now());
     let Rereading { mut store, mut pipeline, routes, .. } = rereading;
 
-    let known: Vec<_> =
-        settings.feed.accounts.iter().map(|account| &account.id).filter(|id| pipeline.knows(id)).collect();
-    let since = |id: &AccountId| pipeline.blind_since(id).map_or(last_at, |since| since.min(last_at));
-    let known_until = known.iter().map(|id| ((*id).clone(), since(id))).collect();
+    let (mut known_until, mut remembered) = (BTreeMap::new(), BTreeMap::new());
+    for id in settings.feed.accounts.iter().map(|account| &account.id) {
+        let Some(account) = pipeline.account(id) else { continue };
+        let since = pipeline.blind_since(id).map_or(last_at, |since| since.min(last_at));
+        known_until.insert(id.clone(), since);
+        let balances = account.balances.iter().map(|(asset, held)| (asset.clone(), held.amount)).collect();
+        remembered.insert(id.clone(), Remembered { pairs: account.pairs().cloned().collect(), balances });
+    }
     let mut effects = Vec::new();
     let mut absences = Vec::new();
-    for id in known {
+    for id in known_until.keys() {
         // Written down like anything else, so that a recording shows when nobody was watching.
         let body = Body::LinkDown { why: "fillguard was not running".into() };
         absences.push(journal.append(Incoming { at: last_at, from: Source::Account(id.clone()), body })?);
@@ -89,7 +96,7 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
         effects.append(&mut pipeline.step(absence));
     }
     take(&mut store, &mut effects, &routes)?;
-    Ok(Some(Resumed { journal, store, pipeline, saved_n: from - 1, known_until }))
+    Ok(Some(Resumed { journal, store, pipeline, saved_n: from - 1, known_until, remembered }))
 }
 
 /// Returns a name for the rules, kept beside a snapshot to say when they changed.
