@@ -107,7 +107,7 @@ fn rows(path: &Path, query: &str) -> Vec<String> {
         let cells = (0..columns).map(|place| match row.get_ref(place).unwrap() {
             ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
             ValueRef::Integer(number) => number.to_string(),
-            other => format!("{other:?}"),
+            other @ (ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_)) => format!("{other:?}"),
         });
         Ok(cells.collect::<Vec<_>>().join(" | "))
     });

@@ -3,6 +3,7 @@
 
 mod chain;
 mod courier;
+mod fault;
 mod feed_log;
 mod resume;
 mod roll_call;
@@ -160,6 +161,7 @@ pub async fn run_fed_by(
         saved_n: resumed.saved_n,
         rules_hash: resume::rules_hash(&settings.pipeline),
         pipeline: memory,
+        faults: fault::Faults::default(),
         store,
         batches,
         pairs,

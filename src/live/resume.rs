@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::fault::Faults;
 use super::{Error, Settings};
 use crate::arrival::{Arrival, Body, Incoming, Source};
 use crate::domain::{AccountId, Effect, Timestamp};
@@ -60,6 +61,7 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
         routes: settings.notify.routes(),
         store,
         pipeline,
+        faults: Faults::default(),
         from,
         last_n: journal.last_n(),
         last_at: None,
@@ -74,7 +76,7 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     tracing::info!(from, arrivals = read, took = ?begun.elapsed(), "the memory is at the journal's end");
     // The last arrival says when watching ended; a clock that ran ahead says nothing about the future.
     let last_at = rereading.last_at.unwrap_or(rereading.pipeline.now()).min(clock::now());
-    let Rereading { mut store, mut pipeline, routes, .. } = rereading;
+    let Rereading { mut store, mut pipeline, mut faults, routes, .. } = rereading;
 
     let (mut known_until, mut remembered) = (BTreeMap::new(), BTreeMap::new());
     for id in settings.feed.accounts.iter().map(|account| &account.id) {
@@ -93,7 +95,7 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     }
     journal.commit(clock::now())?;
     for absence in &absences {
-        effects.append(&mut pipeline.step(absence));
+        effects.append(&mut faults.step(&mut pipeline, absence));
     }
     take(&mut store, &mut effects, &routes)?;
     Ok(Some(Resumed { journal, store, pipeline, saved_n: from - 1, known_until, remembered }))
@@ -176,6 +178,7 @@ fn worth_rereading(dir: &Path, most: u64) -> u64 {
 struct Rereading<'a> {
     store: Store,
     pipeline: Pipeline,
+    faults: Faults,
     routes: Vec<ChannelRoute>,
     /// The first arrival the memory has not seen.
     from: u64,
@@ -246,7 +249,7 @@ impl Rereading<'_> {
         if arrival.n < self.from {
             return Ok(true);
         }
-        self.effects.append(&mut self.pipeline.step(arrival));
+        self.effects.append(&mut self.faults.step(&mut self.pipeline, arrival));
         if self.effects.len() >= TAKEN_TOGETHER {
             take(&mut self.store, &mut self.effects, &self.routes)?;
         }

@@ -181,9 +181,8 @@ async fn the_daemon_watches_tells_stops_as_asked_and_asks_for_what_it_missed_whe
     let filled = async {
         loop {
             let since = arrivals(&dir).split_off(known);
-            let found = since.iter().find_map(|arrival| match &arrival.body {
-                Body::Filled { verified, .. } => Some(*verified),
-                _ => None,
+            let found = since.iter().find_map(|arrival| {
+                if let Body::Filled { verified, .. } = &arrival.body { Some(*verified) } else { None }
             });
             match found {
                 Some(verified) => return verified,

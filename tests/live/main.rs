@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail wherever it finds a fault")]
 
 #[path = "../support/exchange.rs"]
+#[allow(dead_code, reason = "the feeds' own tests ask more of it")]
 mod exchange;
 #[path = "../support/stream.rs"]
 mod stream;
