@@ -106,9 +106,12 @@ async fn a_busy_store_makes_arrivals_wait_and_loses_no_effect() {
     daemon.until("the journal goes on", || daemon::arrivals(&dir).len() == 2).await;
     let text = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     // SQLite waits 5 s for a lock, and the loop's look for what is too old may have its turn first.
-    while !text().contains("arrivals wait") {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let refused = async {
+        while !text().contains("arrivals wait") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), refused).await.unwrap();
     assert!(daemon::incidents(&settings).is_empty());
     other.execute_batch("ROLLBACK").unwrap();
     daemon.until("the effects", || daemon::incidents(&settings).len() == 2).await;
