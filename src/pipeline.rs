@@ -170,9 +170,10 @@ impl Pipeline {
         self.now
     }
 
-    /// Returns whether an account was heard of.
-    pub fn knows(&self, account: &AccountId) -> bool {
-        self.engine.memory().find(account).is_some()
+    /// Returns what is remembered of an account; nothing when it was not heard of.
+    pub fn account(&self, account: &AccountId) -> Option<&engine::account::Account> {
+        let memory = self.engine.memory();
+        memory.find(account).map(|place| &memory.watched(place).account)
     }
 
     /// Returns since when an account's fills are not known for certain; nothing while its feed is up and nothing is owed.

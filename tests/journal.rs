@@ -489,6 +489,20 @@ fn numbers_can_be_made_to_begin_above_those_already_used() {
     assert!(code == 0 && text.contains("n=3 to n=500 were skipped on purpose"), "{text}");
 }
 
+#[test]
+fn a_journal_that_is_quite_new_can_begin_above_numbers_already_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path());
+    let (mut journal, _) = open(&settings);
+    journal.number_after(500, NOW).unwrap();
+    commit(&mut journal, 1);
+    drop(journal);
+    assert_eq!(numbers(&settings.dir, 501), [501]);
+    assert_eq!(open(&settings).1.last_n, 501);
+    let (code, text) = told(std::slice::from_ref(&settings.dir));
+    assert!(code == 0, "{text}");
+}
+
 // -- the stage
 
 #[tokio::test]

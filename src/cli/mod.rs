@@ -4,6 +4,7 @@ pub mod check;
 pub mod demo;
 pub mod import_tape;
 pub mod replay;
+pub mod run;
 pub mod simulate;
 pub mod verify;
 
@@ -39,6 +40,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Run(run::Args),
     Check(check::Args),
     Replay(replay::Args),
     Verify(verify::Args),
@@ -91,6 +93,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
     };
     let mut out = io::BufWriter::new(io::stdout());
     let done = match &cli.command {
+        // It prints on its own: its threads must find standard output unlocked.
+        Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args, &mut out),
         Command::Demo(args) => until_stopped(|stop| async move { demo::run(args, &mut io::stdout(), stop).await }),
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),

@@ -35,6 +35,7 @@ pub(super) fn feed(root: &mut Section<'_>) -> Settings {
         extra_ca,
         accounts: Vec::new(),
         watch,
+        ..Settings::default()
     };
     section.close();
     settings

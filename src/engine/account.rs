@@ -280,6 +280,11 @@ pub struct Taken {
 }
 
 impl Account {
+    /// Returns the pairs it is remembered to have traded, in order.
+    pub fn pairs(&self) -> impl Iterator<Item = &Symbol> {
+        self.pairs.keys()
+    }
+
     /// Starts an empty memory.
     pub fn new(id: AccountId) -> Self {
         Account {

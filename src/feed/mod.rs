@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 
 pub use error::{Advice, Error, Meaning, Refusal};
-pub use settings::{Account, Binance, Coinbase, Kucoin, ReadKey, Settings, Timing};
+pub use settings::{Account, Binance, Coinbase, Kucoin, ReadKey, Remembered, Settings, Timing};
 
 use crate::arrival::Incoming;
 use crate::domain::{Symbol, Venue};
@@ -48,7 +48,14 @@ pub fn tasks(
     for Account { id, key, known_until } in venues.settings.accounts.clone() {
         let name = id.to_string();
         match key {
-            ReadKey::Binance { key, signer } => binance.push(binance::Account::new(id, key, signer, known_until)),
+            ReadKey::Binance { key, signer } => {
+                let remembered = venues.settings.remembered.get(&id);
+                let account = binance::Account::new(id, key, signer, known_until);
+                if let Some(remembered) = remembered {
+                    account.remember(remembered);
+                }
+                binance.push(account);
+            }
             ReadKey::Kucoin(signer) => {
                 let mode = Mutex::default();
                 let private = kucoin::Private { venues: Arc::clone(&venues), id, signer, known_until, mode };

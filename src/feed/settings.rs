@@ -1,11 +1,14 @@
 //! What the feeds are told: where the exchanges are, whose keys to use, how patient to be.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rust_decimal::Decimal;
+
 use super::error::Error;
 use super::sign::{BinanceSigner, CoinbaseSigner, KeyError, KucoinSigner};
-use crate::domain::{AccountId, Symbol, Timestamp, Venue};
+use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue};
 use crate::runtime::backoff;
 use crate::secret::Secret;
 
@@ -26,6 +29,18 @@ pub struct Settings {
     pub accounts: Vec<Account>,
     /// Pairs to watch besides those the accounts touch.
     pub watch: Vec<(Venue, Symbol)>,
+    /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
+    /// exchange that has no list of all of them.
+    pub remembered: BTreeMap<AccountId, Remembered>,
+}
+
+/// What is remembered of an account from before this start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// The pairs it traded.
+    pub pairs: BTreeSet<Symbol>,
+    /// What it held when it was last heard of; nothing when nobody said.
+    pub balances: BTreeMap<Asset, Decimal>,
 }
 
 /// A watched account and the key to read it with.

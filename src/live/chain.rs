@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::fault::Faults;
 use super::feed_log::FeedLog;
 use super::roll_call::RollCall;
 use crate::arrival::Arrival;
@@ -42,6 +43,7 @@ pub(super) struct Chain {
     pub(super) saved_n: u64,
     pub(super) rules_hash: String,
     pub(super) pipeline: Pipeline,
+    pub(super) faults: Faults,
     pub(super) store: Handle,
     pub(super) batches: mpsc::Receiver<Vec<Arrival>>,
     pub(super) pairs: watch::Sender<BTreeSet<(Venue, Symbol)>>,
@@ -119,7 +121,7 @@ impl Chain {
     async fn take(&mut self, batch: &[Arrival]) -> Result<(), Error> {
         let mut effects = Vec::new();
         for arrival in batch {
-            effects.append(&mut self.pipeline.step(arrival));
+            effects.append(&mut self.faults.step(&mut self.pipeline, arrival));
             for event in self.pipeline.events() {
                 if let EventKind::Feed(change) = &event.kind {
                     self.feed_log.note(arrival, &change.kind);
@@ -130,7 +132,9 @@ impl Chain {
             }
         }
         self.keep(effects).await?;
-        self.watchdog.progress();
+        if self.faults.none() {
+            self.watchdog.progress();
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 mod chain;
 mod courier;
+mod fault;
 mod feed_log;
 mod resume;
 mod roll_call;
@@ -137,6 +138,7 @@ pub async fn run_fed_by(
     for account in &mut settings.feed.accounts {
         account.known_until = resumed.known_until.get(&account.id).copied().or(account.known_until);
     }
+    settings.feed.remembered.extend(resumed.remembered);
     let store = store::Handle::new(resumed.store, settings.notify.routes());
     let couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
 
@@ -159,6 +161,7 @@ pub async fn run_fed_by(
         saved_n: resumed.saved_n,
         rules_hash: resume::rules_hash(&settings.pipeline),
         pipeline: memory,
+        faults: fault::Faults::default(),
         store,
         batches,
         pairs,

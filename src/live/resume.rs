@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::fault::Faults;
 use super::{Error, Settings};
 use crate::arrival::{Arrival, Body, Incoming, Source};
 use crate::domain::{AccountId, Effect, Timestamp};
+use crate::feed::Remembered;
 use crate::journal::{Journal, ReadError, Recovery, read_from, segments};
 use crate::pipeline::{self, Pipeline, SNAPSHOT_VERSION};
 use crate::runtime::{clock, systemd};
@@ -24,6 +26,8 @@ pub(super) struct Resumed {
     pub(super) saved_n: u64,
     /// Up to when the fills of each configured account are known, of those heard of before.
     pub(super) known_until: BTreeMap<AccountId, Timestamp>,
+    /// What their feeds should remember.
+    pub(super) remembered: BTreeMap<AccountId, Remembered>,
 }
 
 /// There is one journal to a store, wherever the two are moved.
@@ -57,6 +61,7 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
         routes: settings.notify.routes(),
         store,
         pipeline,
+        faults: Faults::default(),
         from,
         last_n: journal.last_n(),
         last_at: None,
@@ -71,25 +76,29 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     tracing::info!(from, arrivals = read, took = ?begun.elapsed(), "the memory is at the journal's end");
     // The last arrival says when watching ended; a clock that ran ahead says nothing about the future.
     let last_at = rereading.last_at.unwrap_or(rereading.pipeline.now()).min(clock::now());
-    let Rereading { mut store, mut pipeline, routes, .. } = rereading;
+    let Rereading { mut store, mut pipeline, mut faults, routes, .. } = rereading;
 
-    let known: Vec<_> =
-        settings.feed.accounts.iter().map(|account| &account.id).filter(|id| pipeline.knows(id)).collect();
-    let since = |id: &AccountId| pipeline.blind_since(id).map_or(last_at, |since| since.min(last_at));
-    let known_until = known.iter().map(|id| ((*id).clone(), since(id))).collect();
+    let (mut known_until, mut remembered) = (BTreeMap::new(), BTreeMap::new());
+    for id in settings.feed.accounts.iter().map(|account| &account.id) {
+        let Some(account) = pipeline.account(id) else { continue };
+        let since = pipeline.blind_since(id).map_or(last_at, |since| since.min(last_at));
+        known_until.insert(id.clone(), since);
+        let balances = account.balances.iter().map(|(asset, held)| (asset.clone(), held.amount)).collect();
+        remembered.insert(id.clone(), Remembered { pairs: account.pairs().cloned().collect(), balances });
+    }
     let mut effects = Vec::new();
     let mut absences = Vec::new();
-    for id in known {
+    for id in known_until.keys() {
         // Written down like anything else, so that a recording shows when nobody was watching.
         let body = Body::LinkDown { why: "fillguard was not running".into() };
         absences.push(journal.append(Incoming { at: last_at, from: Source::Account(id.clone()), body })?);
     }
     journal.commit(clock::now())?;
     for absence in &absences {
-        effects.append(&mut pipeline.step(absence));
+        effects.append(&mut faults.step(&mut pipeline, absence));
     }
     take(&mut store, &mut effects, &routes)?;
-    Ok(Some(Resumed { journal, store, pipeline, saved_n: from - 1, known_until }))
+    Ok(Some(Resumed { journal, store, pipeline, saved_n: from - 1, known_until, remembered }))
 }
 
 /// Returns a name for the rules, kept beside a snapshot to say when they changed.
@@ -169,6 +178,7 @@ fn worth_rereading(dir: &Path, most: u64) -> u64 {
 struct Rereading<'a> {
     store: Store,
     pipeline: Pipeline,
+    faults: Faults,
     routes: Vec<ChannelRoute>,
     /// The first arrival the memory has not seen.
     from: u64,
@@ -239,7 +249,7 @@ impl Rereading<'_> {
         if arrival.n < self.from {
             return Ok(true);
         }
-        self.effects.append(&mut self.pipeline.step(arrival));
+        self.effects.append(&mut self.faults.step(&mut self.pipeline, arrival));
         if self.effects.len() >= TAKEN_TOGETHER {
             take(&mut self.store, &mut self.effects, &self.routes)?;
         }

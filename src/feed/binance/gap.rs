@@ -9,11 +9,12 @@ use serde::Deserialize;
 use super::known::Known;
 use super::{accepted, learn_time};
 use crate::arrival::{Body, Source};
-use crate::domain::{AccountId, Timestamp, Venue, decimal};
+use crate::domain::{AccountId, Symbol, Timestamp, Venue, decimal};
 use crate::feed::error::{Error, Meaning};
 use crate::feed::link::Gap;
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::{Answer, Call};
+use crate::feed::settings::Remembered;
 use crate::feed::sign::BinanceSigner;
 use crate::feed::venues::Venues;
 use crate::secret::Secret;
@@ -64,6 +65,17 @@ impl Account {
         Account { id, key, signer, known: Known::default(), known_until }
     }
 
+    /// Takes what is remembered from before: a gap is then filled as one within a run is.
+    pub(crate) fn remember(&self, remembered: &Remembered) {
+        for pair in &remembered.pairs {
+            self.known.touched(&wire(pair));
+        }
+        if !remembered.balances.is_empty() {
+            let totals = remembered.balances.iter().map(|(asset, total)| (asset.as_str().to_owned(), *total));
+            self.known.read(totals.collect());
+        }
+    }
+
     /// Returns whose feed it is.
     pub(crate) fn source(&self) -> Source {
         Source::Account(self.id.clone())
@@ -86,6 +98,11 @@ impl Account {
             answer => answer,
         }
     }
+}
+
+/// Spells a pair as Binance does.
+fn wire(pair: &Symbol) -> String {
+    format!("{}{}", pair.base().as_str(), pair.quote().as_str())
 }
 
 /// Asks for what `account` missed and hands the pages over, then says how sure it is that nothing is missing.
@@ -112,7 +129,7 @@ async fn ask_all(venues: &Venues, account: &Account, gap: Gap, outlet: &Outlet) 
     pass(orders, "openOrders".to_owned()).await?;
     let listed = &venues.settings.watch;
     let watched = listed.iter().filter(|(venue, _)| *venue == Venue::Binance);
-    pairs.extend(watched.map(|(_, symbol)| format!("{}{}", symbol.base().as_str(), symbol.quote().as_str())));
+    pairs.extend(watched.map(|(_, symbol)| wire(symbol)));
     let assets = venues.pairs.assets(venues, outlet).await?;
     let moved = changed.clone().unwrap_or_default();
     // Both sides of a trade move: a pair with one side still is no candidate.

@@ -1,0 +1,15 @@
+//! The stages joined: restarts, readiness, the order of stopping, and what happens while a stage is stuck.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail wherever it finds a fault")]
+
+#[path = "../support/exchange.rs"]
+#[allow(dead_code, reason = "the feeds' own tests ask more of it")]
+mod exchange;
+#[path = "../support/stream.rs"]
+mod stream;
+
+mod daemon;
+mod end_to_end;
+mod restart;
+mod stages;
+mod watchdog;
