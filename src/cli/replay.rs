@@ -27,7 +27,7 @@ use crate::replay::{Summary, Told, first_fault, replay, to_json};
 /// cannot be read.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
-    /// Recordings, in order; `-` reads standard input
+    /// Recordings in order, or a journal's directory; `-` reads standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Rules and thresholds; without it those of a fresh installation
@@ -77,14 +77,21 @@ const NAMED: u64 = 20;
 /// Replays; `terminal` says whether a person watches standard error.
 pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u8> {
     let Some(settings) = settings(args)? else { return Ok(MISUSE) };
+    let files = match super::verify::files(&args.files) {
+        Ok(files) => files,
+        Err(why) => {
+            writeln!(std::io::stderr(), "fillguard: {why}").context("standard error is gone")?;
+            return Ok(MISUSE);
+        }
+    };
     let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     let mut loudest: Option<Level> = None;
     let mut unreadable = 0;
     let mut failed: anyhow::Result<()> = Ok(());
     let (played, fault) = thread::scope(|scope| {
         // Seals are checked beside the replay; what they find is told after it.
-        let seals = scope.spawn(|| first_fault(&args.files));
-        let played = replay(&args.files, &settings, |told| {
+        let seals = scope.spawn(|| first_fault(&files));
+        let played = replay(&files, &settings, |told| {
             if failed.is_ok() {
                 failed = match told {
                     Told::Effect(effect) => {

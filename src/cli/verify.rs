@@ -107,7 +107,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
 }
 
 /// Replaces directories by the segments in them.
-fn files(given: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+pub(super) fn files(given: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for path in given {
         if !path.is_dir() {

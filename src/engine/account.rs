@@ -384,7 +384,7 @@ impl Account {
             }
         }
         self.session.opened |= new_pair && !late;
-        self.trade_pair(fill, time, first_of_order, reference);
+        self.trade_pair(fill, time, first_of_order, reference, late);
         if fill.side == Side::Sell && fill.maker != Some(true) && !late {
             self.sell_off(fill, time, units);
         }
@@ -546,7 +546,14 @@ impl Account {
         (self.groups.len() - 1, true)
     }
 
-    fn trade_pair(&mut self, fill: &Fill, time: Timestamp, first_of_order: bool, reference: Option<Decimal>) {
+    fn trade_pair(
+        &mut self,
+        fill: &Fill,
+        time: Timestamp,
+        first_of_order: bool,
+        reference: Option<Decimal>,
+        late: bool,
+    ) {
         if self.pairs.len() >= MOST_PAIRS && !self.pairs.contains_key(&fill.symbol) {
             let oldest = self.pairs.iter().min_by_key(|(_, pair)| pair.last).map(|(symbol, _)| symbol.clone());
             if let Some(oldest) = oldest {
@@ -560,6 +567,11 @@ impl Account {
             episode: Episode::default(),
             turn: Turn::default(),
         });
+        pair.first = pair.first.min(time);
+        pair.orders = pair.orders.saturating_add(u32::from(first_of_order));
+        if late && pair.last.since(time) > LATE {
+            return;
+        }
         if pair.episode.reference.is_none() || time.since(pair.last) > EPISODE_ENDS {
             pair.episode = Episode {
                 began: time,
@@ -568,9 +580,7 @@ impl Account {
                 ..Episode::default()
             };
         }
-        pair.first = pair.first.min(time);
         pair.last = pair.last.max(time);
-        pair.orders = pair.orders.saturating_add(u32::from(first_of_order));
         if let Some(reference) = pair.episode.reference {
             // Against the price before the episode: what was paid too much, or got too little.
             let fair = reference.saturating_mul(fill.quantity.get());

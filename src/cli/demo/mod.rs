@@ -103,7 +103,7 @@ pub async fn run(args: &Args, out: &mut dyn Write, stop: CancellationToken) -> a
     let written = std::fs::read_dir(&mails)?.count();
     writeln!(out, "{written} mails as .eml in {}", mails.display())?;
     writeln!(out, "the journal, sealed: fillguard verify {}", folder.join("journal").display())?;
-    writeln!(out, "what happened, again: fillguard replay {}/*.ndjson", folder.join("journal").display())?;
+    writeln!(out, "what happened, again: fillguard replay {}", folder.join("journal").display())?;
     Ok(if outcome.all_found() { FINE } else { FOUND })
 }
 
