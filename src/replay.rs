@@ -52,13 +52,20 @@ pub struct Summary {
     pub seconds: f64,
 }
 
+/// Stands for what is piped in, where a recording's path is asked for.
+const STANDARD_INPUT: &str = "-";
+
 /// Replays recordings in the order given. One that continues the one before it (a journal's segments) is judged with
 /// the same memory; any other starts anew.
 pub fn replay(paths: &[PathBuf], settings: &Settings, mut tell: impl FnMut(Told<'_>)) -> Result<Summary, ReadError> {
     let mut summary = Summary::default();
     let mut current: Option<(Pipeline, u64)> = None;
     for path in paths {
-        let reader = Reader::open(path)?;
+        let reader = if path.as_os_str() == STANDARD_INPUT {
+            Reader::new(std::io::stdin(), "standard input")?
+        } else {
+            Reader::open(path)?
+        };
         let continues =
             current.as_ref().is_some_and(|(_, last_n)| reader.header().first_n() == last_n + 1 && *last_n > 0);
         if !continues {
@@ -85,7 +92,7 @@ fn play(
     tell: &mut impl FnMut(Told<'_>),
 ) -> Result<u64, ReadError> {
     let (mut first, mut last): (Option<Timestamp>, Timestamp) = (None, Timestamp::EPOCH);
-    while let Some(arrival) = reader.next() {
+    for arrival in reader.by_ref() {
         let arrival = arrival?;
         first.get_or_insert(arrival.at);
         last = last.max(arrival.at);

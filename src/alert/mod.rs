@@ -203,3 +203,6 @@ fn capital(word: &str) -> CompactString {
     let mut letters = word.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,18 @@
 //! The commands: a file each, what it reads, whom it calls, what it prints.
 
 pub mod check;
+pub mod demo;
 pub mod import_tape;
 pub mod replay;
 pub mod run;
+pub mod simulate;
 pub mod verify;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 
 use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
 
 /// Nothing is wrong.
 pub const FINE: u8 = 0;
@@ -37,10 +40,45 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Demo(demo::Args),
     Check(check::Args),
     Replay(replay::Args),
     Verify(verify::Args),
+    Simulate(simulate::Args),
     ImportTape(import_tape::Args),
+}
+
+/// Runs an asynchronous command until it ends or the user stops it.
+fn until_stopped<W: Future<Output = anyhow::Result<u8>>>(
+    work: impl FnOnce(CancellationToken) -> W,
+) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let work = work(stop.clone());
+        tokio::pin!(work);
+        tokio::select! {
+            done = &mut work => return done,
+            () = asked_to_stop() => stop.cancel(),
+        }
+        work.await
+    })
+}
+
+/// Waits for an interrupt or a request to terminate.
+async fn asked_to_stop() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
 }
 
 /// Runs the command line; returns the exit code.
@@ -58,8 +96,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         // It prints on its own: its threads must find standard output unlocked.
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args, &mut out),
+        Command::Demo(args) => until_stopped(|stop| async move { demo::run(args, &mut io::stdout(), stop).await }),
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
         Command::Verify(args) => verify::run(args, &mut out),
+        Command::Simulate(args) => {
+            until_stopped(|stop| async move { simulate::run(args, &mut io::stdout(), stop).await.map(|()| FINE) })
+        }
         Command::ImportTape(args) => import_tape::run(args, &mut out),
     };
     match out.flush() {

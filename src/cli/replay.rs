@@ -9,6 +9,7 @@ use clap::{Parser, ValueEnum};
 use indicatif::ProgressBar;
 
 use super::{FINE, FOUND, MISUSE};
+use crate::config::Config;
 use crate::domain::{EffectKind, Level};
 use crate::journal::ReadError;
 use crate::notify::console;
@@ -139,9 +140,13 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
 }
 
 fn settings(args: &Args) -> anyhow::Result<Option<Settings>> {
-    match &args.config {
-        None => Ok(Some(Settings::default())),
-        Some(path) => anyhow::bail!("--config {}: reading rules from a file is not wired yet", path.display()),
+    let Some(path) = &args.config else { return Ok(Some(Settings::default())) };
+    match Config::pipeline_only(path) {
+        Ok(settings) => Ok(Some(settings)),
+        Err(problems) => {
+            writeln!(std::io::stderr(), "{problems}").context("standard error is gone")?;
+            Ok(None)
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use self::dedupe::Seen;
 use self::shape::{Heard, unread};
 use self::unread::Unread;
 use crate::arrival::{Arrival, Body, Source};
-use crate::domain::{Event, EventKind, FeedKind, Venue};
+use crate::domain::{Event, EventKind, FeedKind, Timestamp, Venue};
 
 /// What the codecs have to be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,6 +76,10 @@ impl Codecs {
             Heard::new(arrival, out).feed(FeedKind::Unreadable(why));
         }
         self.forget_repeats(start, out);
+        if matches!(arrival.body, Body::Page { .. }) {
+            // Some exchanges answer newest first; what is judged and learnt has the order in which it happened.
+            out[start..].sort_by_key(traded);
+        }
     }
 
     /// Coinbase numbers the messages of a connection, so its codec must hear of a new one too.
@@ -113,6 +117,20 @@ impl Codecs {
             }
         }
         out.truncate(kept);
+    }
+}
+
+/// When an event traded; what did not trade comes first.
+fn traded(event: &Event) -> Timestamp {
+    match &event.kind {
+        EventKind::Fill(fill) => fill.time,
+        EventKind::Confirmed(confirmation) => confirmation.time,
+        EventKind::Order(_)
+        | EventKind::Balance(_)
+        | EventKind::Access(_)
+        | EventKind::Market(_)
+        | EventKind::Feed(_)
+        | EventKind::Tick => Timestamp::EPOCH,
     }
 }
 

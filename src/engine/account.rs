@@ -14,6 +14,8 @@ use crate::domain::{AccountId, Asset, Confirmation, Fill, Side, Span, Symbol, Ti
 const SESSION_ENDS: Span = Span::from_secs(600);
 /// A session that never pauses ends after this long, so that machines have habits too.
 const SESSION_LASTS: Span = Span::from_secs(6 * 3_600);
+/// A fill told after others that traded this much later is late.
+const LATE: Span = Span::from_secs(300);
 /// A pause that ends an episode in one pair: after it, losses and market evidence start anew.
 const EPISODE_ENDS: Span = Span::from_secs(300);
 /// How long a pair counts as new after its first trade.
@@ -356,15 +358,22 @@ impl Account {
 
     /// Takes a fill into its order's group; `units` is the worth of its quote, `reference` the pair's price before.
     pub fn take(&mut self, fill: &Fill, n: u64, time: Timestamp, units: f64, reference: Option<Decimal>) -> Taken {
-        self.turn_session(time);
+        // What is told long after it traded (history, a gap that was filled) says nothing of today's pace.
+        let late = self.last.since(time) > LATE;
+        if !late {
+            self.turn_session(time);
+        }
         let new_pair = self.pairs.get(&fill.symbol).is_none_or(|pair| time.since(pair.first) < NEW_FOR);
         let (group, first_of_order) = self.group(fill, n, time);
         if first_of_order {
             self.orders += 1;
-            self.order_rate.add(time, RATE_SLOT, 1.0);
-            self.session.rate = self.session.rate.max(self.order_rate.sum());
+            if !late {
+                self.order_rate.add(time, RATE_SLOT, 1.0);
+                self.session.rate = self.session.rate.max(self.order_rate.sum());
+            }
         }
         match fill.side {
+            Side::Buy | Side::Sell if late => {}
             Side::Buy => {
                 self.buy_spend.add(time, SPEND_SLOT, units);
                 self.session.buy = self.session.buy.max(self.buy_spend.sum());
@@ -374,9 +383,9 @@ impl Account {
                 self.session.sell = self.session.sell.max(self.sell_spend.sum());
             }
         }
-        self.session.opened |= new_pair;
+        self.session.opened |= new_pair && !late;
         self.trade_pair(fill, time, first_of_order, reference);
-        if fill.side == Side::Sell && fill.maker != Some(true) {
+        if fill.side == Side::Sell && fill.maker != Some(true) && !late {
             self.sell_off(fill, time, units);
         }
         self.last = self.last.max(time);
@@ -559,6 +568,7 @@ impl Account {
                 ..Episode::default()
             };
         }
+        pair.first = pair.first.min(time);
         pair.last = pair.last.max(time);
         pair.orders = pair.orders.saturating_add(u32::from(first_of_order));
         if let Some(reference) = pair.episode.reference {

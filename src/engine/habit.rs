@@ -6,12 +6,14 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::function::beta::beta_reg;
 
-use super::account::Account;
+use super::account::{Account, Group};
 use super::decay::Recent;
 use crate::domain::{Asset, Family, Side, Span, Term, Timestamp};
 
 /// Orders an account must have sent before its habits are trusted on their own.
 pub const WARM: u64 = 20;
+/// Or sessions it must have had, for those who trade seldom.
+pub const WARM_SESSIONS: u32 = 5;
 
 /// Returns a term, rounded to a thousandth of a nat so that it is the same on every machine and readable.
 pub fn term(name: &'static str, family: Family, nats: f64, value: f64, unit: &'static str) -> Term {
@@ -40,8 +42,17 @@ pub fn size(account: &Account, side: Side) -> Term {
         return term("size", Family::Habit, 0.0, 0.0, "x usual");
     };
     let above = (spent.ln() - median) / scale.max(0.35);
-    let tail = StudentsT::new(0.0, 1.0, 4.0).map_or(0.5, |t| t.sf(above));
+    let tail = StudentsT::new(0.0, 1.0, 4.0).map_or(0.5, |t| t.sf(above)).max(seen_before(past, spent.ln()));
     term("size", Family::Habit, (0.5 / tail.max(1e-9)).ln().clamp(-1.5, 6.0), (spent.ln() - median).exp(), "x usual")
+}
+
+/// Returns the rate of past sessions that went as far: what an owner did before is no longer wild, whatever a
+/// distribution says of it. Zero where none went as far.
+fn seen_before(past: &Recent<64>, value: f64) -> f64 {
+    match past.at_least(value - 0.05) {
+        0 => 0.0,
+        sessions => (sessions as f64 + 1.0) / (past.len() as f64 + 2.0),
+    }
 }
 
 /// Returns what the orders of a minute say, against the sessions' busiest: a negative binomial, for small counts.
@@ -53,6 +64,7 @@ pub fn rate(account: &Account) -> Term {
             let spread = (variance - mean).max(0.2 * mean);
             let r = mean * mean / spread;
             let tail = if now < 1.0 { 1.0 } else { beta_reg(now, r, mean / (mean + r)) };
+            let tail = tail.max(seen_before(&account.rates, now));
             (0.3 / tail.max(1e-9)).ln().clamp(-1.0, 6.0)
         }
         None => 0.0,
@@ -100,28 +112,33 @@ pub fn dormancy(account: &Account) -> Term {
 }
 
 /// Returns what it says that the order took nearly all of the money it was paid with; nothing for who does so often.
-pub fn whole_balance(account: &Account, quote: &Asset, spent: f64, now: Timestamp) -> Term {
-    let share = share_of_balance(account, quote, spent, now);
+pub fn whole_balance(account: &Account, group: &Group) -> Term {
+    let share = share_of_balance(account, group);
     let p = (f64::from(account.whole_sessions) + 0.5) / (f64::from(account.sessions) + 2.0);
     let nats = if share >= WHOLE { (0.6 / p).ln().clamp(0.0, 1.5) } else { 0.0 };
     term("whole_balance", Family::Habit, nats, share * 100.0, "% of balance")
 }
 
 /// An order that takes this part of the balance takes all of it.
-pub const WHOLE: f64 = 0.8;
+const WHOLE: f64 = 0.8;
+/// A session with an order that took this part is one of an owner who goes all in.
+pub const NEARLY_WHOLE: f64 = 0.6;
 
-/// Returns the part of a balance that an order took.
-pub fn share_of_balance(account: &Account, quote: &Asset, spent: f64, now: Timestamp) -> f64 {
-    // The balance told last may be from before or after the order; spent against what was there before it.
-    let held = account
-        .balances
-        .get(quote)
-        .filter(|held| now.since(held.at) < Span::from_secs(86_400))
-        .map(|held| super::pair::float(held.amount));
-    held.map_or(0.0, |left| spent / (left + spent).max(f64::MIN_POSITIVE))
+/// Returns the part of a balance that an order took, as far as its fills are known.
+pub fn share_of_balance(account: &Account, group: &Group) -> f64 {
+    let spent = super::pair::float(group.notional);
+    let told = account.balances.get(group.symbol.quote());
+    let Some(held) = told.filter(|held| group.last.since(held.at) < Span::from_secs(86_400)) else { return 0.0 };
+    // A balance told since the order began is what it left; one told before is what it began with.
+    let left = super::pair::float(held.amount);
+    let before = if held.at < group.first { left.max(spent) } else { left + spent };
+    spent / before.max(f64::MIN_POSITIVE)
 }
 
-/// Returns the market evidence as it counts for this account: who often buys in such moments earns less from one more.
+/// Returns the market evidence as it counts for this account: who often trades in such moments earns less from one more.
+///
+/// The discount is ln(p / 0.05) with p the rate of past sessions about as hot, three nats at most: a chaser of pumps is
+/// not a thief every week, and a thief who finds a chaser's key is still seen.
 pub fn heat(account: &Account, market: f64) -> f64 {
     let past = &account.heat;
     if market <= 0.0 || past.len() < 5 {
@@ -133,7 +150,7 @@ pub fn heat(account: &Account, market: f64) -> f64 {
         return market;
     }
     let p = (hotter as f64 + 1.0) / (past.len() as f64 + 2.0);
-    market.min((0.8 / p).ln().max(0.0))
+    market - (p / 0.05).ln().clamp(0.0, 3.0)
 }
 
 /// Returns the two correlated terms as one: the larger, and half of the smaller if it speaks against the owner too.

@@ -57,6 +57,8 @@ pub struct Watched {
     pub sight: Sight,
     /// Which of its orders our own systems named.
     pub claims: Claims,
+    /// When its first fill was told.
+    pub(super) since: Option<Timestamp>,
     pub(super) due: Option<Timestamp>,
 }
 

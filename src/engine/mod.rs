@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     Access, AccountId, Balance, Event, EventKind, FeedChange, Fill, Finding, Level, Market, MarketKind, OrderChange,
-    OrderStep, RuleName, Side, Span, Symbol, Timestamp, Venue,
+    OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Venue, Via,
 };
 use address::Networks;
 use memory::{Memory, Watched};
@@ -50,6 +50,11 @@ pub struct Settings {
 const AHEAD: Span = Span::from_secs(60);
 /// How long after its fill an order waits for the market feed to show it.
 const WATCH: Span = Span::from_secs(5);
+/// A fill that is told later than this is not compared with a market that has moved on.
+const STALE: Span = Span::from_secs(900);
+/// What was asked for, and traded longer than this before an account's first fill was told, is its history: learnt, not
+/// judged.
+const HISTORY: Span = Span::from_secs(60);
 /// How long an order waits to be named by our own systems' log.
 const CLAIM: Span = Span::from_secs(10);
 
@@ -123,8 +128,11 @@ impl Engine {
         let pair = self.memory.pair(fill.account.venue, &fill.symbol, time);
         let unit = self.memory.worth.unit(fill.symbol.quote());
         self.memory.interest(pair);
-        let reference = self.memory.pairs[pair].reference();
+        let stale = self.memory.pairs[pair].last().since(time) > STALE;
+        let reference = self.memory.pairs[pair].reference().filter(|_| !stale);
         let watched = self.memory.watched_mut(account);
+        let history = fill.via == Via::Rest && watched.since.get_or_insert(at).since(time) > HISTORY;
+        watched.since.get_or_insert(at);
         let taken = watched.account.take(fill, n, time, float(fill.notional) * unit, reference);
         let client_id = fill.client_order_id.as_deref();
         let seen = watched.account.sight(&fill.order_id, client_id, fill.source.as_deref());
@@ -137,12 +145,12 @@ impl Engine {
         }
         let watched = self.memory.watched_mut(account);
         let group = watched.account.group_at(taken.group);
-        if group.side == Side::Buy {
-            let share = habit::share_of_balance(&watched.account, fill.symbol.quote(), float(group.notional), time);
-            watched.account.session.whole |= share >= habit::WHOLE;
+        if group.side == Side::Buy && !history {
+            let share = habit::share_of_balance(&watched.account, group);
+            watched.account.session.whole |= share >= habit::NEARLY_WHOLE;
         }
         let group = watched.account.group_at(taken.group);
-        if group.taker {
+        if group.taker && !stale {
             let own = own_order(group);
             let score = self.memory.pairs[pair].score_of(&own, unit, market_score);
             if let Some((score, _)) = score {
@@ -150,7 +158,9 @@ impl Engine {
             }
             self.memory.watch(pair, account, time + WATCH);
         }
-        self.judge_group(account, taken.group, pair, n, at, out);
+        if !history {
+            self.judge_group(account, taken.group, pair, n, at, out);
+        }
     }
 
     /// Notes market evidence at an own order; returns whether it is stronger than what was known.
@@ -182,7 +192,7 @@ impl Engine {
             account,
             group,
             habit,
-            pair: pair.last_price().is_some().then_some(pair),
+            pair: (pair.last_price().is_some() && pair.last().since(group.last) <= STALE).then_some(pair),
             new_pair: group.last.since(habit.first) < Span::from_secs(86_400),
             time: group.last,
             n,
@@ -267,7 +277,7 @@ impl Engine {
         let unit = self.memory.worth.unit(market.symbol.quote());
         match &market.kind {
             MarketKind::Trade { price, quantity, taker, taker_order, .. } => {
-                self.memory.worth.learn(&market.symbol, float(price.get()));
+                self.learn_worth(pair, &market.symbol, *price);
                 let trade =
                     Trade { time, taker: *taker, price: *price, quantity: *quantity, order: taker_order.as_ref() };
                 if let Some(scored) = self.memory.pairs[pair].trade(&trade, unit, market_score) {
@@ -277,7 +287,7 @@ impl Engine {
             MarketKind::Volume { quote, last, .. } => {
                 self.memory.pairs[pair].set_volume(float(*quote));
                 if let Some(last) = last {
-                    self.memory.worth.learn(&market.symbol, float(last.get()));
+                    self.learn_worth(pair, &market.symbol, *last);
                 }
             }
             MarketKind::Candle { start, span, close, quote, taker_buy_quote, trades, .. } => {
@@ -292,6 +302,13 @@ impl Engine {
                 });
             }
         }
+    }
+
+    /// One planted price must not make its victim look rich, and the loss small: an asset is worth what its pair cost a
+    /// minute ago, where that is known.
+    fn learn_worth(&mut self, pair: usize, symbol: &Symbol, price: Price) {
+        let price = self.memory.pairs[pair].reference().unwrap_or(price.get());
+        self.memory.worth.learn(symbol, float(price));
     }
 
     /// The market feed showed a taker order: whoever of ours it may have been is judged again with it.
@@ -450,7 +467,11 @@ impl Watched {
             account: account::Account::new(id),
             sight: blind::Sight::default(),
             claims: Claims::default(),
+            since: None,
             due: None,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,7 +120,11 @@ impl Screen {
 
 impl Carrier for Screen {
     async fn carry(&mut self, queued: &Queued) -> Result<String, Failure> {
-        let mut text = render(&queued.message, 80, false);
+        // A notice is a line in the history; a frame around it would hide the messages that matter.
+        let mut text = match queued.message.level {
+            Level::Notice => format!("notice: {}\n", one_line(&queued.message.headline, 200)),
+            Level::Alert | Level::Act => render(&queued.message, 80, false),
+        };
         if queued.uncertain {
             text.push_str(REPEAT);
             text.push('\n');

@@ -2,16 +2,15 @@
 
 use std::io::Write;
 
-use serde_json::json;
-
 use super::labels::{Label, What};
 use super::market::Market;
 use super::ordinary::{self, Ground, Trader};
 use super::scene::Scene;
 use super::tape::Tape;
 use super::victim;
-use crate::arrival::{Arrival, Body};
+use crate::arrival::Arrival;
 use crate::domain::{Asset, Refused, Symbol, Timestamp};
+use crate::journal::{self, Header};
 
 /// Arrivals in the order they came, and what they were.
 #[derive(Clone, Debug)]
@@ -117,36 +116,16 @@ pub fn import(
     Ok(scene.record())
 }
 
-/// Writes a recording: a header, then an arrival a line.
+/// Writes a recording, unsealed: it was made up, and anybody can make it again.
 pub fn write_recording(out: &mut dyn Write, arrivals: &[Arrival]) -> std::io::Result<()> {
     let created = arrivals.first().map_or(Timestamp::EPOCH, |first| first.at);
-    writeln!(out, r#"{{"fillguard":1,"kind":"recording","created":"{created}"}}"#)?;
-    for arrival in arrivals {
-        write!(out, r#"{{"n":{},"at":{},"from":"{}""#, arrival.n, arrival.at.nanos(), arrival.from)?;
-        match &arrival.body {
-            Body::Frame(frame) => write!(out, r#","frame":{frame}"#)?,
-            Body::Text(text) => write!(out, r#","text":{}"#, json!(text))?,
-            Body::Bytes(bytes) => {
-                use base64::Engine as _;
-                write!(out, r#","bytes":"{}""#, base64::engine::general_purpose::STANDARD.encode(bytes))?;
-            }
-            Body::Page { call, frame } => write!(out, r#","call":{},"frame":{frame}"#, json!(call))?,
-            Body::LinkUp => out.write_all(br#","link":"up""#)?,
-            Body::LinkDown { why } => write!(out, r#","link":"down","why":{}"#, json!(why))?,
-            Body::Filled { since, until, verified } => {
-                let (since, until) = (since.nanos(), until.nanos());
-                write!(out, r#","filled":{{"since":{since},"until":{until},"verified":{verified}}}"#)?;
-            }
-            Body::Tick => out.write_all(br#","tick":true"#)?,
-        }
-        out.write_all(b"}\n")?;
-    }
-    Ok(())
+    journal::write_recording(out, &Header::recording(created), arrivals.iter().cloned(), false)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arrival::Body;
     use crate::domain::Side;
     use crate::tune::tape::Trade;
     use rust_decimal::Decimal;

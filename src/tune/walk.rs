@@ -47,8 +47,9 @@ pub struct Walk {
 /// Between two points of the grid, in ms.
 const STEP_MS: i64 = 300_000;
 const DAY_MS: i64 = 86_400_000;
-/// Trades of others are dense this long before and after an account's own, in ms.
-const NEAR_MS: (i64, i64) = (60_000, 20_000);
+/// Trades of others are dense this long before and after an account's own, in ms. Two hours, because a market that wakes
+/// up a minute before every order of an account would itself be evidence against it.
+const NEAR_MS: (i64, i64) = (7_200_000, 20_000);
 
 impl Walk {
     /// Lets a price wander from `from_ms` to `to_ms`.
@@ -180,7 +181,7 @@ impl Habit {
             price_digits,
             amount_digits,
             gap_s: 900.0,
-            near_gap_s: 8.0,
+            near_gap_s: 15.0,
             visited: false,
             listed_ms: None,
         }
@@ -196,7 +197,7 @@ impl Habit {
             price_digits: 8,
             amount_digits: 0,
             gap_s: 420.0,
-            near_gap_s: 25.0,
+            near_gap_s: 30.0,
             visited: true,
             listed_ms: None,
         }

@@ -26,6 +26,8 @@ impl Default for Settings {
 pub struct Sight {
     state: State,
     recovered: u64,
+    /// When its feed was first heard of: before that nothing was watched, so nothing was missed.
+    began: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,6 +49,9 @@ impl Sight {
         let finding = |level, since, until, recovered, why: &CompactString| {
             Some(blind(about, level, since, until, recovered, why.clone(), n, at))
         };
+        if matches!(kind, FeedKind::Up | FeedKind::Down(_)) {
+            self.began.get_or_insert(at);
+        }
         match kind {
             FeedKind::Up => {
                 self.state = match std::mem::take(&mut self.state) {
@@ -88,7 +93,7 @@ impl Sight {
                         if *verified { None } else { finding(Level::Notice, from, Some(to), *recovered, &why) }
                     }
                     Some(_) => None,
-                    None if !verified => {
+                    None if !verified && self.began.is_some_and(|began| *since + slack >= began) => {
                         let why = CompactString::const_new("not every pair could be asked for");
                         finding(Level::Notice, *since, Some(*until), *recovered, &why)
                     }

@@ -44,21 +44,22 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
         term(
             "losing_turns",
             Family::Market,
-            (trips.turns / settings.turns).ln().clamp(0.0, 3.0) + 2.0,
+            (trips.turns / settings.turns).ln().clamp(0.0, 2.0) + 1.5,
             trips.turns,
             "turns",
         ),
         term(
             "lost",
             Family::Habit,
-            (2.0 + 1.5 * (weight / settings.share).ln()).clamp(0.5, 6.0),
+            (1.0 + 1.5 * (weight / settings.share).ln()).clamp(0.5, 6.0),
             weight * 100.0,
             "% of holdings",
         ),
         habit::rate(case.account),
+        habit::novelty(case.account, case.new_pair),
     ];
     terms.extend(case.origin_terms());
-    terms.retain(|term| term.nats > 0.0);
+    terms.retain(|term| term.nats != 0.0);
     let score: f64 = terms.iter().map(|term| term.nats).sum();
     let level = settings.levels.of(score, &terms)?;
     let reason = Reason::LosingRoundTrips {

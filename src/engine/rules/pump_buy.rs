@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Case, Levels};
 use crate::domain::{Family, Finding, Kind, Level, Reason, RuleName, Side, Term};
-use crate::engine::habit::{self, WARM, term};
+use crate::engine::habit::{self, WARM, WARM_SESSIONS, term};
 use crate::engine::pair::float;
 
 /// Settings of the rule.
@@ -30,27 +30,28 @@ const ORDINARY_TRIP: f64 = 0.02;
 /// Selling into a falling market is what frightened owners do: it takes this much more.
 const SELLS_NEED: f64 = 1.5;
 /// A sell this near to the price before it gives nothing away, and thieves live on what is given away.
-const NEAR: f64 = 3.0;
+const NEAR: f64 = 4.0;
 /// Market evidence below this, in nats, is a market that does not move.
 const MOVES: f64 = 0.5;
 /// Origin evidence from here, in nats, makes up for a market that does not move.
 const ODD: f64 = 2.0;
 /// Evidence that it is not the owner, in nats, without which people are not called.
-const UNLIKE: f64 = 0.8;
+const UNLIKE: f64 = 0.5;
 
 /// Returns a finding when the order stands out.
 pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     let (account, group) = (case.account, case.group);
     let spent = float(group.notional) * case.unit;
     let mut terms = market_terms(case);
-    let market: f64 = terms.iter().map(|term| term.nats).sum();
+    // Whether anything moves is the market's matter, whatever this account is used to.
+    let market = case.habit.episode.market.max(group.market);
     terms.push(habit::novelty(account, case.new_pair));
     terms.extend(habit::together(habit::size(account, group.side), habit::rate(account)));
     terms.extend(round_trip(case));
     match group.side {
         Side::Buy => {
             terms.push(habit::sold_before(account, case.time, group.symbol.base()));
-            terms.push(habit::whole_balance(account, group.symbol.quote(), float(group.notional), case.time));
+            terms.push(habit::whole_balance(account, group));
         }
         Side::Sell => terms.push(selling(case)),
     }
@@ -69,12 +70,14 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     // Two halves make the case: a market that moves (or cannot be seen), and something unlike the owner.
     let followed = case.pair.is_some();
     let nothing_moves = followed && market < MOVES && origin < ODD && !sold;
-    if nothing_moves || unlike_owner < UNLIKE {
+    let all_habits: f64 = terms.iter().filter(|term| term.family != Family::Market).map(|term| term.nats).sum();
+    if nothing_moves || unlike_owner < UNLIKE || all_habits < 0.0 {
         level = Level::Notice;
     }
-    let strongest_habit =
-        terms.iter().filter(|term| term.family != Family::Market).map(|term| term.nats).fold(0.0, f64::max);
-    if account.orders < WARM && !(market >= 3.0 && strongest_habit >= 0.8) {
+    // To an account nobody knows yet every pair is new; something else must be unlike it.
+    let cold = account.orders < WARM && account.sessions < WARM_SESSIONS;
+    let known_habits = terms.iter().filter(|term| term.family != Family::Market && term.name != "pair_novelty");
+    if cold && !(market >= 3.0 && known_habits.map(|term| term.nats).fold(0.0, f64::max) >= 0.8) {
         level = Level::Notice;
     }
     if spent < settings.smallest_act {
@@ -110,18 +113,18 @@ fn market_terms(case: &Case<'_>) -> Vec<Term> {
     let young = case.pair.is_none_or(crate::engine::pair::Pair::young);
     // A heavy order that moved nothing is a patient one.
     let weight = if young || seen <= 0.0 { 0.0 } else { weight };
-    let whole = habit::heat(case.account, seen.max(weight));
-    let market = whole.min(seen);
+    let market = habit::heat(case.account, seen);
+    let more = if weight > seen { habit::heat(case.account, weight) - market } else { 0.0 };
     vec![
         term("market", Family::Market, market, seen, "nats before habit"),
-        term("share_of_day", Family::Market, (whole - market).max(0.0), share.min(1e6) * 100.0, "% of daily quote"),
+        term("share_of_day", Family::Market, more.max(0.0), share.min(1e6) * 100.0, "% of daily quote"),
     ]
 }
 
 fn selling(case: &Case<'_>) -> Term {
     let below = case.pair.map_or(0.0, |pair| pair.move_percent(Side::Sell, float(case.group.low)));
     let nats = match below {
-        b if b < NEAR / 3.0 => -4.0 * SELLS_NEED,
+        b if b < NEAR / 2.0 => -4.0 * SELLS_NEED,
         b if b < NEAR => -2.0 * SELLS_NEED,
         _ => -SELLS_NEED,
     };

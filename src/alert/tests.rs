@@ -1,0 +1,202 @@
+//! Findings of our own, and what becomes of them.
+
+use super::*;
+use crate::domain::{Family, Reason, RuleName, Term, Venue};
+
+fn account(name: &str) -> AccountId {
+    AccountId::new(Venue::Binance, name).unwrap()
+}
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_millis(1_772_442_000_000 + secs * 1_000)
+}
+
+fn finding(rule: RuleName, level: Level, secs: i64, pair: &str, loss: &str) -> Finding {
+    let kind = match rule {
+        RuleName::PumpBuy => Kind::Pump,
+        RuleName::PlantedAsk => Kind::PlantedAsk,
+        RuleName::ChurnLoss => Kind::Churn,
+        RuleName::Liquidation => Kind::Liquidation,
+        RuleName::UnfamiliarAddress => Kind::Address,
+        RuleName::UnknownOrigin => Kind::Origin,
+        RuleName::Blind => Kind::Blind,
+    };
+    let symbol = Symbol::from_dashed(pair).unwrap();
+    Finding {
+        account: account("alice"),
+        rule,
+        kind,
+        level,
+        score: 7.0,
+        terms: vec![Term { name: "market".into(), family: Family::Market, nats: 7.0, value: 1.0, unit: "x".into() }],
+        loss: Some(Money::new(loss.parse().unwrap(), symbol.quote().clone())),
+        orders: Vec::new(),
+        reason: Reason::StrangeOrder { what: "grammar".into(), familiar_orders: 70 },
+        n: secs as u64 + 1,
+        at: at(secs),
+        symbol: Some(symbol),
+    }
+}
+
+/// Takes findings one by one; returns each transition, level and whether people are told.
+fn told(findings: Vec<Finding>) -> Vec<(Transition, Level, bool)> {
+    let mut alert = Alert::new(Settings::default());
+    let mut out = Vec::new();
+    for finding in findings {
+        alert.pass(finding.at, &mut out);
+        alert.take(finding, &mut out);
+    }
+    let step = |effect: &EffectKind| {
+        let EffectKind::Incident { transition, incident, message, .. } = effect;
+        (*transition, incident.level, message.is_some())
+    };
+    out.iter().map(step).collect()
+}
+
+const PUMP: RuleName = RuleName::PumpBuy;
+
+#[test]
+fn people_are_told_when_it_opens_grows_louder_or_costs_three_times_as_much_and_not_in_between() {
+    use Level::{Act, Alert, Notice};
+    use Transition::{Opened, Raised, Updated};
+    let of = |level, secs, loss| finding(PUMP, level, secs, "APPC-BTC", loss);
+    let steps = told(vec![
+        of(Notice, 0, "0.1"),
+        of(Notice, 1, "5"),
+        of(Alert, 2, "5"),
+        of(Alert, 3, "14.9"),
+        of(Notice, 4, "14.9"),
+        of(Alert, 5, "15.1"),
+        of(Alert, 6, "20"),
+        of(Act, 7, "20"),
+    ]);
+    assert_eq!(
+        steps,
+        [
+            (Opened, Notice, true),
+            (Updated, Notice, false),
+            (Raised, Alert, true),
+            (Updated, Alert, false),
+            (Updated, Alert, false),
+            (Updated, Alert, true),
+            (Updated, Alert, false),
+            (Raised, Act, true),
+        ]
+    );
+}
+
+#[test]
+fn a_second_rule_joins_aloud_only_where_it_is_an_alert_itself() {
+    use Level::{Alert, Notice};
+    use Transition::{Opened, Raised};
+    let steps = told(vec![
+        finding(PUMP, Alert, 0, "APPC-BTC", "0"),
+        finding(RuleName::UnknownOrigin, Notice, 1, "APPC-BTC", "0"),
+        finding(RuleName::PlantedAsk, Alert, 2, "APPC-BTC", "0"),
+    ]);
+    assert_eq!(steps, [(Opened, Alert, true), (Raised, Alert, false), (Raised, Alert, true)]);
+}
+
+#[test]
+fn losses_of_pairs_add_up_by_asset_to_the_last_digit_and_one_pair_counts_once() {
+    let mut alert = Alert::new(Settings::default());
+    let mut out = Vec::new();
+    for finding in [
+        finding(PUMP, Level::Alert, 0, "APPC-BTC", "0.10000001"),
+        finding(RuleName::PlantedAsk, Level::Alert, 1, "APPC-BTC", "0.3"),
+        finding(PUMP, Level::Alert, 2, "APPC-BTC", "0.2"),
+        finding(PUMP, Level::Alert, 3, "ADX-BTC", "0.00000007"),
+        finding(PUMP, Level::Alert, 4, "ADX-USDT", "12.5"),
+    ] {
+        alert.take(finding, &mut out);
+    }
+    let EffectKind::Incident { incident, .. } = out.last().unwrap();
+    let loss: Vec<String> = incident.loss.iter().map(ToString::to_string).collect();
+    assert_eq!(loss, ["0.30000007 BTC", "12.5 USDT"]);
+    assert_eq!((incident.count, incident.findings.len()), (5, 4));
+}
+
+#[test]
+fn an_incident_closes_after_the_quiet_time_and_the_next_finding_opens_another() {
+    let mut alert = Alert::new(Settings::default());
+    let mut out = Vec::new();
+    alert.take(finding(PUMP, Level::Act, 0, "APPC-BTC", "1"), &mut out);
+    alert.pass(at(1_799), &mut out);
+    assert_eq!(out.len(), 1);
+    alert.pass(at(5_000), &mut out);
+    alert.pass(at(5_001), &mut out);
+    let EffectKind::Incident { transition, incident, finding: none, message } = &out[1];
+    assert_eq!((*transition, incident.closed, out.len()), (Transition::Closed, Some(at(1_800)), 2));
+    assert!(none.is_none() && message.is_none(), "nobody is woken because it is quiet");
+    let first = incident.id.clone();
+    alert.take(finding(PUMP, Level::Notice, 5_010, "APPC-BTC", "0"), &mut out);
+    let EffectKind::Incident { transition, incident, .. } = &out[2];
+    assert_eq!((*transition, incident.level), (Transition::Opened, Level::Notice), "it starts anew");
+    assert!(incident.id != first);
+    assert_eq!(alert.opened(), 2);
+}
+
+#[test]
+fn two_stories_that_one_arrival_begins_have_two_names() {
+    let mut alert = Alert::new(Settings::default());
+    let mut out = Vec::new();
+    alert.take(finding(PUMP, Level::Act, 0, "APPC-BTC", "1"), &mut out);
+    alert.take(finding(RuleName::Blind, Level::Notice, 0, "APPC-BTC", "0"), &mut out);
+    let ids: Vec<String> = out
+        .iter()
+        .map(|effect| {
+            let EffectKind::Incident { incident, .. } = effect;
+            incident.id.to_string()
+        })
+        .collect();
+    assert_eq!(ids, ["binance-alice-1", "binance-alice-1-1"]);
+}
+
+#[test]
+fn an_attack_on_a_thousand_pairs_stays_one_incident_of_bounded_size() {
+    let mut alert = Alert::new(Settings::default());
+    let mut out = Vec::new();
+    let mut size = 0;
+    for k in 0..1_000 {
+        out.clear();
+        alert.take(finding(PUMP, Level::Alert, k, &format!("C{k}-BTC"), "0.001"), &mut out);
+        if k == 200 {
+            size = postcard::to_stdvec(&out).unwrap().len();
+        }
+    }
+    let EffectKind::Incident { incident, .. } = out.last().unwrap();
+    assert_eq!((incident.findings.len(), incident.count), (MOST_FINDINGS, 1_000));
+    assert_eq!(incident.loss[0].to_string(), "1 BTC");
+    let last = postcard::to_stdvec(&out).unwrap().len();
+    assert!(last < size + size / 4, "{size} bytes, then {last}");
+}
+
+#[test]
+fn a_message_names_who_what_and_the_money_and_one_next_step() {
+    let mut alert = Alert::new(Settings::default());
+    let mut out = Vec::new();
+    alert.take(finding(PUMP, Level::Act, 0, "APPC-BTC", "0.4200"), &mut out);
+    let EffectKind::Incident { message: Some(message), incident, .. } = &out[0] else { panic!("nobody is told") };
+    for part in ["binance/alice", "APPC-BTC", "0.42"] {
+        assert!(message.headline.contains(part), "{}", message.headline);
+    }
+    assert!(message.next_step.contains("delete the API key at Binance"), "{}", message.next_step);
+    assert!(message.otherwise.starts_with("If nothing is done"));
+    assert_eq!(message.incident, incident.id);
+    assert!(message.link.starts_with("https://www.binance.com/"));
+}
+
+#[test]
+fn what_is_open_survives_a_snapshot() {
+    let mut one = Alert::new(Settings::default());
+    let mut out = Vec::new();
+    one.take(finding(PUMP, Level::Alert, 0, "APPC-BTC", "1"), &mut out);
+    let bytes = postcard::to_stdvec(&one).unwrap();
+    let mut other: Alert = postcard::from_bytes(&bytes).unwrap();
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    for (alert, out) in [(&mut one, &mut a), (&mut other, &mut b)] {
+        alert.take(finding(PUMP, Level::Act, 60, "APPC-BTC", "9"), out);
+        alert.pass(at(9_000), out);
+    }
+    assert_eq!((a.len(), &a), (2, &b));
+}

@@ -1,0 +1,49 @@
+//! Binance spot: REST, the WebSocket API with the account feed, and market streams on one port.
+//!
+//! Shapes and rules: <https://developers.binance.com/docs/binance-spot-api-docs>.
+
+mod account;
+mod fault;
+mod market;
+mod rest;
+mod routes;
+mod sign;
+mod stream;
+mod wire;
+mod ws_api;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+use super::floor::Floor;
+use super::socket;
+use fault::Fault;
+
+/// A request's parameters by name, as text.
+type Params = BTreeMap<String, String>;
+
+/// Answers everything on Binance's port.
+pub fn router(floor: Arc<Floor>) -> Router {
+    Router::new().fallback(answer).with_state(floor)
+}
+
+async fn answer(State(floor): State<Arc<Floor>>, request: Request) -> Response {
+    if !socket::wants_socket(&request) {
+        return rest::answer(&floor, socket::Asked::read(request).await);
+    }
+    let path = request.uri().path().to_owned();
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let hall = Arc::clone(&floor);
+    if path == "/ws-api/v3" {
+        let limits = !query.contains("returnRateLimits=false");
+        return socket::upgrade(&floor, request, move |socket| ws_api::serve(hall, socket, limits));
+    }
+    match stream::Wanted::of(&path, &query) {
+        Some(wanted) => socket::upgrade(&floor, request, move |socket| stream::serve(hall, socket, wanted)),
+        None => rest::refused(&Fault::new(404, -1000, "there is no such stream path")),
+    }
+}

@@ -1,0 +1,185 @@
+//! What all faces share: the world behind a lock, the news they pass on, and the sockets that are open.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::world::{Happening, Step, World};
+use super::{Error, Places, Settings};
+use crate::domain::{Timestamp, Venue};
+use crate::runtime::clock;
+
+/// News a socket may fall behind before it is cut, as an exchange cuts a slow reader.
+const NEWS: usize = 8_192;
+
+/// What all faces share.
+pub struct Floor {
+    /// How the simulator runs.
+    pub settings: Settings,
+    /// Where it answers.
+    pub places: Places,
+    /// KuCoin's socket tokens: whose, and until when. Public ones belong to nobody.
+    pub tokens: Mutex<BTreeMap<String, (Option<usize>, Timestamp)>>,
+    /// Binance's request weight.
+    pub weight: Mutex<Weight>,
+    world: Mutex<World>,
+    news: broadcast::Sender<Arc<News>>,
+    sockets: Mutex<JoinSet<()>>,
+    stop: CancellationToken,
+}
+
+/// What sockets hear of.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// Something happened in the world.
+    Happened(Happening),
+    /// Every socket of the venue is dropped without a farewell.
+    Cut(Venue),
+    /// Binance announces that its sockets will end.
+    ServerShutdown,
+    /// Coinbase's sockets leave out sequence numbers.
+    Skip(u64),
+    /// Coinbase's sockets send their last message again.
+    Again,
+}
+
+/// Binance's count of request weight in the present minute.
+#[derive(Debug, Default)]
+pub struct Weight {
+    minute: i64,
+    /// What was used.
+    pub used: u32,
+    refused: u32,
+}
+
+/// Whether a request's weight was granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Granted {
+    /// Go on.
+    Yes,
+    /// Too much this minute; again in so many seconds (HTTP 429).
+    Wait(u64),
+    /// Too much after having been told (HTTP 418).
+    Banned(u64),
+}
+
+impl Floor {
+    /// Builds the floor around a world.
+    pub fn new(settings: Settings, world: World, places: Places) -> Self {
+        Floor {
+            settings,
+            places,
+            tokens: Mutex::default(),
+            weight: Mutex::default(),
+            world: Mutex::new(world),
+            news: broadcast::channel(NEWS).0,
+            sockets: Mutex::new(JoinSet::new()),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Looks at the world.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        locked(&self.world)
+    }
+
+    /// Hears the news from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<News>> {
+        self.news.subscribe()
+    }
+
+    /// Tells all sockets.
+    pub fn tell(&self, news: News) {
+        // Nobody listening is fine.
+        let _ = self.news.send(Arc::new(news));
+    }
+
+    /// Tells what happened, except what an account's feed shall lose, and twice what it shall repeat.
+    pub fn publish(&self, happened: Vec<Happening>) {
+        for happening in happened {
+            let times = match &happening {
+                Happening::Traded { .. } => 1,
+                Happening::Order(news) => {
+                    let fill = matches!(news.step, Step::Filled(_));
+                    match self.world().accounts.get_mut(news.order.account) {
+                        Some(owner) if owner.revoked => 0,
+                        Some(owner) if fill && owner.lose > 0 => {
+                            owner.lose -= 1;
+                            0
+                        }
+                        Some(owner) if fill && owner.double > 0 => {
+                            owner.double -= 1;
+                            2
+                        }
+                        Some(_) | None => 1,
+                    }
+                }
+            };
+            for _ in 0..times {
+                self.tell(News::Happened(happening.clone()));
+            }
+        }
+    }
+
+    /// Serves a socket until it ends or the simulator does.
+    pub fn keep_socket(&self, serve: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        let mut sockets = locked(&self.sockets);
+        while sockets.try_join_next().is_some() {}
+        sockets.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = serve => {}
+            }
+        });
+    }
+
+    /// Ends every socket.
+    pub async fn end_sockets(&self) {
+        self.stop.cancel();
+        let mut sockets = std::mem::take(&mut *locked(&self.sockets));
+        while sockets.join_next().await.is_some() {}
+    }
+
+    /// Takes `weight` from this minute's allowance.
+    pub fn spend(&self, weight: u32) -> Granted {
+        let (now, mut count) = (clock::now().millis(), locked(&self.weight));
+        let minute = now.div_euclid(60_000);
+        if count.minute != minute {
+            *count = Weight { minute, ..Weight::default() };
+        }
+        count.used = count.used.saturating_add(weight);
+        if count.used <= self.settings.weight_per_minute {
+            return Granted::Yes;
+        }
+        count.refused += 1;
+        let left = u64::try_from(60 - now.rem_euclid(60_000) / 1_000).unwrap_or(60);
+        if count.refused > 10 { Granted::Banned(left) } else { Granted::Wait(left) }
+    }
+}
+
+/// Takes a lock; a task that panicked while holding it left nothing half done that a simulator would mind.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Steps the world along the clock until `stop`.
+pub async fn let_time_pass(floor: Arc<Floor>, stop: CancellationToken) -> Result<(), Error> {
+    loop {
+        let now = clock::now();
+        let (happened, next) = {
+            let mut world = floor.world();
+            (world.step(now), world.next())
+        };
+        floor.publish(happened);
+        let wait = next.map_or(50_000_000, |next| next.since(clock::now()).nanos()).clamp(200_000, 50_000_000);
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(Duration::from_nanos(wait.unsigned_abs())) => {}
+        }
+    }
+}

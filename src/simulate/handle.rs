@@ -1,0 +1,203 @@
+//! The hand on a running simulator: what really happened, and what shall happen next.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::Error;
+use super::floor::{Floor, News};
+use super::spelling;
+use super::world::{Amount, Happening, Tag, World};
+use crate::domain::{AccountId, Price, Quantity, Side, Symbol, Timestamp, Venue};
+use crate::runtime::clock;
+
+/// Commands and truth of a running simulator.
+#[derive(Clone)]
+pub struct Handle {
+    floor: Arc<Floor>,
+}
+
+/// What really happened, as only the exchange and the thief know.
+#[derive(Clone, Debug, Default)]
+pub struct Truth {
+    /// Every fill since the start, in order (the last 50,000).
+    pub fills: Vec<TrueFill>,
+    /// When the first hostile order was filled.
+    pub first_hostile: Option<Timestamp>,
+    /// When the last one was.
+    pub last_hostile: Option<Timestamp>,
+}
+
+/// One fill, spelled as its venue spells it.
+#[derive(Clone, Debug)]
+pub struct TrueFill {
+    /// Whose.
+    pub account: AccountId,
+    /// Which pair.
+    pub symbol: Symbol,
+    /// The trade's id.
+    pub trade_id: String,
+    /// The order's id.
+    pub order_id: String,
+    /// The id the order's sender chose.
+    pub client_order_id: String,
+    /// Which way.
+    pub side: Side,
+    /// The price.
+    pub price: Price,
+    /// The base.
+    pub quantity: Quantity,
+    /// The quote.
+    pub notional: Decimal,
+    /// When, by the exchange's clock.
+    pub time: Timestamp,
+    /// True when a thief sent the order.
+    pub hostile: bool,
+}
+
+impl Handle {
+    pub(super) fn new(floor: Arc<Floor>) -> Self {
+        Handle { floor }
+    }
+
+    /// Returns what really happened so far.
+    pub fn truth(&self) -> Truth {
+        let world = self.floor.world();
+        let fills: Vec<TrueFill> = world.lived.iter().filter_map(|(who, fill)| truly(&world, *who, fill)).collect();
+        let hostile = || fills.iter().filter(|fill| fill.hostile).map(|fill| fill.time);
+        let (first_hostile, last_hostile) = (hostile().min(), hostile().max());
+        Truth { first_hostile, last_hostile, fills }
+    }
+
+    /// Makes an account trade at market now, `quote` worth of a pair; returns the order's id.
+    pub fn trade(&self, account: &AccountId, symbol: &Symbol, side: Side, quote: Decimal) -> Result<String, Error> {
+        self.send(account, symbol, side, quote, false)
+    }
+
+    /// Makes a thief trade with an account's key now; returns the order's id.
+    pub fn steal(&self, account: &AccountId, symbol: &Symbol, side: Side, quote: Decimal) -> Result<String, Error> {
+        self.send(account, symbol, side, quote, true)
+    }
+
+    /// Starts the scripted attack now.
+    pub fn attack(&self) {
+        self.floor.world().attack(clock::now());
+    }
+
+    /// Gives an account money, as a deposit does.
+    pub fn deposit(&self, account: &AccountId, asset: &str, amount: Decimal) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        if let Some(owner) = world.accounts.get_mut(who) {
+            owner.change(asset, amount, Decimal::ZERO);
+        }
+        Ok(())
+    }
+
+    /// Drops every socket of a venue without a farewell.
+    pub fn cut(&self, venue: Venue) {
+        self.floor.tell(News::Cut(venue));
+    }
+
+    /// Makes Binance announce that its sockets will end.
+    pub fn server_shutdown(&self) {
+        self.floor.tell(News::ServerShutdown);
+    }
+
+    /// Leaves `count` sequence numbers out on every Coinbase socket.
+    pub fn skip_sequence(&self, count: u64) {
+        self.floor.tell(News::Skip(count));
+    }
+
+    /// Sends the last message of every Coinbase socket again, with its old sequence number.
+    pub fn repeat_sequence(&self) {
+        self.floor.tell(News::Again);
+    }
+
+    /// Keeps the next `count` fills of an account from its feed; its REST answers still have them.
+    pub fn lose_fills(&self, account: &AccountId, count: u32) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world.accounts.get_mut(who).map(|owner| owner.lose += count).ok_or_else(|| unknown(account))
+    }
+
+    /// Sends the next `count` fills of an account twice.
+    pub fn double_fills(&self, account: &AccountId, count: u32) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world.accounts.get_mut(who).map(|owner| owner.double += count).ok_or_else(|| unknown(account))
+    }
+
+    /// Deletes an account's key.
+    pub fn revoke(&self, account: &AccountId) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world.accounts.get_mut(who).map(|owner| owner.revoked = true).ok_or_else(|| unknown(account))
+    }
+
+    /// Lets an account's key withdraw, or not: what somebody does who widens a key.
+    pub fn permit_withdrawals(&self, account: &AccountId, withdraw: bool) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world.accounts.get_mut(who).map(|owner| owner.permissions.withdraw = withdraw).ok_or_else(|| unknown(account))
+    }
+
+    fn send(
+        &self,
+        account: &AccountId,
+        symbol: &Symbol,
+        side: Side,
+        quote: Decimal,
+        hostile: bool,
+    ) -> Result<String, Error> {
+        let now = clock::now();
+        let mut news = Vec::new();
+        let sent = {
+            let mut world = self.floor.world();
+            let who = find(&world, account)?;
+            let pair = world
+                .by_assets(account.venue, symbol.base().as_str(), symbol.quote().as_str())
+                .ok_or_else(|| Error::Refused(format!("{symbol} does not trade at {}", account.venue)))?;
+            let owner = world.accounts.get_mut(who).ok_or_else(|| unknown(account))?;
+            let (client_id, by_hand) = if hostile { (owner.dice.word(22), false) } else { owner.client_id() };
+            let tag = Tag { client_id, by_hand, hostile };
+            world.market_order((who, pair, side), Amount::Quote(quote), tag, now, &mut news)
+        };
+        let id = sent.ok_or_else(|| Error::Refused(format!("{account} has no money for {quote} of {symbol}")))?;
+        self.publish(news);
+        Ok(spelling::order_id(account.venue, id, now))
+    }
+
+    fn publish(&self, news: Vec<Happening>) {
+        self.floor.publish(news);
+    }
+}
+
+fn find(world: &World, account: &AccountId) -> Result<usize, Error> {
+    world.by_name(account.venue, &account.name).ok_or_else(|| unknown(account))
+}
+
+fn unknown(account: &AccountId) -> Error {
+    Error::Refused(format!("there is no account {account} in this scenario"))
+}
+
+fn truly(world: &World, who: usize, fill: &super::world::Fill) -> Option<TrueFill> {
+    let (owner, pair) = (world.accounts.get(who)?, world.pairs.get(fill.pair)?);
+    Some(TrueFill {
+        account: AccountId::new(owner.venue, &owner.name).ok()?,
+        symbol: pair.symbol.clone(),
+        trade_id: spelling::trade_id(owner.venue, fill.pair, fill.trade_id),
+        order_id: spelling::order_id(
+            owner.venue,
+            fill.order_id,
+            world.orders.get(&fill.order_id).map_or(fill.time, |order| order.created),
+        ),
+        client_order_id: fill.client_id.clone(),
+        side: fill.side,
+        price: Price::new(fill.price).ok()?,
+        quantity: Quantity::new(fill.quantity).ok()?,
+        notional: fill.quote,
+        time: fill.time,
+        hostile: fill.hostile,
+    })
+}

@@ -1,0 +1,17 @@
+//! Each rule over stories as the exchanges would send them: where it must speak, and where it must not.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test: its steps may fail")]
+
+#[path = "../support/spelling.rs"]
+mod spelling;
+#[path = "../support/stories.rs"]
+mod stories;
+#[path = "../support/tale.rs"]
+mod tale;
+
+mod blind;
+mod churn_loss;
+mod liquidation;
+mod origin;
+mod planted_ask;
+mod pump_buy;
