@@ -39,8 +39,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Args),
     Demo(demo::Args),
+    Run(run::Args),
     Check(check::Args),
     Replay(replay::Args),
     Verify(verify::Args),

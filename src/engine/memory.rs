@@ -17,6 +17,9 @@ use crate::domain::{AccountId, Symbol, Timestamp, Venue};
 /// Pairs that are remembered; the one that traded least recently and interests no account goes first.
 const MOST_PAIRS: usize = 20_000;
 
+/// Names of which the places are remembered: a log that makes names up must not fill the memory.
+const MOST_NAMES: usize = 200_000;
+
 /// All that the engine remembers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Memory {
@@ -190,6 +193,9 @@ impl Memory {
 
     /// Returns from where the keys of a name were used, to add to it.
     pub fn places_mut(&mut self, name: &CompactString) -> &mut Places {
+        if self.places.len() >= MOST_NAMES && !self.places.contains_key(name) {
+            self.places.pop_first();
+        }
         self.places.entry(name.clone()).or_default()
     }
 

@@ -355,7 +355,9 @@ impl Engine {
     /// A session that alarmed does not become a habit.
     fn mark_alarms(&mut self, found: &[Finding]) {
         for finding in found {
-            if finding.level >= Level::Alert && finding.rule != RuleName::Blind {
+            // Selling everything is a habit some have, and alone it cost nothing yet.
+            let harmless = matches!(finding.rule, RuleName::Blind | RuleName::Liquidation);
+            if finding.level >= Level::Alert && !harmless {
                 let account = self.memory.account(&finding.account);
                 self.memory.watched_mut(account).account.session.alarmed = true;
             }
