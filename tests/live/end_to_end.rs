@@ -155,7 +155,7 @@ async fn the_daemon_watches_tells_stops_as_asked_and_asks_for_what_it_missed_whe
     peer.say(fill()).await;
     peer.say("<html>").await;
     daemon.until(&daemon.log, "could not be read").await;
-    daemon.until(&daemon.out, "binance-alice-").await;
+    daemon.until(&daemon.out, "binance/alice").await;
 
     let mut second = home.start("second");
     assert_eq!(second.ended().await.code(), Some(3));

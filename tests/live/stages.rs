@@ -68,7 +68,7 @@ async fn what_feeds_say_last_is_written_down_judged_kept_told_and_remembered() {
     let store = Store::read(&settings.store.path).unwrap();
     assert_eq!(store.latest_snapshot().unwrap().unwrap().n, 3);
     let text = screen.text();
-    assert!(text.contains("binance-alice-2") && text.contains("binance-bob-3"), "{text}");
+    assert!(text.contains("binance/alice") && text.contains("binance/bob"), "{text}");
     assert_eq!(store.backlog().unwrap()[0].waiting, 0);
 }
 
