@@ -181,7 +181,7 @@ fn a_message_names_who_what_and_the_money_and_one_next_step() {
         assert!(message.headline.contains(part), "{}", message.headline);
     }
     assert!(message.next_step.contains("delete the API key at Binance"), "{}", message.next_step);
-    assert!(message.otherwise.starts_with("If nothing is done"));
+    assert!(message.otherwise.starts_with("Whoever holds the key"));
     assert_eq!(message.incident, incident.id);
     assert!(message.link.starts_with("https://www.binance.com/"));
 }

@@ -102,12 +102,10 @@ fn next_step(incident: &Incident) -> String {
 
 fn otherwise(incident: &Incident) -> String {
     match incident.story {
-        Story::Takeover => {
-            "If nothing is done, whoever holds the key can go on trading with the money in this account. \
+        Story::Takeover => "Whoever holds the key can go on trading with the money in this account. \
                             fillguard sends nothing to the exchange by itself."
-                .into()
-        }
-        Story::Blind => "If nothing is done, trades in that time stay unexamined.".into(),
+            .into(),
+        Story::Blind => "Trades in that time stay unexamined.".into(),
     }
 }
 

@@ -61,13 +61,13 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     pub onset: Option<String>,
     /// Days of the tape to keep before the pump
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, value_name = "DAYS", default_value_t = 2.0)]
     pub days_before: f64,
     /// Days of the tape to keep after the pump
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, value_name = "DAYS", default_value_t = 1.0)]
     pub days_after: f64,
     /// Days of the accounts' own history before the kept tape
-    #[arg(long, default_value_t = 21.0)]
+    #[arg(long, value_name = "DAYS", default_value_t = 21.0)]
     pub history_days: f64,
     /// Leave out rows that cannot be read, and say how many
     #[arg(long)]
@@ -244,7 +244,7 @@ impl Answer {
     }
 
     fn say(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        writeln!(out, "{}: {} arrivals, {} accounts", self.recording, self.arrivals, self.accounts)?;
+        writeln!(out, "{}: {} arrivals, {}", self.recording, self.arrivals, accounts(self.accounts))?;
         if let Some(attack) = &self.attack {
             let Attacked { kind, account, first, orders, hostile_quote, asset } = attack;
             writeln!(out, "  attack    {kind} on {account} from {first}: {orders} orders, {hostile_quote} {asset}")?;
@@ -254,6 +254,10 @@ impl Answer {
         }
         writeln!(out, "  labels    {}", self.labels)
     }
+}
+
+fn accounts(count: usize) -> String {
+    if count == 1 { "1 account".to_owned() } else { format!("{count} accounts") }
 }
 
 #[cfg(test)]

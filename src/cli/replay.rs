@@ -198,10 +198,19 @@ fn text_summary(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
     let span = crate::domain::Span::from_nanos((seconds * 1e9) as i64);
     writeln!(
         out,
-        "{arrivals} arrivals over {span}: {fills} fills in {orders} orders of {accounts} accounts, {incidents} incidents"
+        "{} over {span}: {} in {} of {}, {}",
+        counted(*arrivals, "arrival"),
+        counted(*fills, "fill"),
+        counted(*orders, "order"),
+        counted(*accounts, "account"),
+        counted(*incidents, "incident"),
     )?;
     if *unreadable > 0 {
         writeln!(out, "{unreadable} arrivals could not be read")?;
     }
     Ok(())
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -11,7 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::simulate::{Places, Role, Scenario, Settings, SimAccount, Simulator, Truth};
 
-/// Plays Binance, KuCoin and Coinbase on 127.0.0.1: throw-away accounts, ordinary traders and a scripted theft.
+/// Play Binance, KuCoin and Coinbase on this machine for other programs
+///
+/// Prints where to connect and the throw-away keys of its accounts, then has ordinary traders and a scripted theft trade on
+/// 127.0.0.1 until it is stopped; at the end it says what really happened.
+///
+/// Exit code: 0 stopped, 3 a failure while running.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Seed of prices, traders and keys; the same seed gives the same world

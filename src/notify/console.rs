@@ -45,7 +45,7 @@ pub fn render(message: &Message, width: usize, colour: bool) -> String {
         frame.paragraph("  ", &line(&message.link), "");
     }
     if !message.otherwise.is_empty() {
-        frame.paragraph("", &format!("Otherwise: {}", line(&message.otherwise)), DIM);
+        frame.paragraph("", &format!("If nothing is done: {}", line(&message.otherwise)), DIM);
     }
     frame.bottom(paint);
     frame.text

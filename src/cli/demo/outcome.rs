@@ -122,6 +122,7 @@ impl Outcome {
         let names = self.false_alarms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self.false_alarms.len() {
             0 => writeln!(out, "  No false alarm about {} ordinary accounts.", self.ordinary),
+            1 => writeln!(out, "  1 false alarm about {} ordinary accounts: {names}", self.ordinary),
             count => writeln!(out, "  {count} false alarms about {} ordinary accounts: {names}", self.ordinary),
         }
     }

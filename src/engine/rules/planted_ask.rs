@@ -56,8 +56,10 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     terms.extend(case.origin_terms());
     let score: f64 = terms.iter().map(|term| term.nats).sum();
     let level = settings.levels.of(score, &terms)?;
+    let price = if buys(case) { group.high } else { group.low };
     let reason = Reason::FarFromReference {
-        price: compact_str::format_compact!("{}", (if buys(case) { group.high } else { group.low }).normalize()),
+        // The average behind a running total may have 28 digits; people read the first.
+        price: compact_str::format_compact!("{}", price.round_sf(8).unwrap_or(price).normalize()),
         reference: compact_str::format_compact!("{reference:.8}"),
         percent: tidy(far * 100.0),
         buy: buys(case),
