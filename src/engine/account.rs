@@ -16,6 +16,9 @@ const SESSION_ENDS: Span = Span::from_secs(600);
 const SESSION_LASTS: Span = Span::from_secs(6 * 3_600);
 /// A fill told after others that traded this much later is late.
 const LATE: Span = Span::from_secs(300);
+/// An account that still trades this long after an alarm is its owner's: thieves need minutes.
+const OUTLIVED: Span = Span::from_secs(2 * 86_400);
+const MOST_ALARMED: usize = 4;
 /// A pause that ends an episode in one pair: after it, losses and market evidence start anew.
 const EPISODE_ENDS: Span = Span::from_secs(300);
 /// How long a pair counts as new after its first trade.
@@ -78,6 +81,16 @@ pub struct Account {
     new_sources: BTreeMap<CompactString, u32>,
     /// The last orders whose origin was looked at.
     sighted: VecDeque<Sighted>,
+    /// Sessions that alarmed, until the account has outlived them.
+    alarmed: VecDeque<Past>,
+}
+
+/// A session that is over, with the origins of its orders.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Past {
+    session: Session,
+    grammars: BTreeMap<CompactString, u32>,
+    sources: BTreeMap<CompactString, u32>,
 }
 
 /// What an order's origin said when it was first seen.
@@ -313,6 +326,7 @@ impl Account {
             new_grammars: BTreeMap::new(),
             new_sources: BTreeMap::new(),
             sighted: VecDeque::new(),
+            alarmed: VecDeque::new(),
         }
     }
 
@@ -477,32 +491,47 @@ impl Account {
         if !paused && time.since(self.session.began) <= SESSION_LASTS {
             return;
         }
-        let done = self.session;
-        let (grammars, sources) = (std::mem::take(&mut self.new_grammars), std::mem::take(&mut self.new_sources));
-        // An attack must not become the habit it is measured against.
-        if !done.alarmed {
-            self.sessions = self.sessions.saturating_add(1);
-            self.opening_sessions += u32::from(done.opened);
-            self.selling_sessions += u32::from(done.sold >= 2);
-            self.whole_sessions += u32::from(done.whole);
-            for (past, amount) in [(&mut self.buys, done.buy), (&mut self.sells, done.sell)] {
-                if amount > 0.0 {
-                    past.push(amount.ln());
-                }
-            }
-            self.rates.push(done.rate);
-            self.heat.push(done.heat);
-            for (habits, seen) in [(&mut self.grammars, grammars), (&mut self.sources, sources)] {
-                for (kind, orders) in seen {
-                    habits.learn(&kind, orders);
-                }
-            }
-            if let Some(pause) = done.pause {
-                self.pauses.learn(pause, 0.1);
-            }
-        }
+        let mut done = Past { session: self.session, ..Past::default() };
+        done.grammars = std::mem::take(&mut self.new_grammars);
+        done.sources = std::mem::take(&mut self.new_sources);
         let pause = paused.then(|| pause.secs_f64().max(1.0).ln());
         self.session = Session { began: time, pause, ..Session::default() };
+        // An attack must not become the habit it is measured against. But an account that trades on for days after an
+        // alarm was its owner's: then it is learnt after all.
+        if !done.session.alarmed {
+            self.learn(done);
+        } else {
+            if self.alarmed.len() == MOST_ALARMED {
+                self.alarmed.pop_front();
+            }
+            self.alarmed.push_back(done);
+        }
+        while let Some(past) = self.alarmed.pop_front_if(|past| time.since(past.session.began) > OUTLIVED) {
+            self.learn(past);
+        }
+    }
+
+    fn learn(&mut self, past: Past) {
+        let done = past.session;
+        self.sessions = self.sessions.saturating_add(1);
+        self.opening_sessions += u32::from(done.opened);
+        self.selling_sessions += u32::from(done.sold >= 2);
+        self.whole_sessions += u32::from(done.whole);
+        for (amounts, amount) in [(&mut self.buys, done.buy), (&mut self.sells, done.sell)] {
+            if amount > 0.0 {
+                amounts.push(amount.ln());
+            }
+        }
+        self.rates.push(done.rate);
+        self.heat.push(done.heat);
+        for (habits, seen) in [(&mut self.grammars, past.grammars), (&mut self.sources, past.sources)] {
+            for (kind, orders) in seen {
+                habits.learn(&kind, orders);
+            }
+        }
+        if let Some(pause) = done.pause {
+            self.pauses.learn(pause, 0.1);
+        }
     }
 
     fn group(&mut self, fill: &Fill, n: u64, time: Timestamp) -> (usize, bool) {
