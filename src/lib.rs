@@ -3,8 +3,8 @@
 //! Data travels one way. `feed` hands over what a socket said, stamped as an [`arrival`]; `journal` numbers it and
 //! writes it down before anybody looks; `pipeline` takes it in one pure step, in which `codec` makes it an event,
 //! `engine` judges it against what the account usually does and what the pair's market did, and `alert` makes an
-//! incident of what was found. `store` keeps the incident and what people shall be told, `notify` tells them, and
-//! `respond` says what a person would do about the key. `replay` runs the same pipeline over a recording.
+//! incident of what was found, with the steps a person would take. `store` keeps the incident and what people shall be
+//! told, and `notify` tells them. `replay` runs the same pipeline over a recording.
 
 // A test that names one variant and panics on any other says what it means.
 #![cfg_attr(test, allow(clippy::wildcard_enum_match_arm))]
@@ -22,7 +22,6 @@ pub mod live;
 pub mod notify;
 pub mod pipeline;
 pub mod replay;
-pub mod respond;
 pub mod runtime;
 pub mod secret;
 pub mod simulate;

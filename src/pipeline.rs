@@ -125,6 +125,7 @@ impl Pipeline {
         for finding in self.findings.drain(..) {
             self.alert.take(finding, &mut self.wanted);
         }
+        alert::tell_once(&mut self.wanted);
         self.name_effects(arrival)
     }
 

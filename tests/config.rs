@@ -519,7 +519,6 @@ fn the_unit_starts_watches_and_guards_the_daemon() {
         "NotifyAccess=main",
         "WatchdogSec=30",
         "ExecStart=/usr/bin/fillguard run --config /etc/fillguard/fillguard.toml",
-        "ExecReload=/bin/kill -HUP $MAINPID",
         "Restart=on-failure",
         "RestartPreventExitStatus=2",
         "TimeoutStopSec=30",

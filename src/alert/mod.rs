@@ -141,6 +141,17 @@ impl Alert {
     }
 }
 
+/// Leaves each incident of one arrival its last message only: it says all that the earlier ones said.
+pub fn tell_once(effects: &mut [EffectKind]) {
+    let mut told = BTreeSet::new();
+    for effect in effects.iter_mut().rev() {
+        let EffectKind::Incident { incident, message, .. } = effect;
+        if message.is_some() && !told.insert(incident.id.clone()) {
+            *message = None;
+        }
+    }
+}
+
 fn other(story: Story) -> Story {
     match story {
         Story::Takeover => Story::Blind,
@@ -193,6 +204,8 @@ impl Open {
     }
 
     fn tell(&mut self, transition: Transition) -> Message {
+        // What several rules said of one moment is still news.
+        let transition = if self.incident.last == self.incident.opened { Transition::Opened } else { transition };
         self.told = self.incident.loss.iter().map(|loss| (loss.asset().clone(), loss.amount())).collect();
         wording::message(&self.incident, transition)
     }

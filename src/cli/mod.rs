@@ -26,7 +26,7 @@ pub const FAILED: u8 = 3;
 /// Watch the fills of exchange accounts whose API keys may have leaked
 ///
 /// fillguard reads the private feeds of Binance, KuCoin and Coinbase accounts, judges every order against the account's
-/// own habits and the pair's market, and says within a second that somebody else is trading.
+/// own habits and the pair's market, and says when somebody else is trading.
 ///
 /// Start with `fillguard demo`. Exit codes: 0 fine, 1 something was found, 2 misuse or broken configuration, 3 a failure
 /// while running.

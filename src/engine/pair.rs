@@ -244,8 +244,8 @@ impl Pair {
 
     /// Takes a bar that ended before the first trade that was seen; bars come oldest first, each once.
     ///
-    /// Decayed sums are linear, so what lay behind the first trade can still be added behind it: a seed that comes
-    /// late leaves the memory as if it had come first.
+    /// Decayed sums are linear, so what lay behind the first trade can still be added behind it: flows come out as if the
+    /// seed had come first, means and variance all but for the step from the last bar to the first trade.
     pub fn seed(&mut self, bar: &Bar) {
         let end = bar.start + bar.span;
         let already_lived = self.live.is_some_and(|(since, _)| end > since);
