@@ -130,6 +130,10 @@ fn table(incident: &Incident) -> Vec<(String, String)> {
         let terms = leading.terms.iter().map(|term| format!("{} {:+.1}", term.name, term.nats)).collect::<Vec<_>>();
         rows.push(("Score".to_owned(), format!("{:.1} nats: {}", leading.score, terms.join(", "))));
     }
+    if incident.level >= Level::Alert {
+        let steps = incident.plan.iter().enumerate();
+        rows.extend(steps.map(|(place, step)| (format!("Step {}", place + 1), step.what.to_string())));
+    }
     rows
 }
 
