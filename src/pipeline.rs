@@ -54,7 +54,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 3;
+pub const SNAPSHOT_VERSION: u32 = 4;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -73,8 +73,9 @@ impl Pipeline {
 
     /// Goes on from a snapshot, under today's settings.
     pub fn resume(settings: Settings, snapshot: &[u8]) -> Result<Self, NotASnapshot> {
-        let (codecs, memory, alert, now, counts): (Codecs, Memory, Alert, Timestamp, Counts) =
+        let (mut codecs, memory, alert, now, counts): (Codecs, Memory, Alert, Timestamp, Counts) =
             postcard::from_bytes(snapshot).map_err(NotASnapshot)?;
+        codecs.set(&settings.codec);
         Ok(Pipeline {
             codecs,
             engine: Engine::with_memory(settings.engine, settings.networks, memory),

@@ -66,8 +66,9 @@ pub fn replay(paths: &[PathBuf], settings: &Settings, mut tell: impl FnMut(Told<
         } else {
             Reader::open(path)?
         };
-        let continues =
-            current.as_ref().is_some_and(|(_, last_n)| reader.header().first_n() == last_n + 1 && *last_n > 0);
+        let continues = current
+            .as_ref()
+            .is_some_and(|(_, last_n)| reader.header().first_n() == last_n.saturating_add(1) && *last_n > 0);
         if !continues {
             if let Some((done, _)) = current.take() {
                 summary.add(&done);

@@ -217,7 +217,7 @@ fn one_key_for_two_accounts_is_a_copy_that_was_not_finished() {
 }
 
 #[test]
-fn a_secret_that_cannot_be_used_is_told_with_its_file_and_never_shown() {
+fn a_secret_that_cannot_be_used_is_told_why_and_never_shown() {
     let folder = Folder::new();
     let told_of = |name: &str| {
         let told = folder.problems(&fine().replace("alice.secret", name));
@@ -225,7 +225,7 @@ fn a_secret_that_cannot_be_used_is_told_with_its_file_and_never_shown() {
         told[0].strip_prefix("5: account.secret_file: ").unwrap_or_else(|| panic!("{told:?}")).to_owned()
     };
     let path = |name: &str| folder.path(name).display().to_string();
-    assert_eq!(told_of("nowhere.secret"), format!("there is no file {}", path("nowhere.secret")));
+    assert_eq!(told_of("nowhere.secret"), "there is no such file (a relative path begins at this file's folder)");
     fs::create_dir(folder.path("a_folder")).unwrap();
     assert_eq!(told_of("a_folder"), format!("{} is a directory; name the file in it", path("a_folder")));
     folder.secret("empty.secret", "\n");

@@ -36,17 +36,30 @@ pub struct Alert {
     open: BTreeMap<(AccountId, Story), Open>,
     due: BTreeSet<(Timestamp, AccountId, Story)>,
     opened: u64,
+    /// The latest time that was heard of: a clock that jumped ahead and back must not close what it just opened.
+    now: Timestamp,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Open {
     incident: Incident,
     due: Timestamp,
-    /// The largest loss seen in each pair.
-    losses: BTreeMap<Option<Symbol>, Money>,
+    /// What was lost in each pair.
+    losses: BTreeMap<Option<Symbol>, Lost>,
     /// The loss people were last told, by asset.
     told: BTreeMap<Asset, Decimal>,
 }
+
+/// What was lost in a pair: in the bursts that are over, and in the one under way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Lost {
+    over: Decimal,
+    now: Money,
+    last: Timestamp,
+}
+
+/// The engine measures a loss from the price before a burst; after this pause it measures anew.
+const BURST_ENDS: Span = Span::from_secs(300);
 
 /// Findings kept in an incident; one a rule and pair, so only an attack on very many pairs comes near.
 const MOST_FINDINGS: usize = 48;
@@ -75,6 +88,7 @@ impl Alert {
 
     /// Closes what has been quiet until `at`.
     pub fn pass(&mut self, at: Timestamp, out: &mut Vec<EffectKind>) {
+        self.now = self.now.max(at);
         while self.due.first().is_some_and(|(due, ..)| *due <= at)
             && let Some((due, account, story)) = self.due.pop_first()
         {
@@ -89,7 +103,7 @@ impl Alert {
     pub fn take(&mut self, finding: Finding, out: &mut Vec<EffectKind>) {
         let story = if finding.kind == Kind::Blind { Story::Blind } else { Story::Takeover };
         let key = (finding.account.clone(), story);
-        let due = finding.at + self.settings.quiet;
+        let due = finding.at.max(self.now) + self.settings.quiet;
         let Some(open) = self.open.get_mut(&key) else {
             self.open_incident(key, finding, due, out);
             return;
@@ -180,15 +194,23 @@ impl Open {
             None => {}
         }
         if let Some(loss) = &finding.loss {
-            let most = self.losses.entry(finding.symbol.clone()).or_insert_with(|| loss.clone());
-            if most.asset() == loss.asset() && most.amount() < loss.amount() {
-                *most = loss.clone();
+            let fresh = || Lost { over: Decimal::ZERO, now: loss.clone(), last: finding.at };
+            let lost = self.losses.entry(finding.symbol.clone()).or_insert_with(fresh);
+            if lost.now.asset() == loss.asset() {
+                let anew = finding.at.since(lost.last) > BURST_ENDS && loss.amount() < lost.now.amount();
+                if anew {
+                    lost.over = lost.over.saturating_add(lost.now.amount());
+                }
+                if anew || lost.now.amount() < loss.amount() {
+                    lost.now = loss.clone();
+                }
             }
+            lost.last = lost.last.max(finding.at);
         }
         let mut sums: BTreeMap<Asset, Decimal> = BTreeMap::new();
-        for loss in self.losses.values() {
-            let sum = sums.entry(loss.asset().clone()).or_default();
-            *sum = sum.saturating_add(loss.amount());
+        for lost in self.losses.values() {
+            let sum = sums.entry(lost.now.asset().clone()).or_default();
+            *sum = sum.saturating_add(lost.over).saturating_add(lost.now.amount());
         }
         incident.loss = sums.into_iter().map(|(asset, amount)| Money::new(amount, asset)).collect();
         incident.loss.retain(|loss| !loss.amount().is_zero());

@@ -200,3 +200,50 @@ fn what_is_open_survives_a_snapshot() {
     }
     assert_eq!((a.len(), &a), (2, &b));
 }
+
+#[test]
+fn the_losses_of_two_bursts_in_one_pair_add_up_and_a_growing_one_is_counted_once() {
+    let mut alert = Alert::new(Settings::default());
+    let mut out = Vec::new();
+    for (secs, loss) in [(0, "10"), (30, "64"), (900, "8"), (960, "64"), (1_000, "20")] {
+        alert.pass(at(secs), &mut out);
+        alert.take(finding(RuleName::ChurnLoss, Level::Alert, secs, "APPC-BTC", loss), &mut out);
+    }
+    let EffectKind::Incident { incident, .. } = out.last().unwrap();
+    assert_eq!(incident.loss, [Money::new("128".parse().unwrap(), "BTC".parse().unwrap())]);
+}
+
+#[test]
+fn a_clock_that_jumped_a_year_ahead_and_back_does_not_split_an_incident() {
+    let mut alert = Alert::new(Settings::default());
+    let mut out = Vec::new();
+    alert.pass(at(365 * 86_400), &mut out);
+    for secs in 0..20 {
+        // The pipeline's own time stays where it was highest.
+        alert.pass(at(365 * 86_400), &mut out);
+        alert.take(finding(PUMP, Level::Act, secs, "APPC-BTC", "1"), &mut out);
+    }
+    let opened = |effect: &&EffectKind| {
+        let EffectKind::Incident { transition, .. } = effect;
+        *transition != Transition::Updated
+    };
+    assert_eq!(out.iter().filter(opened).count(), 1);
+}
+
+#[test]
+fn rules_that_speak_of_one_arrival_make_one_message() {
+    let mut alert = Alert::new(Settings::default());
+    let mut out = Vec::new();
+    alert.take(finding(PUMP, Level::Alert, 0, "APPC-BTC", "1"), &mut out);
+    alert.take(finding(RuleName::PlantedAsk, Level::Act, 0, "APPC-BTC", "1"), &mut out);
+    tell_once(&mut out);
+    let messages: Vec<_> = out
+        .iter()
+        .filter_map(|effect| {
+            let EffectKind::Incident { message, .. } = effect;
+            message.as_ref()
+        })
+        .collect();
+    assert_eq!(messages.len(), 1);
+    assert!(messages[0].facts.len() == 2 && !messages[0].headline.starts_with("growing"), "{:?}", messages[0]);
+}

@@ -98,7 +98,7 @@ fn read(path: &Path, credentials: Option<&Path>) -> Result<Secret, String> {
         if absent && credentials.is_some_and(|folder| path.starts_with(folder)) {
             "there is no such credential: add LoadCredential=NAME:FILE to the service".to_owned()
         } else if absent {
-            format!("there is no file {told}")
+            "there is no such file (a relative path begins at this file's folder)".to_owned()
         } else if error.kind() == ErrorKind::PermissionDenied {
             let other = "give it to that user, or let systemd hand it over (LoadCredential=)";
             format!("{told} may not be read by the user this runs as; {other}")

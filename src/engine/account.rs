@@ -26,6 +26,7 @@ const NEW_FOR: Span = Span::from_secs(86_400);
 /// Half-life of the sums that round trips are seen in.
 const CHURN: f64 = 300.0;
 /// Bounds of the memory; what was used least recently goes first.
+const SIZES: usize = 64;
 const MOST_GROUPS: usize = 40;
 const MOST_PAIRS: usize = 96;
 const MOST_ASSETS: usize = 128;
@@ -55,11 +56,11 @@ pub struct Account {
     /// The session under way.
     pub session: Session,
     /// ln of the largest five-minute spending (buys) of past sessions, in units.
-    pub buys: Recent<64>,
+    pub buys: Recent<SIZES>,
     /// The same for sells.
-    pub sells: Recent<64>,
+    pub sells: Recent<SIZES>,
     /// The most orders in a minute of past sessions.
-    pub rates: Recent<64>,
+    pub rates: Recent<SIZES>,
     /// ln of the pauses between sessions, in seconds.
     pub pauses: Spread,
     /// The strongest market evidence at its own orders, of past sessions.
@@ -83,6 +84,17 @@ pub struct Account {
     sighted: VecDeque<Sighted>,
     /// Sessions that alarmed, until the account has outlived them.
     alarmed: VecDeque<Past>,
+    /// The session that late history is telling of.
+    late: LateRun,
+}
+
+/// A session of the past, as history tells it fill by fill.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct LateRun {
+    last: Timestamp,
+    buy: f64,
+    sell: f64,
+    orders: u32,
 }
 
 /// A session that is over, with the origins of its orders.
@@ -327,6 +339,7 @@ impl Account {
             new_sources: BTreeMap::new(),
             sighted: VecDeque::new(),
             alarmed: VecDeque::new(),
+            late: LateRun::default(),
         }
     }
 
@@ -387,7 +400,7 @@ impl Account {
             }
         }
         match fill.side {
-            Side::Buy | Side::Sell if late => {}
+            side if late => self.remember_late(side, time, units, first_of_order),
             Side::Buy => {
                 self.buy_spend.add(time, SPEND_SLOT, units);
                 self.session.buy = self.session.buy.max(self.buy_spend.sum());
@@ -423,7 +436,9 @@ impl Account {
 
     /// Returns the places of groups in `symbol` whose last fill is not older than `span`, oldest first.
     pub fn recent_groups(&self, symbol: &Symbol, now: Timestamp, span: Span) -> Vec<usize> {
-        let fresh = |group: &Group| group.symbol == *symbol && now.since(group.last) <= span;
+        // A moment of grace: the exchange's market feed and its account feed are stamped by two clocks.
+        let until = now + Span::from_secs(2);
+        let fresh = |group: &Group| group.symbol == *symbol && now.since(group.last) <= span && group.first <= until;
         (0..self.groups.len()).filter(|place| fresh(&self.groups[*place])).collect()
     }
 
@@ -459,7 +474,8 @@ impl Account {
     pub fn sold_within(&self, now: Timestamp, span: Span, but: Option<&Asset>) -> Vec<&Sale> {
         let mut of_asset = BTreeMap::new();
         for sale in &self.sales {
-            if now.since(sale.at) <= span && Some(&sale.asset) != but {
+            // What was sold after `now` is none of its past: an order can be judged again when the market shows it.
+            if sale.at <= now && now.since(sale.at) <= span && Some(&sale.asset) != but {
                 of_asset.insert(&sale.asset, sale);
             }
         }
@@ -481,7 +497,36 @@ impl Account {
         self.balances.insert(asset.clone(), Holding { amount, at });
     }
 
+    /// History is told pair by pair, each page going back in time: its sizes are habits too, session by session.
+    fn remember_late(&mut self, side: Side, time: Timestamp, units: f64, first_of_order: bool) {
+        let run = self.late;
+        if time.since(run.last) > SESSION_ENDS || run.last.since(time) > SESSION_ENDS {
+            self.end_late();
+        }
+        self.late.last = time;
+        self.late.orders += u32::from(first_of_order);
+        match side {
+            Side::Buy => self.late.buy += units,
+            Side::Sell => self.late.sell += units,
+        }
+    }
+
+    fn end_late(&mut self) {
+        let run = std::mem::take(&mut self.late);
+        if run.orders == 0 {
+            return;
+        }
+        self.sessions = self.sessions.saturating_add(1);
+        for (past, amount) in [(&mut self.buys, run.buy), (&mut self.sells, run.sell)] {
+            // Older than what is held already: it fills up the memory and pushes nothing newer out.
+            if amount > 0.0 && past.len() < SIZES {
+                past.push(amount.ln());
+            }
+        }
+    }
+
     fn turn_session(&mut self, time: Timestamp) {
+        self.end_late();
         if self.orders == 0 {
             self.session = Session { began: time, ..Session::default() };
             return;

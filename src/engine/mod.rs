@@ -50,6 +50,8 @@ pub struct Settings {
 const AHEAD: Span = Span::from_secs(60);
 /// How long after its fill an order waits for the market feed to show it.
 const WATCH: Span = Span::from_secs(5);
+/// How late the market feed may show an order for it to be judged again.
+const SHOWN: Span = Span::from_secs(60);
 /// A fill that is told later than this is not compared with a market that has moved on.
 const STALE: Span = Span::from_secs(900);
 /// What was asked for, and traded longer than this before an account's first fill was told, is its history: learnt, not
@@ -64,18 +66,20 @@ pub struct Engine {
     settings: Settings,
     networks: Networks,
     memory: Memory,
+    /// The latest time that was heard of.
+    passed: Timestamp,
 }
 
 impl Engine {
     /// Starts with an empty memory.
     pub fn new(settings: Settings, networks: Networks) -> Self {
-        Engine { settings, networks, memory: Memory::default() }
+        Engine { settings, networks, memory: Memory::default(), passed: Timestamp::EPOCH }
     }
 
     /// Starts with a memory read from a snapshot.
     pub fn with_memory(settings: Settings, networks: Networks, mut memory: Memory) -> Self {
         memory.index();
-        Engine { settings, networks, memory }
+        Engine { settings, networks, memory, passed: Timestamp::EPOCH }
     }
 
     /// Returns the memory, for a snapshot.
@@ -90,6 +94,7 @@ impl Engine {
 
     /// Judges what time alone brought up to `at`; call before the events of an arrival.
     pub fn pass(&mut self, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        self.passed = at;
         while let Some(account) = self.memory.next_due(at) {
             let settings = self.settings.blind;
             let watched = self.memory.watched_mut(account);
@@ -280,7 +285,11 @@ impl Engine {
                 self.learn_worth(pair, &market.symbol, *price);
                 let trade =
                     Trade { time, taker: *taker, price: *price, quantity: *quantity, order: taker_order.as_ref() };
-                if let Some(scored) = self.memory.pairs[pair].trade(&trade, unit, market_score) {
+                // A quiet pair's last order is complete only when the next one comes. Hours later its account has moved
+                // on, and what it does today says nothing of that order.
+                if let Some(scored) = self.memory.pairs[pair].trade(&trade, unit, market_score)
+                    && time.since(scored.at) <= SHOWN
+                {
                     self.shown(pair, &scored, n, at, out);
                 }
             }
@@ -330,6 +339,8 @@ impl Engine {
 
     fn feed(&mut self, change: &FeedChange, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
         let Some(id) = &change.account else { return };
+        // Deadlines count from the latest time heard of: after a clock jumped back they would all be over at once.
+        let at = at.max(self.passed);
         let account = self.memory.account(id);
         let watched = self.memory.watched_mut(account);
         let finding = watched.sight.take(&change.kind, n, at, id);

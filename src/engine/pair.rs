@@ -248,6 +248,9 @@ impl Pair {
     /// seed had come first, means and variance all but for the step from the last bar to the first trade.
     pub fn seed(&mut self, bar: &Bar) {
         let end = bar.start + bar.span;
+        if bar.quote.is_nan() || bar.quote < 0.0 {
+            return;
+        }
         let already_lived = self.live.is_some_and(|(since, _)| end > since);
         if already_lived || bar.start < self.past.end || bar.span <= Span::ZERO {
             return;
@@ -262,7 +265,7 @@ impl Pair {
     }
 
     fn seed_flows(&mut self, bar: &Bar, end: Timestamp) {
-        let bought = bar.taker_buy_quote.unwrap_or(bar.quote / 2.0).clamp(0.0, bar.quote);
+        let bought = bar.taker_buy_quote.unwrap_or(bar.quote / 2.0).clamp(0.0, bar.quote.max(0.0));
         // A bar tells trades, not taker orders: an ordinary order makes about 1.6 trades, one in seven is a rush.
         let orders = bar.trades.map_or(f64::from(u8::from(bar.quote > 0.0)), |trades| trades as f64 * 0.3);
         let ago = self.last.since(end).secs_f64();

@@ -121,7 +121,7 @@ impl Error {
     /// Returns the shortest wait the exchange asked for.
     pub fn wait(&self) -> Duration {
         match self {
-            Error::Limited(wait) => *wait,
+            Error::Limited(wait) => (*wait).min(super::limiter::LONGEST),
             Error::Finished
             | Error::Key(_)
             | Error::Connect(_)

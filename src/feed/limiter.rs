@@ -20,6 +20,9 @@ struct State {
     not_before: Option<Instant>,
 }
 
+/// The longest pause that is believed.
+pub(crate) const LONGEST: Duration = Duration::from_secs(3 * 86_400);
+
 impl Limiter {
     /// Allows `count` in `per`, of which at most `burst` at once.
     pub fn new(count: u32, per: Duration, burst: u32) -> Self {
@@ -36,8 +39,10 @@ impl Limiter {
     }
 
     /// Forbids everything for `wait`: the exchange said so.
+    ///
+    /// Three days at most, the longest ban any of them documents: a header is not trusted with more.
     pub fn pause(&self, wait: Duration) {
-        let until = clock::steady() + wait;
+        let until = clock::steady() + wait.min(LONGEST);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.not_before = state.not_before.max(Some(until));
     }

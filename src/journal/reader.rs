@@ -103,7 +103,7 @@ impl Reader {
             }
             match parsed {
                 Ok(Line::Arrival(arrival)) if arrival.n == self.expected => {
-                    self.expected += 1;
+                    self.expected = self.expected.saturating_add(1);
                     return Ok(Some(arrival));
                 }
                 Ok(Line::Arrival(arrival)) => {

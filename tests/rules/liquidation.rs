@@ -85,3 +85,19 @@ fn a_hundredth_of_two_holdings_is_no_liquidation() {
     let verdict = tale.replay();
     assert_eq!(verdict.level(RULE), None, "{}", verdict.told());
 }
+
+#[test]
+fn a_sale_of_yesterday_is_not_judged_again_with_the_sales_of_today() {
+    let mut tale = alice();
+    let (pair, price, quantity) = SALES[0];
+    tale.deal(&Deal::sell("alice", pair).at(price, quantity));
+    for (pair, price, quantity) in &SALES[1..] {
+        tale.wait(4.0 * 3_600.0);
+        tale.deal(&Deal::sell("alice", pair).at(price, quantity));
+    }
+    tale.wait(3_600.0);
+    // A stranger's trade completes what was the pair's last order for half a day.
+    tale.trade(Side::Buy, pair, &[(dec(price), dec("1"))]);
+    let verdict = tale.replay();
+    assert_eq!(verdict.level(RULE), None, "{}", verdict.told());
+}

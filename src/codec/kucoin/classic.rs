@@ -95,6 +95,9 @@ fn order(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let time = time.unwrap_or(heard.at());
     let client_order_id = order.client_order_id.as_ref().and_then(|id| some(&id.0));
     let order_type = word(&order.order_type);
+    if order.kind == "match" && order.match_size.is_none() {
+        return Err(unread("a match without `matchSize`"));
+    }
     let traded = order.match_size.filter(|size| order.kind == "match" && size.0 > Decimal::ZERO);
     let Some(quantity) = traded else {
         let step = match &*order.kind {

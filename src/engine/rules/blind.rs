@@ -100,7 +100,11 @@ impl Sight {
                     None => None,
                 }
             }
-            FeedKind::ClosingSoon | FeedKind::Refused { .. } | FeedKind::Unknown(_) => None,
+            FeedKind::Refused { code, why } => {
+                let why = compact_str::format_compact!("refused: {why} ({code})");
+                finding(Level::Notice, at, Some(at), 0, &why)
+            }
+            FeedKind::ClosingSoon | FeedKind::Unknown(_) => None,
         }
     }
 

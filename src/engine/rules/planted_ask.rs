@@ -31,17 +31,26 @@ impl Default for Settings {
 
 /// Returns a finding when the order was filled far from the reference.
 pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
-    let (group, pair) = (case.group, case.pair?);
+    let group = case.group;
     if !group.taker {
         return None;
     }
-    let (reference, extreme) = (pair.mean_price(group.side)?, float(if buys(case) { group.high } else { group.low }));
+    // Where nobody follows the pair, what the account itself paid before this is all there is to compare with.
+    let reference = match case.pair {
+        Some(pair) => pair.mean_price(group.side)?,
+        None => float(case.habit.episode.reference?),
+    };
+    let extreme = float(if buys(case) { group.high } else { group.low });
     if reference <= 0.0 || extreme <= 0.0 {
         return None;
     }
     // Symmetric in the logarithm: a sell at half the price is as far as a buy at twice the price.
     let far = if buys(case) { extreme / reference } else { reference / extreme } - 1.0;
-    let needed = if pair.young() { settings.far_when_young } else { settings.far };
+    let needed = match case.pair {
+        Some(pair) if pair.young() => settings.far_when_young,
+        Some(_) => settings.far,
+        None => 2.0 * settings.far,
+    };
     let lost = float(case.loss().amount()) * case.unit;
     let share = case.equity.map(|equity| lost / equity.max(lost));
     let matters = share.map_or(lost >= settings.least_loss, |share| share >= settings.share);

@@ -72,7 +72,7 @@ impl Account {
         }
         if !remembered.balances.is_empty() {
             let totals = remembered.balances.iter().map(|(asset, total)| (asset.as_str().to_owned(), *total));
-            self.known.read(totals.collect());
+            self.known.settle(totals.collect());
         }
     }
 
@@ -120,7 +120,8 @@ async fn ask_all(venues: &Venues, account: &Account, gap: Gap, outlet: &Outlet) 
         outlet.pass(at, Source::AccountRest(account.id.clone()), page).await
     };
     let balances = account.ask(venues, "account", &[("omitZeroBalances", "true".to_owned())], 20).await?;
-    let changed = account.known.read(totals(&balances.text)?);
+    let told = totals(&balances.text)?;
+    let changed = account.known.changed(&told);
     pass(balances, "account".to_owned()).await?;
     let orders = account.ask(venues, "openOrders", &[], 80).await?;
     let mut pairs = account.known.pairs();
@@ -139,10 +140,11 @@ async fn ask_all(venues: &Venues, account: &Account, gap: Gap, outlet: &Outlet) 
             .filter(|(_, (base, quote))| moved.contains(base) && moved.contains(quote))
             .map(|(pair, _)| pair.clone()),
     );
-    let complete = pairs.len() <= PAIRS;
+    let mut complete = pairs.len() <= PAIRS;
     let mut explained: BTreeSet<String> = BTreeSet::new();
     for pair in pairs.iter().take(PAIRS) {
         let mut paging = ("startTime", gap.since.millis().to_string());
+        let mut all = false;
         for _ in 0..PAGES {
             let params = [("symbol", pair.clone()), (paging.0, paging.1.clone()), ("limit", PAGE.to_string())];
             let trades = account.ask(venues, "myTrades", &params, 20).await?;
@@ -156,10 +158,17 @@ async fn ask_all(venues: &Venues, account: &Account, gap: Gap, outlet: &Outlet) 
             explained.extend(rows.iter().map(|trade| trade.commission_asset.clone()));
             let last = rows.iter().map(|trade| trade.id).max();
             match last {
-                Some(last) if rows.len() >= PAGE => paging = ("fromId", (last + 1).to_string()),
-                Some(_) | None => break,
+                Some(last) if rows.len() >= PAGE => paging = ("fromId", last.saturating_add(1).to_string()),
+                Some(_) | None => {
+                    all = true;
+                    break;
+                }
             }
         }
+        complete &= all;
+    }
+    if complete {
+        account.known.settle(told);
     }
     // Sure only when balances were known before and every asset that moved moved in a trade that was found. A round
     // trip that leaves no trace in the balances, in a pair never seen, is missed: the exchange offers no way to ask.

@@ -47,13 +47,20 @@ impl Known {
         }
     }
 
-    /// Takes a full reading; returns the assets whose total differs from what was known, or nothing when nothing was.
-    pub(super) fn read(&self, balances: BTreeMap<String, Decimal>) -> Option<BTreeSet<String>> {
-        let mut seen = self.seen();
-        let before = seen.balances.replace(balances.clone())?;
+    /// Compares a full reading with what is known; returns the assets whose total differs, or nothing when nothing was
+    /// known. The reading is not taken over: that waits until all that it raises was answered (see [`Known::settle`]),
+    /// because the difference is the only trace of a pair nobody has seen.
+    pub(super) fn changed(&self, balances: &BTreeMap<String, Decimal>) -> Option<BTreeSet<String>> {
+        let seen = self.seen();
+        let before = seen.balances.as_ref()?;
         let total = |of: &BTreeMap<String, Decimal>, asset: &str| of.get(asset).copied().unwrap_or_default();
         let assets: BTreeSet<String> = before.keys().chain(balances.keys()).cloned().collect();
-        Some(assets.into_iter().filter(|asset| total(&before, asset) != total(&balances, asset)).collect())
+        Some(assets.into_iter().filter(|asset| total(before, asset) != total(balances, asset)).collect())
+    }
+
+    /// Takes a reading over as what is known.
+    pub(super) fn settle(&self, balances: BTreeMap<String, Decimal>) {
+        self.seen().balances = Some(balances);
     }
 }
 
@@ -69,10 +76,21 @@ mod tests {
     fn a_reading_is_compared_with_what_the_feed_told_since_the_one_before() {
         let known = Known::default();
         known.moved("BTC", "1", "0");
-        assert_eq!(known.read(reading(&[("BTC", 5), ("USDT", 10)])), None, "nothing to compare with");
+        let first = reading(&[("BTC", 5), ("USDT", 10)]);
+        assert_eq!(known.changed(&first), None, "nothing to compare with");
+        known.settle(first);
         known.moved("BTC", "3", "1");
-        assert_eq!(known.read(reading(&[("BTC", 4), ("USDT", 10)])), Some(BTreeSet::new()));
-        let changed = known.read(reading(&[("BTC", 4), ("APC", 7)])).unwrap();
-        assert_eq!(changed.into_iter().collect::<Vec<_>>(), ["APC", "USDT"], "one came, one went");
+        assert_eq!(known.changed(&reading(&[("BTC", 4), ("USDT", 10)])), Some(BTreeSet::new()));
+        let other = reading(&[("BTC", 4), ("APC", 7)]);
+        for asked in 0..2 {
+            let changed = known.changed(&other).unwrap();
+            assert_eq!(
+                changed.into_iter().collect::<Vec<_>>(),
+                ["APC", "USDT"],
+                "asked again ({asked}): still unsettled"
+            );
+        }
+        known.settle(other.clone());
+        assert_eq!(known.changed(&other), Some(BTreeSet::new()));
     }
 }
