@@ -517,7 +517,7 @@ fn the_unit_starts_watches_and_guards_the_daemon() {
     for line in [
         "Type=notify",
         "NotifyAccess=main",
-        "WatchdogSec=30",
+        "WatchdogSec=120",
         "ExecStart=/usr/bin/fillguard run --config /etc/fillguard/fillguard.toml",
         "Restart=on-failure",
         "RestartPreventExitStatus=2",

@@ -360,11 +360,6 @@ impl Pair {
         self.first.is_none_or(|first| self.last.since(first).secs_f64() < YOUNG)
     }
 
-    /// Returns the quote that takers of `side` spent over 60 s, decayed.
-    pub fn flow_60s(&self, side: Side, now: Timestamp) -> f64 {
-        self.flow(side).quote[H60] * left(now.since(self.last).secs_f64(), HALF_LIVES[H60])
-    }
-
     /// Returns the quote that takers of `side` spend a day.
     pub fn daily_quote(&self, side: Side) -> f64 {
         let Some(first) = self.first else { return self.volume.unwrap_or(0.0) / 2.0 };
