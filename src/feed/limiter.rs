@@ -76,6 +76,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_pause_of_centuries_is_believed_for_three_days() {
+        let limiter = Limiter::new(30, Duration::from_secs(60), 2);
+        limiter.pause(Duration::from_secs(u64::MAX));
+        let wait = limiter.take(1, clock::steady()).unwrap_err();
+        assert!(wait <= LONGEST && wait > LONGEST - Duration::from_secs(60), "{wait:?}");
+    }
+
+    #[test]
     fn a_burst_is_spent_and_fills_evenly() {
         let limiter = Limiter::new(30, Duration::from_secs(60), 2);
         let start = clock::steady();

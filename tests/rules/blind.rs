@@ -84,3 +84,14 @@ fn a_flapping_link_owes_the_whole_time_since_it_was_first_lost() {
     let Reason::NotVerified { since, until, .. } = &verdict.of(RULE)[0].reason else { panic!() };
     assert_eq!(until.unwrap().since(*since).secs_f64(), 110.0, "{}", verdict.told());
 }
+
+#[test]
+fn a_refusal_on_the_accounts_own_feed_is_a_notice() {
+    let mut tale = alice();
+    let refusal = serde_json::json!({"id": 1, "status": 401, "error": {"code": -2015, "msg": "Invalid API-key."}});
+    tale.frame("binance/alice", &refusal, 40);
+    let verdict = tale.replay();
+    assert_eq!(verdict.level(RULE), Some(Level::Notice), "{}", verdict.told());
+    let Reason::NotVerified { why, .. } = &verdict.of(RULE)[0].reason else { panic!() };
+    assert!(why.contains("-2015") && !why.contains("Invalid API-key."), "{why}");
+}

@@ -106,6 +106,7 @@ fn a_match_without_what_makes_it_a_fill_is_an_error_and_not_a_guess() {
     for (cut, put) in [
         (r#""matchPrice":"0.8","#, ""),
         (r#""tradeId":"6f02","#, ""),
+        (r#""matchSize":"40","#, ""),
         (r#""side":"buy","#, ""),
         (r#""matchPrice":"0.8""#, r#""matchPrice":"0""#),
         (r#""matchSize":"40""#, r#""matchSize":"NaN""#),

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod features;
+mod history;
 
 use rust_decimal::Decimal;
 
