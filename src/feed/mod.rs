@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 
 pub use error::{Advice, Error, Meaning, Refusal};
-pub use settings::{Account, Binance, Coinbase, Kucoin, ReadKey, Remembered, Settings, Timing};
+pub use settings::{Account, Binance, Coinbase, Kucoin, ReadKey, Remembered, Settings, Timing, Wallets};
 
 use crate::arrival::Incoming;
 use crate::domain::{Symbol, Venue};
