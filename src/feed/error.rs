@@ -88,6 +88,8 @@ pub enum Meaning {
     Address,
     /// The key may not read.
     Right,
+    /// The key may not see this one wallet; the exchange does not say why.
+    WalletRight,
     /// The account itself is blocked.
     Frozen,
     /// Our clock and theirs differ.
@@ -150,6 +152,7 @@ impl Meaning {
             | Meaning::Passphrase
             | Meaning::Address
             | Meaning::Right
+            | Meaning::WalletRight
             | Meaning::Frozen => Advice::GiveUp,
             Meaning::Clock | Meaning::Busy | Meaning::Unknown | Meaning::Other => Advice::Retry,
             Meaning::Token => Advice::Reconnect,
@@ -166,6 +169,10 @@ impl Meaning {
             Meaning::Passphrase => "the passphrase is wrong; it is the one chosen when the key was made",
             Meaning::Address => "this machine's address is not on the key's list; add it at the exchange",
             Meaning::Right => "the key may not read; give it the right to read and no other",
+            Meaning::WalletRight => {
+                "the key may not read this wallet, or was deleted, or this machine's address is not on its list; open the \
+                 wallet at the exchange and make a new reading key after that, or leave the wallet out of `wallets`"
+            }
             Meaning::Frozen => "the account is frozen; ask the exchange",
             Meaning::Clock => "this machine's clock is off; switch on time synchronisation",
             Meaning::Token => "the session's token has expired; a new one is fetched",
@@ -185,10 +192,19 @@ impl Refusal {
             -1022 => Meaning::Secret,
             -1002 => Meaning::Right,
             -1021 => Meaning::Clock,
+            -1125 | -1209 => Meaning::Token,
             -1001 | -1003 | -1006 | -1007 | -1008 | -1034 => Meaning::Busy,
             _ => Meaning::Other,
         };
         Refusal { venue: Venue::Binance, code: format_compact!("{code}"), meaning }
+    }
+
+    /// Takes a Binance refusal for one of another wallet: keys made before a wallet was opened have no right to it.
+    pub fn of_wallet(mut refusal: Refusal) -> Self {
+        if refusal.code == "-2015" {
+            refusal.meaning = Meaning::WalletRight;
+        }
+        refusal
     }
 
     /// Reads a KuCoin error code.

@@ -249,13 +249,19 @@ impl ReadKey {
     }
 }
 
+impl Wallets {
+    /// Watches the spot wallet alone.
+    pub fn spot() -> Self {
+        Wallets { watched: BTreeSet::from([Wallet::Spot]), known_until: BTreeMap::new() }
+    }
+}
+
 impl Settings {
     /// Returns the wallets to watch, account by account.
     pub fn watched(&self) -> impl Iterator<Item = (AccountId, Wallet)> {
         self.accounts.iter().flat_map(|account| {
-            let wallets = self.wallets.get(&account.id).map(|wallets| wallets.watched.clone());
-            let wallets = wallets.unwrap_or_else(|| BTreeSet::from([Wallet::Spot]));
-            wallets.into_iter().map(|wallet| (account.id.clone(), wallet))
+            let wallets = self.wallets.get(&account.id).cloned().unwrap_or_else(Wallets::spot);
+            wallets.watched.into_iter().map(|wallet| (account.id.clone(), wallet))
         })
     }
 

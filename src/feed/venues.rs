@@ -19,9 +19,12 @@ pub(crate) struct Venues {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     /// Pays in Binance's request weight: 6,000 a minute, of which a fifth is left to the user's own programs.
     pub(crate) binance: Arc<Rest>,
+    /// Pays in the request weight of Binance's futures: 2,400 a minute on a host of its own.
+    pub(crate) binance_futures: Arc<Rest>,
     pub(crate) kucoin: Arc<Rest>,
     pub(crate) coinbase: Arc<Rest>,
     pub(crate) binance_connects: Limiter,
+    pub(crate) binance_futures_connects: Limiter,
     pub(crate) kucoin_connects: Limiter,
     pub(crate) coinbase_connects: Limiter,
     /// For what no exchange counts.
@@ -53,10 +56,12 @@ impl Venues {
         let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, limiter).map(Arc::new);
         Ok(Venues {
             binance: rest(&settings.binance.rest, Limiter::new(4_800, secs(60), 1_600))?,
+            binance_futures: rest(&settings.binance.futures_rest, Limiter::new(1_920, secs(60), 640))?,
             // Each account has 4,000 in 30 s of its own; the public pool of 2,000 is the address's.
             kucoin: rest(&settings.kucoin.rest, Limiter::new(1_600, secs(30), 400))?,
             coinbase: rest(&settings.coinbase.rest, Limiter::new(8, secs(1), 8))?,
             binance_connects: Limiter::new(240, secs(300), 40),
+            binance_futures_connects: Limiter::new(240, secs(300), 40),
             kucoin_connects: Limiter::new(28, secs(60), 8),
             coinbase_connects: Limiter::new(6, secs(1), 4),
             unlimited: Limiter::new(1_000_000, secs(1), 1_000_000),

@@ -66,7 +66,7 @@ impl Asked<'_> {
                 let uri = format!("GET {}{PATH}", rest.host());
                 let token = self.signer.token(Timestamp::from_millis(rest.millis()), Some(&uri))?;
                 let headers = vec![("Authorization", format!("Bearer {token}"))];
-                Ok(Call { post: false, path: format!("{PATH}?{question}"), headers, cost: 1 })
+                Ok(Call { path: format!("{PATH}?{question}"), headers, cost: 1, ..Call::default() })
             };
             let answer = rest.ask(sign).await?;
             if answer.status != 200 {

@@ -38,7 +38,7 @@ async fn ask(rest: &Rest, signer: &KucoinSigner, post: bool, path: &str, cost: u
         let method = if post { "POST" } else { "GET" };
         let mut headers = signer.headers(rest.millis(), method, path, "");
         headers.push(("Content-Type", "application/json".to_owned()));
-        Ok(Call { post, path: path.to_owned(), headers, cost })
+        Ok(Call { post, path: path.to_owned(), headers, cost, ..Call::default() })
     };
     match accepted(rest.ask(sign).await?) {
         Err(Error::Refused(refusal)) if refusal.meaning == super::error::Meaning::Clock => {
