@@ -14,11 +14,13 @@ use std::time::Duration;
 use exchange::{Exchange, Peer, Reply, Request, within};
 use fillguard::arrival::{Body, Incoming};
 use fillguard::codec::{self, Codecs};
-use fillguard::domain::{AccountId, Event, EventKind, Symbol, Venue, Wallet};
+use fillguard::domain::{AccountId, Event, EventKind, Side, Symbol, Venue, Wallet};
 use fillguard::feed::{Account, ReadKey, Settings, Timing, Wallets, tasks};
 use fillguard::runtime::supervisor::{self, Supervisor};
 use fillguard::runtime::{backoff, clock};
 use fillguard::secret::Secret;
+use fillguard::simulate::{self, Handle, Scenario, SimAccount, Simulator};
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -446,4 +448,136 @@ async fn a_contract_has_the_futures_market_and_a_spot_pair_the_spot_market() {
         daemon.until(&format!("{from}/rest ticker/24hr?symbol=APCUSDT")).await;
     }
     daemon.end().await;
+}
+
+/// The simulator, and feeds that watch wallets of its first Binance account.
+struct Played {
+    daemon: Daemon,
+    handle: Handle,
+    who: AccountId,
+    stop: CancellationToken,
+    running: JoinSet<()>,
+}
+
+impl Played {
+    async fn start(wallets: impl IntoIterator<Item = Wallet>, lives: Duration, reconcile: Duration) -> Self {
+        let scenario = Scenario { attack_after_secs: None, history_days: 0, ..Scenario::default() };
+        let quiet = simulate::Settings {
+            speed: 0.001,
+            scenario,
+            listen_key_life: lives,
+            listen_token_life: lives,
+            ..simulate::Settings::default()
+        };
+        let simulator = Simulator::start(quiet).await.unwrap();
+        let hmac = |account: &&SimAccount| account.venue == Venue::Binance && !account.ed25519;
+        let account = simulator.accounts().iter().find(hmac).unwrap().clone();
+        let who = AccountId::new(Venue::Binance, &account.name).unwrap();
+        let (places, handle) = (simulator.places().binance, simulator.handle());
+        let key = ReadKey::binance(&account.key_id, &account.secret).unwrap();
+        let accounts = vec![Account { id: who.clone(), key, known_until: None }];
+        let mut settings = Settings { accounts, ..Settings::default() };
+        settings.wallets.insert(who.clone(), Wallets { watched: wallets.into_iter().collect(), ..Wallets::default() });
+        settings.binance.rest = places.rest;
+        settings.binance.ws_api = places.ws_api;
+        settings.binance.stream = places.stream;
+        settings.binance.futures_rest = places.futures_rest;
+        settings.binance.futures_stream = places.futures_stream;
+        settings.timing.reconcile = reconcile;
+        settings.timing.backoff = backoff::Settings {
+            min: Duration::from_millis(5),
+            max: Duration::from_millis(20),
+            ..settings.timing.backoff
+        };
+        let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
+        let ended = stop.clone();
+        running.spawn(async move { simulator.run(ended).await.unwrap() });
+        Played { daemon: Daemon::start(settings), handle, who, stop, running }
+    }
+
+    /// Waits until each wallet was read for the first time: from then on nothing may be missed.
+    async fn settled(&mut self, wallets: &[Wallet]) {
+        let whose = |wallet: &Wallet| fillguard::arrival::Source::answers(self.who.clone(), wallet.clone());
+        let mut owed: BTreeSet<String> = wallets.iter().map(|wallet| format!("{} filled", whose(wallet))).collect();
+        while !owed.is_empty() {
+            let line = self.daemon.next().await;
+            owed.retain(|start| !line.starts_with(start.as_str()));
+        }
+    }
+
+    fn trade(&self, wallet: &Wallet, symbol: &str, side: Side) {
+        let symbol = Symbol::from_dashed(symbol).unwrap();
+        self.handle.trade_in(wallet, &self.who, &symbol, side, Decimal::from(300)).unwrap();
+    }
+
+    /// Waits until every fill that really happened was counted, and asserts that each was counted once.
+    async fn all_counted(&mut self) {
+        let truth = self.handle.truth().fills;
+        assert!(!truth.is_empty());
+        let real: BTreeMap<(String, String), usize> =
+            truth.iter().map(|fill| ((fill.symbol.to_string(), fill.trade_id.clone()), 1)).collect();
+        let counting = async {
+            while self.daemon.fills.len() < real.len() {
+                self.daemon.next().await;
+            }
+        };
+        let _ = tokio::time::timeout(exchange::PATIENCE, counting).await;
+        assert_eq!(self.daemon.fills, real);
+    }
+
+    async fn end(mut self) {
+        self.daemon.end().await;
+        self.stop.cancel();
+        within("the simulator's end", self.running.join_next()).await;
+    }
+}
+
+#[tokio::test]
+async fn fills_of_every_wallet_of_a_simulated_account_are_told_once() {
+    let isolated = Wallet::Isolated(Symbol::from_dashed("BTC-USDT").unwrap());
+    let wallets = [Wallet::Spot, Wallet::Margin, isolated.clone(), Wallet::Futures];
+    let mut played = Played::start(wallets.clone(), Duration::from_secs(3_600), Duration::ZERO).await;
+    played.settled(&wallets).await;
+    for wallet in &wallets {
+        let symbol = if *wallet == Wallet::Futures { "BTC_PERP-USDT" } else { "BTC-USDT" };
+        played.trade(wallet, symbol, Side::Buy);
+        if *wallet == Wallet::Futures {
+            played.trade(wallet, symbol, Side::Sell);
+            played.trade(wallet, symbol, Side::Sell);
+        }
+    }
+    played.all_counted().await;
+    played.end().await;
+}
+
+#[tokio::test]
+async fn keys_and_tokens_that_run_out_again_and_again_cost_no_fill() {
+    // Tokens are replaced in time; listen keys are not kept alive here, so each one dies.
+    let wallets = [Wallet::Margin, Wallet::Futures];
+    let mut played = Played::start(wallets.clone(), Duration::from_millis(400), Duration::ZERO).await;
+    let who = played.who.clone();
+    played.settled(&wallets).await;
+    for _ in 0..3 {
+        played.trade(&Wallet::Margin, "ETH-USDT", Side::Buy);
+        played.trade(&Wallet::Futures, "ETH_PERP-USDT", Side::Buy);
+        played.daemon.until(&format!("{who}/futures down: the listen key has expired")).await;
+        played.trade(&Wallet::Futures, "ETH_PERP-USDT", Side::Sell);
+        played.daemon.until(&format!("{who}/futures up")).await;
+    }
+    played.all_counted().await;
+    played.end().await;
+}
+
+#[tokio::test]
+async fn what_a_healthy_feed_loses_is_found_by_the_next_comparison() {
+    let wallets = [Wallet::Margin, Wallet::Futures];
+    let mut played = Played::start(wallets.clone(), Duration::from_secs(3_600), Duration::from_millis(200)).await;
+    let who = played.who.clone();
+    played.settled(&wallets).await;
+    for (wallet, symbol) in [(Wallet::Margin, "SOL-USDT"), (Wallet::Futures, "SOL_PERP-USDT")] {
+        played.handle.lose_fills_in(&wallet, &who, 1_000).unwrap();
+        played.trade(&wallet, symbol, Side::Buy);
+    }
+    played.all_counted().await;
+    played.end().await;
 }

@@ -45,6 +45,9 @@ impl World {
             let mut account = Account {
                 venue,
                 name,
+                wallet: Default::default(),
+                barred: Default::default(),
+                positions: Default::default(),
                 role,
                 key,
                 key_made: now - Span::from_secs(86_400 * 400 + i64::try_from(dice.below(20_000_000)).unwrap_or(0)),
