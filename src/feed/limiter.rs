@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::error::Error;
 use crate::runtime::clock;
 
 /// A bucket of allowances that fills evenly; everything that talks to one host shares it.
@@ -18,6 +19,14 @@ struct State {
     left: f64,
     at: Instant,
     not_before: Option<Instant>,
+}
+
+/// Lets everybody who pays from `limiters` wait when a connection was answered with "too many".
+pub(crate) fn obeyed<T>(asked: Result<T, Error>, limiters: &[&Limiter]) -> Result<T, Error> {
+    if let Err(Error::Limited(wait)) = &asked {
+        limiters.iter().for_each(|limiter| limiter.pause(*wait));
+    }
+    asked
 }
 
 /// The longest pause that is believed.
