@@ -154,9 +154,7 @@ impl Error {
     pub fn about_key(&self) -> bool {
         match self {
             Error::Key(_) => true,
-            Error::Refused(refusal) => {
-                refusal.meaning.advice() == Advice::GiveUp || refusal.meaning == Meaning::Clock
-            }
+            Error::Refused(refusal) => refusal.meaning.advice() == Advice::GiveUp || refusal.meaning == Meaning::Clock,
             Error::Finished
             | Error::Connect(_)
             | Error::Closed(_)
@@ -211,7 +209,9 @@ impl Meaning {
             Meaning::Passphrase => "the passphrase is wrong; it is the one chosen when the key was made",
             Meaning::Address => "this machine's address is not on the key's list; add it at the exchange",
             Meaning::Right => match venue {
-                Venue::Binance => "the key may not read this account; tick Enable Reading, for a sub-account by its master",
+                Venue::Binance => {
+                    "the key may not read this account; tick Enable Reading, for a sub-account by its master"
+                }
                 Venue::Kucoin => "the key may not read; give it the right General, for a sub-account by its master",
                 Venue::Coinbase => "the key may not read its portfolio; give it View on the portfolio it is to watch",
             },

@@ -187,7 +187,16 @@ impl<P: Protocol> Link<P> {
         wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
     ) -> Self {
         let subjects = protocol.sources().into_iter().map(|source| (source, Subject::default())).collect();
-        Link { protocol, outlet, timing, wanted, subjects, jobs: JoinSet::new(), waiting: VecDeque::new(), doubted: false }
+        Link {
+            protocol,
+            outlet,
+            timing,
+            wanted,
+            subjects,
+            jobs: JoinSet::new(),
+            waiting: VecDeque::new(),
+            doubted: false,
+        }
     }
 
     /// Stays connected until `stop`. Ends with an error only when nobody takes what it receives.

@@ -180,9 +180,9 @@ impl Protocol for Private {
         let filled = Body::Filled { since: gap.since, until: gap.until, verified };
         outlet.note(Source::AccountRest(self.id.clone()), filled).await?;
         match missed? {
-            (_, true) => Err(Error::Moved(
-                "the account changed between classic and unified; connecting to the feed it has now",
-            )),
+            (_, true) => {
+                Err(Error::Moved("the account changed between classic and unified; connecting to the feed it has now"))
+            }
             (_, false) => Ok(()),
         }
     }

@@ -25,9 +25,8 @@ pub(super) async fn unified(asked: &Asked<'_>, gap: Gap) -> Result<bool, Error> 
 async fn read(asked: &Asked<'_>, book: &str, gap: Gap) -> Result<bool, Error> {
     let mut complete = true;
     for (start, stop) in weeks(gap.since, gap.until) {
-        let query = format!(
-            "/api/ua/v1/unified/order/execution?tradeType={book}&startAt={start}&endAt={stop}&pageSize={ROWS}"
-        );
+        let query =
+            format!("/api/ua/v1/unified/order/execution?tradeType={book}&startAt={start}&endAt={stop}&pageSize={ROWS}");
         complete &= asked.pages(&query, ROWS, 4, |_| {}).await?;
     }
     Ok(complete)

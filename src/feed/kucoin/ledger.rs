@@ -111,7 +111,9 @@ impl Book {
                 let look = |page: &super::gap::Page<'_>| {
                     let fills = page.rows.iter().filter_map(|row| serde_json::from_str::<Fill>(row.get()).ok());
                     // A number here, a text in the ledger.
-                    fills.filter_map(|fill| fill.trade).for_each(|id| drop(missing.remove(id.0.as_str())));
+                    for id in fills.filter_map(|fill| fill.trade) {
+                        missing.remove(id.0.as_str());
+                    }
                 };
                 complete &= asked.pages(&query, limit, 2, look).await?;
             }
