@@ -187,8 +187,11 @@ impl Subscriptions {
     }
 
     fn refuse(&mut self, index: usize, source: Source, fault: &Fault, steps: &mut Vec<Step<Job>>) {
-        // The answer to a suspicion: the subscription lives, and so does the key.
+        // The answer to a suspicion: the subscription lives, and so does the key; perhaps again.
         if fault.code == ALREADY && self.whose.values().any(|known| *known == index) {
+            if self.refused.remove(&index).is_some() {
+                steps.push(Step::Up(source));
+            }
             return;
         }
         let now = clock::steady();
