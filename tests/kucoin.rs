@@ -45,9 +45,9 @@ fn fills(came: &[Arrival], via: Via) -> Vec<String> {
         .iter()
         .find(|one| matches!(&one.kind, EventKind::Feed(feed) if matches!(feed.kind, FeedKind::Unreadable(_))));
     assert!(unreadable.is_none(), "{unreadable:?}");
-    let fills = events.into_iter().filter_map(|event| match event.kind {
-        EventKind::Fill(fill) if fill.via == via => fill.trade_id,
-        _ => None,
+    let fills = events.into_iter().filter_map(|event| {
+        let EventKind::Fill(fill) = event.kind else { return None };
+        fill.trade_id.filter(|_| fill.via == via)
     });
     fills.map(|id| id.to_string()).collect()
 }

@@ -104,6 +104,36 @@ mod tests {
         assert!(limiter.take(1, at(2_100)).is_ok());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_holds_for_those_who_wait_already_and_a_shorter_one_does_not_end_it() {
+        let limiter = Limiter::new(10, Duration::from_secs(10), 1);
+        limiter.ready(1).await;
+        let begun = clock::steady();
+        let waiting = async {
+            limiter.ready(1).await;
+            clock::steady() - begun
+        };
+        let forbidding = async {
+            limiter.pause(Duration::from_secs(30));
+            limiter.pause(Duration::from_secs(5));
+        };
+        let (waited, ()) = tokio::join!(waiting, forbidding);
+        // It would have had its turn after a second.
+        assert!(waited >= Duration::from_secs(30) && waited < Duration::from_secs(31), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_nothing_waits_for_the_end_of_a_pause_all_the_same() {
+        let limiter = Limiter::new(10, Duration::from_secs(10), 1);
+        limiter.ready(1).await;
+        let begun = clock::steady();
+        limiter.ready(0).await;
+        assert_eq!(clock::steady(), begun);
+        limiter.pause(Duration::from_secs(7));
+        limiter.ready(0).await;
+        assert!(clock::steady() - begun >= Duration::from_secs(7));
+    }
+
     #[test]
     fn nothing_passes_while_the_exchange_forbids_it() {
         let limiter = Limiter::new(100, Duration::from_secs(1), 100);

@@ -521,3 +521,6 @@ fn finished(done: Result<Done, tokio::task::JoinError>) -> Option<Done> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -173,3 +173,6 @@ fn words(error: reqwest::Error) -> CompactString {
     }
     format_compact!("{cause}")
 }
+
+#[cfg(test)]
+mod tests;

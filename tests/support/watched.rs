@@ -144,10 +144,8 @@ impl Watched {
     pub async fn down(&mut self, account: &SimAccount) -> String {
         let source = Source::Account(id(account));
         let is_down = |one: &Arrival| one.from == source && matches!(one.body, Body::LinkDown { .. });
-        match self.until(&format!("{source} down"), is_down).await.body {
-            Body::LinkDown { why } => why.to_string(),
-            other => panic!("{other:?}"),
-        }
+        self.until(&format!("{source} down"), is_down).await;
+        self.reasons(account).pop().unwrap()
     }
 
     /// Waits for the end of a gap; returns whether it was verified.
@@ -170,22 +168,15 @@ impl Watched {
     pub fn calls(&self, account: &SimAccount) -> Vec<String> {
         let source = Source::AccountRest(id(account));
         let of = self.came.iter().filter(|one| one.from == source);
-        of.filter_map(|one| match &one.body {
-            Body::Page { call, .. } => Some(call.to_string()),
-            _ => None,
-        })
-        .collect()
+        of.filter_map(|one| if let Body::Page { call, .. } = &one.body { Some(call.to_string()) } else { None })
+            .collect()
     }
 
     /// Returns why an account was said to be down, in order.
     pub fn reasons(&self, account: &SimAccount) -> Vec<String> {
         let source = Source::Account(id(account));
         let of = self.came.iter().filter(|one| one.from == source);
-        of.filter_map(|one| match &one.body {
-            Body::LinkDown { why } => Some(why.to_string()),
-            _ => None,
-        })
-        .collect()
+        of.filter_map(|one| if let Body::LinkDown { why } = &one.body { Some(why.to_string()) } else { None }).collect()
     }
 
     /// Returns what was said about links and gaps, for a test that failed.
