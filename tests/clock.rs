@@ -104,13 +104,15 @@ fn rest(port: u16, request: &Request, ahead: i64) -> Reply {
                 _ => Reply::status(401, "Unauthorized"),
             }
         }
-        path if path.starts_with("/api/v3/") => match request.param("timestamp").and_then(|time| time.parse().ok()) {
-            Some(time) if near(time) && path.ends_with("/account") => {
-                Reply::json(r#"{"balances":[{"asset":"BTC","free":"1","locked":"0"}]}"#)
+        path if path.starts_with("/api/v3/") && !path.contains("/hf/") => {
+            match request.param("timestamp").and_then(|time| time.parse().ok()) {
+                Some(time) if near(time) && path.ends_with("/account") => {
+                    Reply::json(r#"{"balances":[{"asset":"BTC","free":"1","locked":"0"}]}"#)
+                }
+                Some(time) if near(time) => Reply::json("[]"),
+                _ => stale,
             }
-            Some(time) if near(time) => Reply::json("[]"),
-            _ => stale,
-        },
+        }
         path => match request.header("KC-API-TIMESTAMP").parse() {
             Ok(time) if near(time) => match path {
                 "/api/ua/v1/account/mode" => Reply::json(r#"{"code":"200000","data":{"selfAccountMode":"CLASSIC"}}"#),
@@ -203,6 +205,25 @@ async fn a_call_refused_for_its_time_is_made_once_more_and_one_refused_for_its_s
         let told = feeds.until(|body| matches!(body, Body::Filled { .. })).await;
         assert!(matches!(told, Body::Filled { verified: false, .. }), "{venue} {body}");
         assert_eq!(asked.load(Ordering::SeqCst), times, "{venue} {body}");
+        feeds.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_is_not_taken_for_a_dead_key() {
+    for venue in [Venue::Kucoin, Venue::Coinbase] {
+        let looked = AtomicUsize::new(0);
+        // Five minutes, after our first look at their clock.
+        let mut exchange = Exchange::open(move |port, request: &Request| {
+            let time = request.path.ends_with("/time") || request.path.ends_with("/timestamp");
+            let first = time && looked.fetch_add(1, Ordering::SeqCst) == 0;
+            rest(port, request, if first { 0 } else { 300_000 })
+        })
+        .await;
+        let mut feeds = Feeds::start(&exchange, venue, None);
+        let _peer = let_in(&mut exchange, venue, 0).await;
+        let told = feeds.until(|body| matches!(body, Body::Filled { .. } | Body::LinkDown { .. })).await;
+        assert!(matches!(told, Body::Filled { verified: true, .. }), "{venue}: {told:?}");
         feeds.end().await;
     }
 }

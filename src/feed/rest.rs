@@ -90,6 +90,11 @@ impl Rest {
         clock::now().millis().saturating_add(self.offset.load(Ordering::Relaxed))
     }
 
+    /// Returns milliseconds by which the exchange's clock is ahead of ours, as last learned.
+    pub fn offset(&self) -> i64 {
+        self.offset.load(Ordering::Relaxed)
+    }
+
     /// Learns the exchange's clock from a public call; `read` finds the milliseconds in the answer.
     pub async fn learn_time(&self, path: &str, read: fn(&str) -> Option<i64>) -> Result<(), Error> {
         let before = clock::now();

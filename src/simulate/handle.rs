@@ -136,7 +136,7 @@ impl Handle {
         world.accounts.get_mut(who).map(|owner| owner.revoked = true).ok_or_else(|| unknown(account))
     }
 
-    /// Makes an account's key of no use, in a way; nothing mends it.
+    /// Makes an account's key of no use, in the way given; `None` mends it.
     pub fn break_key(&self, account: &AccountId, how: Option<How>) -> Result<(), Error> {
         let mut world = self.floor.world();
         let who = find(&world, account)?;

@@ -97,7 +97,7 @@ impl Protocol for User {
     }
 }
 
-async fn learn_time(rest: &Rest) -> Result<(), Error> {
+pub(super) async fn learn_time(rest: &Rest) -> Result<(), Error> {
     #[derive(serde::Deserialize)]
     struct Time {
         #[serde(rename = "epochMillis")]

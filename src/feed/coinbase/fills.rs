@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::account::refused;
+use super::account::{learn_time, refused};
 use crate::arrival::{Body, Source};
 use crate::domain::{AccountId, Span, Timestamp};
 use crate::feed::error::Error;
@@ -20,6 +20,9 @@ const PATH: &str = "/api/v3/brokerage/orders/historical/fills";
 const ORDERS: usize = 20;
 /// Pages read of one question; a gap with more is not verified.
 const PAGES: usize = 200;
+
+/// Milliseconds of a clock's jump that can be why a token of two minutes was refused.
+const JUMP: i64 = 10_000;
 
 /// One key's questions.
 pub(super) struct Asked<'a> {
@@ -69,7 +72,15 @@ impl Asked<'_> {
             let headers = vec![("Authorization", format!("Bearer {token}"))];
             Ok(Call { path: format!("{PATH}?{question}"), headers, cost: 1, ..Call::default() })
         };
-        let answer = rest.ask(sign).await?;
+        let mut answer = rest.ask(sign).await?;
+        if answer.status == 401 {
+            // Coinbase does not tell a stale token from a dead key; our clock may have jumped since it was compared.
+            let before = rest.offset();
+            learn_time(rest).await?;
+            if (rest.offset() - before).abs() > JUMP {
+                answer = rest.ask(sign).await?;
+            }
+        }
         if answer.status == 200 { Ok(answer) } else { Err(refused(answer.status)) }
     }
 

@@ -70,7 +70,7 @@ impl Asked<'_> {
     pub(super) async fn probe(&self, mode: Mode) -> Result<(), Error> {
         let (path, cost) = match mode {
             Mode::Classic => ("/api/v1/hf/accounts/ledgers?bizType=TRADE_EXCHANGE&limit=1", 2),
-            Mode::Unified => ("/api/ua/v1/unified/order/execution?tradeType=SPOT&pageSize=1", 4),
+            Mode::Unified => ("/api/ua/v1/unified/order/execution?tradeType=SPOT&pageSize=1", executions::COST),
         };
         self.asker.get(path, cost).await.map(drop).map_err(|error| of_mode(mode, error))
     }
