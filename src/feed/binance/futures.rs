@@ -13,7 +13,7 @@ use super::{accepted, learn_time_at};
 use crate::arrival::Source;
 use crate::domain::Timestamp;
 use crate::feed::error::{Advice, Error};
-use crate::feed::limiter::Limiter;
+use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::{Call, Rest};
@@ -96,7 +96,8 @@ impl Protocol for Futures {
         let key = self.listen_key().await?;
         let base = venues.settings.binance.futures_stream.trim_end_matches('/');
         let url = format!("{base}/private/ws?listenKey={}", percent_encode(&key));
-        let socket = Socket::connect(&url, &venues.tls, venues.patience()).await?;
+        let socket = Socket::connect(&url, &venues.tls, venues.patience()).await;
+        let socket = obeyed(socket, &[&venues.binance_futures_connects, venues.binance_futures.limiter()])?;
         Ok((socket, Stream::new(Arc::clone(&self.account), venues.settings.timing)))
     }
 

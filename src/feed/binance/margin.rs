@@ -13,8 +13,8 @@ use super::gap::{self, Account, wire};
 use super::{accepted, learn_time};
 use crate::arrival::Source;
 use crate::domain::{Timestamp, Wallet};
-use crate::feed::error::{Advice, Error, Refusal};
-use crate::feed::limiter::Limiter;
+use crate::feed::error::{Error, Refusal};
+use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::Call;
@@ -113,7 +113,8 @@ impl Protocol for Margins {
             tracing::debug!(%error, "binance: its clock could not be read");
         }
         let url = format!("{}?returnRateLimits=false", venues.settings.binance.ws_api);
-        let socket = Socket::connect(&url, &venues.tls, venues.patience()).await?;
+        let socket = Socket::connect(&url, &venues.tls, venues.patience()).await;
+        let socket = obeyed(socket, &[&venues.binance_connects, venues.binance.limiter()])?;
         Ok((socket, Tokens::new(Arc::clone(&self.accounts), venues.settings.timing)))
     }
 
@@ -155,7 +156,8 @@ pub(crate) struct Tokens {
     pending: BTreeSet<usize>,
     /// When to fetch whose next token.
     plan: BTreeSet<(Instant, usize)>,
-    refused: BTreeMap<usize, Backoff>,
+    /// The waits of those that were refused: long ones where a person must act.
+    refused: BTreeMap<usize, (bool, Backoff)>,
     /// Tokens to subscribe with now.
     queue: VecDeque<(usize, Token)>,
     asked: BTreeMap<u64, Question>,
@@ -203,16 +205,17 @@ impl Tokens {
     /// Takes that a wallet has no token or subscription; says so where it is left without one, or its key refused.
     fn failed(&mut self, index: usize, error: &Error, asked: Duration, steps: &mut Vec<Step<Job>>) {
         self.pending.remove(&index);
-        let (settings, for_good) = match error.advice() {
-            Advice::GiveUp => (self.timing.refused, true),
-            Advice::Retry | Advice::Reconnect => (self.timing.backoff, false),
-        };
-        let backoff = self.refused.entry(index).or_insert_with(|| Backoff::new(settings));
+        let slow = error.about_key();
+        let settings = if slow { self.timing.refused } else { self.timing.backoff };
+        let (was, backoff) = self.refused.entry(index).or_insert_with(|| (slow, Backoff::new(settings)));
+        if *was != slow {
+            (*was, *backoff) = (slow, Backoff::new(settings));
+        }
         let wait = backoff.draw().max(error.wait()).max(asked);
         self.plan(index, clock::steady() + wait);
-        let blind = for_good || !self.newest.contains_key(&index);
+        let blind = slow || !self.newest.contains_key(&index);
         if let Some(source) = self.source(index).filter(|_| blind) {
-            steps.push(Step::Down(source, error.why()));
+            steps.push(Step::Down(source, error.clone()));
         }
     }
 
@@ -297,10 +300,8 @@ impl Tokens {
             if self.newest.get(&index) == Some(&number) {
                 self.newest.remove(&index);
                 self.plan(index, clock::steady() + self.timing.backoff.min);
-                steps.push(Step::Down(
-                    source,
-                    "Binance ended this wallet's stream; subscribing with a new token".into(),
-                ));
+                let ended = Error::Protocol("Binance ended this wallet's stream; subscribing with a new token");
+                steps.push(Step::Down(source, ended));
             }
         }
         Ok(())

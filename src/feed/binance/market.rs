@@ -14,7 +14,7 @@ use super::gap::wire;
 use crate::arrival::Source;
 use crate::domain::{Span, Symbol, Timestamp, Venue};
 use crate::feed::error::Error;
-use crate::feed::limiter::Limiter;
+use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::Call;
@@ -69,7 +69,12 @@ impl Protocol for Market {
                 format!("{}/market/stream", hosts.futures_stream.trim_end_matches('/'))
             }
         };
-        let socket = Socket::connect(&url, &venues.tls, venues.patience()).await?;
+        let (connects, rest) = match self.place {
+            Place::Spot => (&venues.binance_connects, &venues.binance),
+            Place::Futures => (&venues.binance_futures_connects, &venues.binance_futures),
+        };
+        let socket = Socket::connect(&url, &venues.tls, venues.patience()).await;
+        let socket = obeyed(socket, &[connects, rest.limiter()])?;
         Ok((socket, Streams::new(self.place, Arc::clone(venues))))
     }
 
