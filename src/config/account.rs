@@ -88,7 +88,8 @@ fn read(
         tag => Ok(tag.to_owned()),
     });
     let response = response(section);
-    let api = section.choice("api", Some(Api::Advanced), &[("advanced", Api::Advanced), ("exchange", Api::Exchange)]);
+    let api = section.choice("api", None, &[("advanced", Api::Advanced), ("exchange", Api::Exchange)]);
+    let api = api.or((!section.has("api")).then_some(Api::Advanced));
     let version = section.has("key_version");
     let key_version = section.count("key_version", 3, 1..=3);
     let place = ["key_file", "key_credential", "key_json_file", "key_json_credential"]

@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_damaged_key_is_refused_in_words() {
-        assert_eq!(signer("not base64!").unwrap_err(), KeyError::Base64);
+        assert_eq!(signer("not-base64!").unwrap_err(), KeyError::Base64);
         assert_eq!(signer("").unwrap_err(), KeyError::Empty("secret"));
     }
 }

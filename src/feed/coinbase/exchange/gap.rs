@@ -119,7 +119,8 @@ impl Profile {
         let listed = self.products.wanted();
         pairs.extend(watched.map(|(_, symbol)| spelled(symbol)).filter(|pair| listed.contains(pair)));
         // Before the fills: a fill does not tell its order's client id.
-        complete &= self.orders("/orders?status=open&status=pending&status=active&limit=100", None, &mut pairs, outlet).await?;
+        complete &=
+            self.orders("/orders?status=open&status=pending&status=active&limit=100", None, &mut pairs, outlet).await?;
         let done = "/orders?status=done&sortedBy=created_at&sorting=desc&limit=100";
         complete &= self.orders(done, Some(since), &mut pairs, outlet).await?;
         let mut explained: BTreeSet<String> = BTreeSet::new();
@@ -237,8 +238,8 @@ impl Profile {
         let mut question = path.to_owned();
         for _ in 0..PAGES {
             let answer = self.ask(&question).await?;
-            let rows: Vec<T> = serde_json::from_str(&answer.text)
-                .map_err(|_| Error::Protocol("an answer of an unexpected shape"))?;
+            let rows: Vec<T> =
+                serde_json::from_str(&answer.text).map_err(|_| Error::Protocol("an answer of an unexpected shape"))?;
             let older = answer.older.clone().filter(|_| !rows.is_empty());
             let (at, body) = answer.page(question.trim_start_matches('/'))?;
             outlet.pass(at, Source::AccountRest(self.id.clone()), body).await?;

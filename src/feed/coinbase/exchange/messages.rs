@@ -45,9 +45,9 @@ impl Head<'_> {
         if self.kind != "error" {
             return None;
         }
-        let about_key = ["auth", "signature", "api key", "passphrase", "timestamp"]
-            .iter()
-            .any(|word| self.message.to_ascii_lowercase().contains(word) || self.reason.to_ascii_lowercase().contains(word));
+        let about_key = ["auth", "signature", "api key", "passphrase", "timestamp"].iter().any(|word| {
+            self.message.to_ascii_lowercase().contains(word) || self.reason.to_ascii_lowercase().contains(word)
+        });
         let words = format!("{} {}", self.message, self.reason);
         Some(Error::Refused(Refusal::coinbase_exchange(if about_key { 401 } else { 400 }, &words)))
     }

@@ -3,8 +3,8 @@
 
 mod gap;
 mod messages;
-mod progress;
 mod products;
+mod progress;
 mod session;
 
 use std::collections::BTreeSet;

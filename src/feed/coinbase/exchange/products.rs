@@ -77,8 +77,8 @@ impl Products {
 async fn fetch(rest: &Rest) -> Result<BTreeSet<String>, Error> {
     let sign = || Ok(Call { path: "/products".to_owned(), cost: 1, ..Call::default() });
     let answer = accepted(rest.ask(sign).await?)?;
-    let rows: Vec<Row> = serde_json::from_str(&answer.text)
-        .map_err(|_| Error::Protocol("a list of pairs of an unexpected shape"))?;
+    let rows: Vec<Row> =
+        serde_json::from_str(&answer.text).map_err(|_| Error::Protocol("a list of pairs of an unexpected shape"))?;
     let rows = rows.into_iter().filter(|row| row.status != "delisted" && is_pair(&row.id));
     let ids: BTreeSet<String> = rows.map(|row| row.id).take(MOST).collect();
     if ids.is_empty() { Err(Error::Protocol("a list of pairs without any")) } else { Ok(ids) }

@@ -86,7 +86,8 @@ impl Progress {
     }
 
     fn matched(&mut self, head: &Head<'_>, doubts: &mut Doubts) {
-        for (order, rate) in [(&head.maker_order_id, head.maker_fee_rate), (&head.taker_order_id, head.taker_fee_rate)] {
+        for (order, rate) in [(&head.maker_order_id, head.maker_fee_rate), (&head.taker_order_id, head.taker_fee_rate)]
+        {
             let Some(left) = self.left.get_mut(&**order) else { continue };
             *left = left.saturating_sub(head.size.unwrap_or_default().0);
             if rate.is_none() {
@@ -115,8 +116,10 @@ mod tests {
     }
 
     const RECEIVED: &str = r#"{"type":"received","order_id":"o","product_id":"ABC-USD","size":"5"}"#;
-    const MATCH: &str = r#"{"type":"match","maker_order_id":"x","taker_order_id":"o","size":"2","taker_fee_rate":"0.004"}"#;
-    const DONE: &str = r#"{"type":"done","order_id":"o","product_id":"ABC-USD","reason":"filled","remaining_size":"0"}"#;
+    const MATCH: &str =
+        r#"{"type":"match","maker_order_id":"x","taker_order_id":"o","size":"2","taker_fee_rate":"0.004"}"#;
+    const DONE: &str =
+        r#"{"type":"done","order_id":"o","product_id":"ABC-USD","reason":"filled","remaining_size":"0"}"#;
 
     #[test]
     fn an_order_whose_matches_add_up_leaves_no_doubt() {
