@@ -10,7 +10,7 @@ use super::Aliases;
 use super::exchange::small_side;
 use super::orders::spot;
 use super::placed::Placed;
-use crate::codec::shape::{Heard, figure, name, path, read, some, unread, word};
+use crate::codec::shape::{Heard, figure, name, parameter, path, read, some, unread, word};
 use crate::codec::unread::Unread;
 use crate::codec::wire::{Amount, Id};
 use crate::domain::{
@@ -80,11 +80,13 @@ pub(super) fn page(
     heard: &mut Heard<'_>,
 ) -> Result<(), Unread> {
     let rows: Vec<&RawValue> = read("a list", json)?;
-    type Take = fn(&str, &mut Placed, &mut Aliases, &mut Heard<'_>) -> Result<(), Unread>;
+    // Should the exchange send more than was asked for, what is older was told long ago, by us or before us.
+    let since = parameter(call, "start_date").and_then(Timestamp::from_rfc3339).unwrap_or(Timestamp::EPOCH);
+    type Take = fn(&str, Timestamp, &mut Placed, &mut Aliases, &mut Heard<'_>) -> Result<(), Unread>;
     let take: Take = match path(call).rsplit('/').next().unwrap_or("") {
         "fills" => fill,
-        "orders" => order,
-        "accounts" => |json, _, _, heard| balance(json, heard),
+        "orders" => |json, _, placed, aliases, heard| order(json, placed, aliases, heard),
+        "accounts" => |json, _, _, _, heard| balance(json, heard),
         // It names the pairs to ask for; the fills tell the trades.
         "ledger" | "profiles" | "products" => return Ok(()),
         other => {
@@ -93,13 +95,19 @@ pub(super) fn page(
         }
     };
     for row in rows.into_iter().rev() {
-        let row = take(row.get(), placed, aliases, heard);
+        let row = take(row.get(), since, placed, aliases, heard);
         heard.row(row);
     }
     Ok(())
 }
 
-fn fill(json: &str, placed: &mut Placed, aliases: &mut Aliases, heard: &mut Heard<'_>) -> Result<(), Unread> {
+fn fill(
+    json: &str,
+    since: Timestamp,
+    placed: &mut Placed,
+    aliases: &mut Aliases,
+    heard: &mut Heard<'_>,
+) -> Result<(), Unread> {
     let row: Row<'_> = read("a fill", json)?;
     let Some(symbol) = spot(&row.product_id, heard) else { return Ok(()) };
     aliases.touch(&symbol);
@@ -108,6 +116,9 @@ fn fill(json: &str, placed: &mut Placed, aliases: &mut Aliases, heard: &mut Hear
     let quantity = row.size.quantity().map_err(figure("size"))?;
     let notional = price.times(quantity).map_err(figure("size"))?;
     let time = Timestamp::from_rfc3339(&row.created_at).ok_or_else(|| unread("a fill without a time"))?;
+    if time < since {
+        return Ok(());
+    }
     let fee = row.fee.map(|fee| Money::new(fee.0.normalize(), symbol.quote().clone()));
     let maker = match &*row.liquidity {
         "M" => Some(true),

@@ -167,7 +167,10 @@ fn what_only_the_list_told_is_a_fill_with_its_order_s_name() {
     let [EventKind::Fill(first), EventKind::Fill(second)] = told.as_slice() else { panic!("{told:?}") };
     assert_eq!((first.trade_id.as_deref(), second.trade_id.as_deref()), (Some("9"), Some("10")), "oldest first");
     assert_eq!((second.client_order_id.as_deref(), second.via), (Some("web-7"), Via::Rest));
-    assert!(matches!(desk.feed(&taken()).as_slice(), []), "the feed comes too late");
+    assert!(desk.feed(&taken()).is_empty(), "the feed comes too late");
+    let call = "fills?product_id=PUMP-USD&start_date=2026-01-01T00:00:00.2Z&limit=100";
+    let told = Desk::new().rest(call, &json!([row(), older]));
+    assert_eq!(told.len(), 1, "what is older than asked for is history");
 }
 
 #[test]

@@ -2,7 +2,6 @@
 //! those say the rest (<https://docs.cdp.coinbase.com/api-reference/exchange-api/rest-api/orders/get-all-fills>).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -11,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::Profile;
 use super::products::is_pair;
 use crate::arrival::{Body, Source};
-use crate::codec::wire::{Amount, Whole};
+use crate::codec::wire::Amount;
 use crate::domain::{Symbol, Timestamp, Venue};
 use crate::feed::error::Error;
 use crate::feed::link::Gap;
@@ -24,10 +23,6 @@ const PAIRS: usize = 200;
 const LEDGERS: usize = 40;
 /// Pages read of one question; a gap with more is not verified.
 const PAGES: usize = 100;
-
-/// The highest trade of each pair up to which all fills were read.
-#[derive(Debug, Default)]
-pub(super) struct Newest(Mutex<BTreeMap<String, i64>>);
 
 /// `{"id":"u-1","currency":"ABC","balance":"1.5","available":"1","hold":"0.5"}`
 #[derive(Deserialize)]
@@ -47,7 +42,6 @@ struct Order {
 /// `{"trade_id":7,"product_id":"ABC-USD","created_at":"2026-01-01T00:00:00Z"}`
 #[derive(Deserialize)]
 struct Fill {
-    trade_id: Whole,
     created_at: String,
 }
 
@@ -62,12 +56,6 @@ struct Entry {
 #[derive(Default, Deserialize)]
 struct Details {
     product_id: Option<String>,
-}
-
-impl Newest {
-    fn map(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, i64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Profile {
@@ -121,8 +109,8 @@ impl Profile {
         // Before the fills: a fill does not tell its order's client id.
         complete &=
             self.orders("/orders?status=open&status=pending&status=active&limit=100", None, &mut pairs, outlet).await?;
-        let done = "/orders?status=done&sortedBy=created_at&sorting=desc&limit=100";
-        complete &= self.orders(done, Some(since), &mut pairs, outlet).await?;
+        let done = format!("/orders?status=done&sortedBy=created_at&sorting=desc&start_date={since}&limit=100");
+        complete &= self.orders(&done, Some(since), &mut pairs, outlet).await?;
         let mut explained: BTreeSet<String> = BTreeSet::new();
         complete &= self.all_fills(&pairs, since, &mut explained, outlet).await?;
         // Nothing to compare with: whatever is held may have moved.
@@ -170,25 +158,15 @@ impl Profile {
 
     /// Reads a pair's fills, newest first; returns whether all were read and whether there were any.
     async fn fills(&self, pair: &str, since: Timestamp, outlet: &Outlet) -> Result<(bool, bool), Error> {
-        let before = self.newest.map().get(pair).copied();
-        // With `before` only fills newer than those read before are sent.
-        let newer = before.map_or_else(String::new, |trade| format!("&before={trade}"));
-        let path = format!("/fills?product_id={pair}&limit=100{newer}");
-        let (mut newest, mut some) = (before, false);
+        let path = format!("/fills?product_id={pair}&start_date={since}&limit=100");
+        let mut some = false;
         let all = self
             .pages::<Fill>(&path, outlet, |row| {
-                newest = newest.max(Some(row.trade_id.0));
                 let young = time(&row.created_at) >= since;
                 some |= young;
-                young && before.is_none_or(|before| row.trade_id.0 > before)
+                young
             })
             .await?;
-        if let Some(newest) = newest.filter(|_| all) {
-            let mut map = self.newest.map();
-            if map.len() < PAIRS * 4 || map.contains_key(pair) {
-                map.insert(pair.to_owned(), newest);
-            }
-        }
         Ok((all, some))
     }
 
@@ -217,7 +195,7 @@ impl Profile {
         pairs: &mut BTreeSet<String>,
         outlet: &Outlet,
     ) -> Result<bool, Error> {
-        let path = format!("/accounts/{}/ledger?limit=100", percent_encode(account));
+        let path = format!("/accounts/{}/ledger?start_date={}&limit=100", percent_encode(account), gap.since);
         self.pages::<Entry>(&path, outlet, |row| {
             let young = time(&row.created_at) >= gap.since;
             let named = row.details.product_id.filter(|pair| young && is_pair(pair));

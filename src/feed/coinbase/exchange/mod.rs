@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use self::gap::Newest;
 use self::products::Products;
 use self::session::UserFeed;
 use crate::arrival::Source;
@@ -35,7 +34,6 @@ pub(crate) struct Profile {
     signer: ExchangeSigner,
     known_until: Option<Timestamp>,
     known: Known,
-    newest: Newest,
     products: Products,
 }
 
@@ -66,8 +64,7 @@ impl Profile {
                 known.settle(balances.iter().map(|(asset, total)| (asset.as_str().to_owned(), *total)).collect());
             }
         }
-        let (newest, products) = (Newest::default(), Products::default());
-        Profile { venues, id, signer, known_until, known, newest, products }
+        Profile { venues, id, signer, known_until, known, products: Products::default() }
     }
 
     fn source(&self) -> Source {

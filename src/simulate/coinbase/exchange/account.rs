@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::wire::{self, Fault};
-use crate::domain::Venue;
+use crate::domain::{Timestamp, Venue};
 use crate::simulate::coinbase::wire::plain;
 use crate::simulate::floor::Floor;
 use crate::simulate::socket::Asked;
@@ -25,7 +25,7 @@ pub fn fills(floor: &Floor, who: usize, asked: &Asked) -> Result<Page, Fault> {
         return Err(Fault::new(400, "order_id or product_id is required"));
     }
     let number = order.as_deref().map(|id| read_order_id(Venue::Coinbase, id));
-    let (before, after) = (cursor(asked, "before")?, cursor(asked, "after")?);
+    let (before, after, since) = (cursor(asked, "before")?, cursor(asked, "after")?, start(asked)?);
     let spelled = |fill: &Fill| world.pairs.get(fill.pair).map(|pair| pair.spelled()).unwrap_or_default();
     let mut found: Vec<&Fill> = owner
         .fills
@@ -33,7 +33,7 @@ pub fn fills(floor: &Floor, who: usize, asked: &Asked) -> Result<Page, Fault> {
         .filter(|fill| product.as_ref().is_none_or(|product| *product == spelled(fill)))
         .filter(|fill| number.is_none_or(|number| number == Some(fill.order_id)))
         .filter(|fill| before.is_none_or(|before| fill.trade_id > before))
-        .filter(|fill| after.is_none_or(|after| fill.trade_id < after))
+        .filter(|fill| after.is_none_or(|after| fill.trade_id < after) && fill.time >= since)
         .collect();
     found.sort_by_key(|fill| std::cmp::Reverse(fill.trade_id));
     let (page, older) = cut(asked, &found, |fill| fill.trade_id)?;
@@ -46,7 +46,7 @@ pub fn fills(floor: &Floor, who: usize, asked: &Asked) -> Result<Page, Fault> {
 pub fn orders(floor: &Floor, who: usize, asked: &Asked) -> Result<Page, Fault> {
     let world = floor.world();
     let owner = owner(&world, who)?;
-    let (states, after) = (asked.params("status"), cursor(asked, "after")?);
+    let (states, after, since) = (asked.params("status"), cursor(asked, "after")?, start(asked)?);
     let named = |state: &str| states.iter().any(|named| named == state || named == "all");
     let wanted = |open: bool| if open { states.is_empty() || named("open") } else { named("done") };
     let found: Vec<_> = world
@@ -54,7 +54,7 @@ pub fn orders(floor: &Floor, who: usize, asked: &Asked) -> Result<Page, Fault> {
         .values()
         .rev()
         .filter(|order| order.account == who && wanted(order.is_open()))
-        .filter(|order| after.is_none_or(|after| order.id < after))
+        .filter(|order| after.is_none_or(|after| order.id < after) && order.created >= since)
         .collect();
     let (page, older) = cut(asked, &found, |order| order.id)?;
     let rows = page.iter().filter_map(|order| Some(wire::order(world.pairs.get(order.pair)?, owner, order)));
@@ -112,6 +112,11 @@ fn owner(world: &World, who: usize) -> Result<&Account, Fault> {
 fn cursor(asked: &Asked, name: &str) -> Result<Option<u64>, Fault> {
     let read = |text: String| text.parse().map_err(|_| Fault::new(400, "invalid cursor"));
     asked.param(name).map(read).transpose()
+}
+
+fn start(asked: &Asked) -> Result<Timestamp, Fault> {
+    let read = |text: String| Timestamp::from_rfc3339(&text).ok_or_else(|| Fault::new(400, "invalid start_date"));
+    asked.param("start_date").map_or(Ok(Timestamp::EPOCH), read)
 }
 
 /// Cuts a page off; its last row's number is the cursor of the next.
