@@ -43,6 +43,8 @@ struct Watched {
     next: Option<u64>,
     /// The time of the last message.
     last: Timestamp,
+    /// The time of the connection's first message.
+    opened: Timestamp,
     book: Book,
     /// The orders of a Coinbase Exchange profile.
     placed: Placed,
@@ -169,7 +171,8 @@ impl Codec {
                 let Codec { accounts, aliases, .. } = self;
                 let watched = accounts.entry(account.clone()).or_default();
                 for event in events {
-                    let row = orders::batch(event.get(), time, &mut watched.book, aliases, heard);
+                    let told = orders::When { time, opened: watched.opened };
+                    let row = orders::batch(event.get(), told, &mut watched.book, aliases, heard);
                     heard.row(row);
                 }
             }
@@ -239,7 +242,8 @@ impl Watched {
             // with a later time begins a new numbering.
             Some(next) if number < next && (number > 0 || time <= self.last) => return false,
             Some(next) if number > next => heard.feed(FeedKind::Skipped { expected: next, got: number }),
-            Some(_) | None => {}
+            Some(next) if number == next => {}
+            Some(_) | None => self.opened = time,
         }
         self.next = Some(number.saturating_add(1));
         self.last = time;
