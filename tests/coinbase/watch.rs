@@ -158,25 +158,18 @@ impl Watch {
     pub fn equals_truth(&self) -> bool {
         let ours: BTreeSet<AccountId> = self.accounts.iter().map(name).collect();
         let truth = self.handle.truth().fills.into_iter().filter(|fill| ours.contains(&fill.account));
-        let mut expected: Vec<String> = truth
-            .map(|fill| {
-                format!(
-                    "{} {} {} {} {} {}",
-                    fill.account, fill.symbol, fill.order_id, fill.side, fill.price, fill.quantity
-                )
-            })
-            .collect();
-        let fills = self.fills().into_iter();
-        let mut told: Vec<String> = fills
-            .map(|fill| {
-                format!(
-                    "{} {} {} {} {} {}",
-                    fill.account, fill.symbol, fill.order_id, fill.side, fill.price, fill.quantity
-                )
-            })
-            .collect();
-        (expected.sort(), told.sort());
-        expected == told
+        let truth = truth.map(|fill| {
+            let trade = (fill.account, fill.symbol.to_string(), fill.order_id, fill.side);
+            (trade, fill.price.get(), fill.quantity.get())
+        });
+        let told = self.fills().into_iter().map(|fill| {
+            let trade = (fill.account.clone(), fill.symbol.to_string(), fill.order_id.to_string(), fill.side);
+            (trade, fill.price.get(), fill.quantity.get())
+        });
+        let (mut truth, mut told): (Vec<_>, Vec<_>) = (truth.collect(), told.collect());
+        truth.sort();
+        told.sort();
+        truth == told
     }
 
     pub async fn end(mut self) {

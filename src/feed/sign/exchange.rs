@@ -4,6 +4,7 @@
 //! <https://docs.cdp.coinbase.com/exchange/websocket-feed/authentication>.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -19,7 +20,7 @@ use crate::secret::Secret;
 pub struct ExchangeSigner {
     key: String,
     passphrase: Secret,
-    hmac: hmac::Key,
+    hmac: Arc<hmac::Key>,
 }
 
 impl ExchangeSigner {
@@ -30,7 +31,7 @@ impl ExchangeSigner {
             plain(text, what)?;
         }
         let bytes = Zeroizing::new(STANDARD.decode(secret).map_err(|_| KeyError::Base64)?);
-        let hmac = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        let hmac = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &bytes));
         Ok(ExchangeSigner { key: key.to_owned(), passphrase: Secret::new(passphrase.to_owned()), hmac })
     }
 

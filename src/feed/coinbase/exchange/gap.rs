@@ -221,7 +221,10 @@ impl Profile {
             let older = answer.older.clone().filter(|_| !rows.is_empty());
             let (at, body) = answer.page(question.trim_start_matches('/'))?;
             outlet.pass(at, Source::AccountRest(self.id.clone()), body).await?;
-            let all_young = rows.into_iter().fold(true, |young, row| look(row) && young);
+            let mut all_young = true;
+            for row in rows {
+                all_young &= look(row);
+            }
             match older {
                 Some(cursor) if all_young => {
                     let mark = if path.contains('?') { '&' } else { '?' };

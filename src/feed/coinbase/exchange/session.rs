@@ -64,7 +64,7 @@ impl UserFeed {
             let mut channels: Vec<Value> = vec![json!({"name": "user", "product_ids": batch})];
             if self.subscribed.is_empty() {
                 // One pair's heartbeat shows that the connection lives; the busiest is never taken off the list.
-                let beating = batch.iter().find(|id| *id == "BTC-USD").or(batch.first());
+                let beating = wanted.get("BTC-USD").or(wanted.first());
                 channels.push(json!({"name": "heartbeat", "product_ids": [beating]}));
             }
             let request = self.profile.signer.subscription(self.profile.rest().millis(), &json!(channels));
@@ -108,7 +108,9 @@ impl Session for UserFeed {
                     came_up = self.unconfirmed == 0 && self.confirm_until.take().is_some();
                 }
                 "received" | "open" | "match" | "change" | "done" | "activate" => {
-                    self.profile.known.touched(&head.product_id);
+                    if is_pair(&head.product_id) {
+                        self.profile.known.touched(&head.product_id);
+                    }
                     self.progress.heard(&head, &mut self.doubts);
                 }
                 _ => {}

@@ -95,10 +95,10 @@ impl Session {
     fn subscribe(&mut self, request: &Value) -> Result<Value, Value> {
         let (floor, now) = (Arc::clone(&self.floor), clock::now());
         let world = floor.world();
-        let field = |name: &str| match request.get(name) {
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-            None => String::new(),
+        // ccxt sends the time as a number, others as text.
+        let field = |name: &str| {
+            let value = request.get(name);
+            value.and_then(Value::as_str).map(str::to_owned).or_else(|| value.map(Value::to_string)).unwrap_or_default()
         };
         let (key, sign, timestamp) = (field("key"), field("signature"), field("timestamp"));
         let passphrase = field("passphrase");
@@ -193,13 +193,10 @@ fn asked(request: &Value) -> Vec<(String, BTreeSet<String>)> {
     };
     let all = products(request.get("product_ids"));
     let channels = request.get("channels").and_then(Value::as_array).into_iter().flatten();
-    let one = |channel: &Value| match channel {
-        Value::String(name) => (name.clone(), all.clone()),
-        other => {
-            let name = other.get("name").and_then(Value::as_str).unwrap_or_default();
-            let own = products(other.get("product_ids"));
-            (name.to_owned(), if own.is_empty() { all.clone() } else { own })
-        }
+    let one = |channel: &Value| {
+        let own = products(channel.get("product_ids"));
+        let name = channel.as_str().or_else(|| channel.get("name")?.as_str()).unwrap_or_default();
+        (name.to_owned(), if own.is_empty() { all.clone() } else { own })
     };
     channels.map(one).collect()
 }
