@@ -149,7 +149,7 @@ async fn a_bad_key_is_one_line_with_its_code_the_others_go_on_and_no_secret_is_l
     watch.until("the other's fill", |watch| watch.fills().iter().any(|fill| fill.account == bob)).await;
     let down: Vec<&String> = watch.links.iter().filter(|line| line.contains("down")).collect();
     assert_eq!(down.len(), 1, "{down:?}");
-    assert!(down[0].ends_with("Coinbase answered 401: the key is unknown or was deleted; if you did not delete it, look at the account now"), "{down:?}");
+    assert!(down[0].ends_with("Coinbase answered authentication failure: the key is unknown or was deleted; if you did not delete it, look at the account now"), "{down:?}");
     for account in &watch.accounts {
         let key = account.exchange.clone().unwrap();
         secrets.insert(key.secret.expose().to_owned(), "secret");

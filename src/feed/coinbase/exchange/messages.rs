@@ -49,7 +49,10 @@ impl Head<'_> {
             self.message.to_ascii_lowercase().contains(word) || self.reason.to_ascii_lowercase().contains(word)
         });
         let words = format!("{} {}", self.message, self.reason);
-        Some(Error::Refused(Refusal::coinbase_exchange(if about_key { 401 } else { 400 }, &words)))
+        let mut refusal = Refusal::coinbase_exchange(if about_key { 401 } else { 400 }, &words);
+        // The socket gives words where REST gives a status.
+        refusal.code = if about_key { "authentication failure" } else { "error" }.into();
+        Some(Error::Refused(refusal))
     }
 
     /// Returns whether it confirms a subscription of the `user` channel.

@@ -17,8 +17,8 @@ use self::session::UserFeed;
 use crate::arrival::Source;
 use crate::domain::{AccountId, Timestamp};
 use crate::feed::binance::known::Known;
-use crate::feed::error::{Error, Refusal};
-use crate::feed::limiter::Limiter;
+use crate::feed::error::{Error, Meaning, Refusal};
+use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol};
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::{Answer, Call, Rest};
@@ -79,9 +79,16 @@ impl Profile {
     async fn ask(&self, path: &str) -> Result<Answer, Error> {
         let sign = || {
             let headers = self.signer.headers(self.rest().millis(), "GET", path);
-            Ok(Call { post: false, path: path.to_owned(), headers, cost: 1 })
+            Ok(Call { path: path.to_owned(), headers, cost: 1, ..Call::default() })
         };
-        accepted(self.rest().ask(sign).await?)
+        match accepted(self.rest().ask(sign).await?) {
+            // Our clock may have jumped since it was compared.
+            Err(Error::Refused(refusal)) if refusal.meaning == Meaning::Clock => {
+                learn_time(self.rest()).await?;
+                accepted(self.rest().ask(sign).await?)
+            }
+            answer => answer,
+        }
     }
 }
 
@@ -97,6 +104,10 @@ impl Protocol for Profile {
         &self.venues.unlimited
     }
 
+    async fn probe(self: Arc<Self>, _outlet: Outlet) -> Result<(), Error> {
+        self.ask("/accounts").await.map(drop)
+    }
+
     async fn connect(self: Arc<Self>) -> Result<(Socket, UserFeed), Error> {
         let venues = &self.venues;
         // What is signed is refused when it is 30 s off.
@@ -106,7 +117,8 @@ impl Protocol for Profile {
         // Before the socket: the first subscription is due within 5 s of connecting.
         self.products.read(self.rest()).await?;
         venues.coinbase_connects.ready(1).await;
-        let socket = Socket::connect(&venues.settings.coinbase.exchange_ws, &venues.tls, venues.patience()).await?;
+        let socket = Socket::connect(&venues.settings.coinbase.exchange_ws, &venues.tls, venues.patience()).await;
+        let socket = obeyed(socket, &[&venues.coinbase_connects])?;
         let session = UserFeed::new(Arc::clone(&self), venues.settings.timing);
         Ok((socket, session))
     }
