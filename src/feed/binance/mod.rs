@@ -3,7 +3,7 @@
 mod account;
 mod frames;
 mod gap;
-mod known;
+pub(super) mod known;
 mod market;
 mod pairs;
 
