@@ -1,13 +1,13 @@
 //! `[[account]]`: whom to watch, and with which key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use super::credential::{Found, secret};
 use super::problem::value;
 use super::section::{Scope, Section};
-use crate::domain::{AccountId, Venue};
+use crate::domain::{AccountId, Symbol, Venue, Wallet};
 use crate::feed::{self, ReadKey};
 use crate::secret::Secret;
 
@@ -30,6 +30,8 @@ pub struct Account {
     pub tags: Vec<String>,
     /// What is done about its key.
     pub response: Response,
+    /// Which of its wallets are watched.
+    pub wallets: BTreeSet<Wallet>,
 }
 
 /// Which of Coinbase's two interfaces an account's key is for.
@@ -123,9 +125,48 @@ fn read(
     {
         section.refuse(key, format!("is the same key as that of {other}; each account has its own"));
     }
+    let wallets = wallets(section, venue);
     // One that is not known was refused above, and its secrets cannot be judged.
     let key = api.and_then(|api| secrets.join(section, venue, api, key_version as u8));
-    Some((Account { id, tags, response }, key))
+    Some((Account { id, tags, response, wallets }, key))
+}
+
+/// Reads which wallets are watched: the spot wallet where nothing is said.
+fn wallets(section: &mut Section<'_>, venue: Venue) -> BTreeSet<Wallet> {
+    let (named, isolated) = (section.has("wallets"), section.has("isolated"));
+    let wallets = section.list("wallets", |text| match text.trim() {
+        "spot" => Ok(Wallet::Spot),
+        "margin" => Ok(Wallet::Margin),
+        "futures" => Ok(Wallet::Futures),
+        _ => Err(format!(
+            "{} is no wallet: write \"spot\", \"margin\" (cross margin) or \"futures\"; isolated margin has a key of its \
+             own, as in isolated = [\"BTC-USDT\"]",
+            value(text)
+        )),
+    });
+    let pairs = section.list("isolated", |text| {
+        let pair = Symbol::from_dashed(text.trim()).ok().filter(|pair| !pair.is_contract());
+        pair.map(Wallet::Isolated)
+            .ok_or_else(|| format!("{} is no pair: write BASE-QUOTE, as in \"BTC-USDT\"", value(text)))
+    });
+    if venue != Venue::Binance {
+        for (key, _) in [("wallets", named), ("isolated", isolated)].into_iter().filter(|(_, there)| *there) {
+            section.refuse(
+                key,
+                format!("only Binance's margin and futures wallets can be watched, not {}'s", venue.title()),
+            );
+        }
+        return BTreeSet::from([Wallet::Spot]);
+    }
+    let mut watched: BTreeSet<Wallet> = wallets.into_iter().collect();
+    if !named {
+        watched.insert(Wallet::Spot);
+    }
+    watched.extend(pairs);
+    if watched.is_empty() {
+        section.refuse("wallets", "names no wallet, so nothing of this account would be watched; write [\"spot\"]");
+    }
+    watched
 }
 
 fn response(section: &mut Section<'_>) -> Response {

@@ -95,6 +95,8 @@ pub enum Meaning {
     Address,
     /// The key may not read.
     Right,
+    /// The key may not see this one wallet; the exchange does not say why.
+    WalletRight,
     /// The account is a unified one, and the key may not read it.
     UnifiedRight,
     /// The account itself is blocked.
@@ -185,6 +187,7 @@ impl Meaning {
             | Meaning::Passphrase
             | Meaning::Address
             | Meaning::Right
+            | Meaning::WalletRight
             | Meaning::UnifiedRight
             | Meaning::Frozen
             | Meaning::Identity
@@ -208,6 +211,10 @@ impl Meaning {
             Meaning::Secret => "the signature does not fit; the secret belongs to another key, copy it again",
             Meaning::Passphrase => "the passphrase is wrong; it is the one chosen when the key was made",
             Meaning::Address => "this machine's address is not on the key's list; add it at the exchange",
+            Meaning::WalletRight => {
+                "the key may not read this wallet, or was deleted, or this machine's address is not on its list; open the \
+                 wallet at the exchange and make a new reading key after that, or leave the wallet out of `wallets`"
+            }
             Meaning::Right => match venue {
                 Venue::Binance => {
                     "the key may not read this account; tick Enable Reading, for a sub-account by its master"
@@ -245,10 +252,19 @@ impl Refusal {
             -1022 => Meaning::Secret,
             -1002 => Meaning::Right,
             -1021 => Meaning::Clock,
+            -1125 | -1209 => Meaning::Token,
             -1001 | -1003 | -1006 | -1007 | -1008 | -1034 => Meaning::Busy,
             _ => Meaning::Other,
         };
         Refusal { venue: Venue::Binance, code: format_compact!("{code}"), meaning }
+    }
+
+    /// Takes a Binance refusal for one of another wallet: keys made before a wallet was opened have no right to it.
+    pub fn of_wallet(mut refusal: Refusal) -> Self {
+        if refusal.code == "-2015" {
+            refusal.meaning = Meaning::WalletRight;
+        }
+        refusal
     }
 
     /// Reads a KuCoin error code.

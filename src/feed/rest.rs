@@ -31,6 +31,8 @@ pub struct Rest {
 pub struct Call {
     /// True for POST (with an empty body), else GET.
     pub post: bool,
+    /// True for PUT (with an empty body), whatever `post` says.
+    pub put: bool,
     /// Path and query, as signed.
     pub path: String,
     /// Headers, the signing ones among them.
@@ -135,7 +137,11 @@ impl Rest {
             None => self.limiter.ready(call.cost).await,
         }
         let url = format!("{}{}", self.base, call.path);
-        let mut request = if call.post { self.client.post(url).body("") } else { self.client.get(url) };
+        let mut request = match (call.put, call.post) {
+            (true, _) => self.client.put(url).body(""),
+            (false, true) => self.client.post(url).body(""),
+            (false, false) => self.client.get(url),
+        };
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }

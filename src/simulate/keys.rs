@@ -11,7 +11,7 @@ use crate::domain::Venue;
 use crate::secret::Secret;
 
 /// A key as its owner holds it, and what the exchange keeps to check signatures.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Key {
     /// The public name of the key.
     pub id: String,
@@ -22,7 +22,7 @@ pub struct Key {
     lock: Lock,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Lock {
     Hmac,
     Ed25519(Vec<u8>),

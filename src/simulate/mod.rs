@@ -59,6 +59,10 @@ pub struct Settings {
     pub first_subscribe: Duration,
     /// Binance's request weight per minute and address.
     pub weight_per_minute: u32,
+    /// How long a listen key of Binance's futures lives when nobody keeps it alive.
+    pub listen_key_life: Duration,
+    /// How long a listen token of Binance's margin is good for, at most.
+    pub listen_token_life: Duration,
 }
 
 /// The three exchanges, bound and ready to run.
@@ -88,6 +92,10 @@ pub struct BinancePlaces {
     pub ws_api: String,
     /// Market streams, without `/ws` or `/stream`.
     pub stream: String,
+    /// REST of USDⓈ-M futures, without a path.
+    pub futures_rest: String,
+    /// Streams of USDⓈ-M futures, without `/private` or `/market`.
+    pub futures_stream: String,
 }
 
 /// KuCoin's addresses.
@@ -189,6 +197,8 @@ impl Default for Settings {
             silence: Duration::from_secs(60),
             first_subscribe: Duration::from_secs(5),
             weight_per_minute: 6_000,
+            listen_key_life: Duration::from_secs(3_600),
+            listen_token_life: Duration::from_secs(86_400),
         }
     }
 }
@@ -301,6 +311,8 @@ impl Places {
                 rest: format!("http://{binance}"),
                 ws_api: format!("ws://{binance}/ws-api/v3"),
                 stream: format!("ws://{binance}"),
+                futures_rest: format!("http://{binance}"),
+                futures_stream: format!("ws://{binance}"),
             },
             kucoin: KucoinPlaces { rest: format!("http://{kucoin}"), uta_push: format!("ws://{kucoin}/uta") },
             coinbase: CoinbasePlaces {

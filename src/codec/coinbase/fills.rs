@@ -179,6 +179,7 @@ pub(super) fn balance(json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let wallet: Wallet = read("an account", json)?;
     heard.push(EventKind::Balance(Balance {
         account: heard.account()?,
+        wallet: heard.wallet(),
         asset: Asset::new(&wallet.currency.0).map_err(figure("currency"))?,
         free: Some(wallet.available_balance.value.0),
         locked: wallet.hold.map(|hold| hold.value.0),

@@ -112,9 +112,13 @@ impl Codec {
                 self.frame(&arrival.from, text, heard)
             }
             Body::Page { call, frame } => match &arrival.from {
-                Source::MarketRest(_) => self.market_page(call, frame.get(), heard),
-                Source::Account(_) | Source::AccountRest(_) => self.page(call, frame.get(), heard),
-                Source::Market(_) | Source::Access(_) | Source::Clock => Err(unread("an answer nobody asked for")),
+                Source::MarketRest(_) | Source::FuturesMarketRest(_) => self.market_page(call, frame.get(), heard),
+                Source::Account(_) | Source::AccountRest(_) | Source::Wallet(..) | Source::WalletRest(..) => {
+                    self.page(call, frame.get(), heard)
+                }
+                Source::Market(_) | Source::FuturesMarket(_) | Source::Access(_) | Source::Clock => {
+                    Err(unread("an answer nobody asked for"))
+                }
             },
             // A refused token is answered with this one word and no JSON.
             Body::Text(text) if text.trim() == "Unauthorized" => {

@@ -48,6 +48,9 @@ impl World {
             let mut account = Account {
                 venue,
                 name,
+                wallet: Default::default(),
+                barred: Default::default(),
+                positions: Default::default(),
                 role,
                 key,
                 exchange,

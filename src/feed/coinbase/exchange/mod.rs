@@ -56,7 +56,7 @@ impl Profile {
         known_until: Option<Timestamp>,
     ) -> Self {
         let known = Known::default();
-        if let Some(Remembered { pairs, balances }) = venues.settings.remembered.get(&id) {
+        if let Some(Remembered { pairs, balances, .. }) = venues.settings.remembered.get(&id) {
             for pair in pairs {
                 known.touched(&format!("{}-{}", pair.base().as_str(), pair.quote().as_str()));
             }
