@@ -559,6 +559,28 @@ fn the_units_exposure_is_at_most_one_point_one() {
 }
 
 #[test]
+fn a_key_of_coinbase_exchange_is_three_files_and_said_to_be_one() {
+    let folder = Folder::new();
+    folder.secret("key", "key-1\n");
+    folder.secret("secret", "c2VjcmV0\n");
+    folder.secret("phrase", "open\n");
+    let account = |more: &str| format!("[[account]]\nexchange = \"coinbase\"\nname = \"dave\"\n{more}\n{CONSOLE}");
+    let files = "key_file = \"key\"\nsecret_file = \"secret\"\npassphrase_file = \"phrase\"";
+    let config = folder.load(&account(&format!("api = \"exchange\"\n{files}"))).unwrap();
+    assert!(matches!(config.feed.accounts[0].key, fillguard::feed::ReadKey::CoinbaseExchange(_)));
+    let told = folder.problems(&account(files));
+    assert!(told.iter().any(|line| line.contains("for Coinbase Exchange write api = \"exchange\"")), "{told:?}");
+    let told = folder.problems(&account("api = \"exchange\"\nkey_json_file = \"key\""));
+    assert!(told.iter().any(|line| line.contains("is a key file of Coinbase Advanced")), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("part of the Coinbase Exchange key")), "{told:?}");
+    let told = folder.problems(&account("api = \"pro\"\nkey_file = \"key\""));
+    assert!(told[0].contains("\"pro\" is none of advanced, exchange"), "{told:?}");
+    folder.secret("secret", "not-base64!\n");
+    let told = folder.problems(&account(&format!("api = \"exchange\"\n{files}")));
+    assert!(told.len() == 1 && told[0].contains("the secret is not base64 text"), "{told:?}");
+}
+
+#[test]
 fn the_wallets_to_watch_are_named_and_what_cannot_be_watched_is_refused() {
     let folder = Folder::new();
     let watched = |more: &str| {

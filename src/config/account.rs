@@ -34,6 +34,13 @@ pub struct Account {
     pub wallets: BTreeSet<Wallet>,
 }
 
+/// Which of Coinbase's two interfaces an account's key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api {
+    Advanced,
+    Exchange,
+}
+
 /// Coinbase's own key file (`cdp_api_key.json`): `name` in older ones, `id` in newer ones.
 #[derive(Deserialize)]
 struct KeyFile {
@@ -83,6 +90,8 @@ fn read(
         tag => Ok(tag.to_owned()),
     });
     let response = response(section);
+    let api = section.choice("api", None, &[("advanced", Api::Advanced), ("exchange", Api::Exchange)]);
+    let api = api.or((!section.has("api")).then_some(Api::Advanced));
     let version = section.has("key_version");
     let key_version = section.count("key_version", 3, 1..=3);
     let place = ["key_file", "key_credential", "key_json_file", "key_json_credential"]
@@ -104,6 +113,9 @@ fn read(
         section.refuse("name", "must be 1 to 64 letters, digits and -_.@+, and not \"market\"");
         return None;
     };
+    if section.has("api") && venue != Venue::Coinbase {
+        section.refuse("api", "only Coinbase has two interfaces; leave it out");
+    }
     if version && venue != Venue::Kucoin {
         section.refuse("key_version", "only KuCoin's keys have a version");
     }
@@ -114,7 +126,8 @@ fn read(
         section.refuse(key, format!("is the same key as that of {other}; each account has its own"));
     }
     let wallets = wallets(section, venue);
-    let key = secrets.join(section, venue, key_version as u8);
+    // One that is not known was refused above, and its secrets cannot be judged.
+    let key = api.and_then(|api| secrets.join(section, venue, api, key_version as u8));
     Some((Account { id, tags, response, wallets }, key))
 }
 
@@ -171,11 +184,18 @@ fn response(section: &mut Section<'_>) -> Response {
 
 impl Secrets {
     /// Makes the exchange's kind of key; notes what is missing or does not belong.
-    fn join(self, section: &Section<'_>, venue: Venue, version: u8) -> Option<ReadKey> {
+    fn join(self, section: &Section<'_>, venue: Venue, api: Api, version: u8) -> Option<ReadKey> {
         let Secrets { key, secret, passphrase, key_json } = self;
-        let title = venue.title();
-        if venue != Venue::Kucoin && !matches!(passphrase, Found::Absent) {
-            section.refuse(named(section, "passphrase"), format!("a key of {title} has no passphrase"));
+        let exchange = venue == Venue::Coinbase && api == Api::Exchange;
+        let title = if exchange { "Coinbase Exchange" } else { venue.title() };
+        if venue != Venue::Kucoin && !exchange && !matches!(passphrase, Found::Absent) {
+            let hint = if venue == Venue::Coinbase { "; for Coinbase Exchange write api = \"exchange\"" } else { "" };
+            section.refuse(named(section, "passphrase"), format!("a key of {title} has no passphrase{hint}"));
+        }
+        if exchange && !matches!(key_json, Found::Absent) {
+            let reason = "is a key file of Coinbase Advanced; a key of Coinbase Exchange is key_file, secret_file and \
+                          passphrase_file";
+            section.refuse(named(section, "key_json"), reason);
         }
         if venue != Venue::Coinbase && !matches!(key_json, Found::Absent) {
             let reason = format!("only Coinbase hands out keys as JSON; {title} needs key_file and secret_file");
@@ -200,6 +220,11 @@ impl Secrets {
                 let (key, secret) = (demand(key, "key_file"), demand(secret, "secret_file"));
                 let passphrase = demand(passphrase, "passphrase_file");
                 ReadKey::kucoin(key?.expose(), &secret?, &passphrase?, version)
+            }
+            Venue::Coinbase if exchange => {
+                let (key, secret) = (demand(key, "key_file"), demand(secret, "secret_file"));
+                let passphrase = demand(passphrase, "passphrase_file");
+                ReadKey::coinbase_exchange(key?.expose(), &secret?, &passphrase?)
             }
             Venue::Coinbase if !matches!(key_json, Found::Absent) => {
                 if !matches!((&key, &secret), (Found::Absent, Found::Absent)) {

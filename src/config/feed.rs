@@ -119,6 +119,8 @@ fn coinbase(section: &mut Section<'_>) -> Coinbase {
         rest: section.address("rest", &usual.rest, "https"),
         ws_user: section.address("ws_user", &usual.ws_user, "wss"),
         ws_market: section.address("ws_market", &usual.ws_market, "wss"),
+        exchange_rest: section.address("exchange_rest", &usual.exchange_rest, "https"),
+        exchange_ws: section.address("exchange_ws", &usual.exchange_ws, "wss"),
         pairs_per_connection: section.places("pairs_per_connection", usual.pairs_per_connection, 1_000),
     };
     section.close();

@@ -315,6 +315,26 @@ impl Refusal {
         };
         Refusal { venue: Venue::Coinbase, code: format_compact!("{status}"), meaning }
     }
+
+    /// Reads a Coinbase Exchange HTTP status and its message, which tells apart what the status does not; a refusal on the
+    /// socket counts as 401.
+    pub fn coinbase_exchange(status: u16, message: &str) -> Self {
+        let told = message.to_ascii_lowercase();
+        let meaning = match status {
+            429 | 500..=599 => Meaning::Busy,
+            404 => Meaning::Unknown,
+            _ if told.contains("passphrase") => Meaning::Passphrase,
+            _ if told.contains("signature") => Meaning::Secret,
+            _ if told.contains("timestamp") => Meaning::Clock,
+            _ if told.contains("whitelist") || told.contains("ip address") => Meaning::Address,
+            _ if told.contains("api key") => Meaning::Key,
+            403 => Meaning::Right,
+            _ if told.contains("permission") || told.contains("forbidden") => Meaning::Right,
+            401 => Meaning::KeyRightOrAddress,
+            _ => Meaning::Other,
+        };
+        Refusal { venue: Venue::Coinbase, code: format_compact!("{status}"), meaning }
+    }
 }
 
 /// Keeps of a code what can be one: it comes from outside and goes to logs.
@@ -342,6 +362,18 @@ mod tests {
         assert_eq!(error.advice(), Advice::GiveUp);
         assert_eq!(Error::Refused(Refusal::binance(-1021)).advice(), Advice::Retry);
         assert_eq!(Error::Silent { after: Duration::from_secs(60), what: "x" }.advice(), Advice::Reconnect);
+    }
+
+    #[test]
+    fn coinbase_exchange_tells_in_words_what_its_status_does_not() {
+        let meaning = |status, words: &str| Refusal::coinbase_exchange(status, words).meaning;
+        assert_eq!(meaning(401, "Invalid API Key"), Meaning::Key);
+        assert_eq!(meaning(401, r#"{"message":"invalid signature"}"#), Meaning::Secret);
+        assert_eq!(meaning(400, "Invalid Passphrase"), Meaning::Passphrase);
+        assert_eq!(meaning(400, "request timestamp expired"), Meaning::Clock);
+        assert_eq!(meaning(403, "Forbidden"), Meaning::Right);
+        assert_eq!(meaning(429, "Private rate limit exceeded"), Meaning::Busy);
+        assert_eq!((meaning(401, ""), meaning(400, "")), (Meaning::KeyRightOrAddress, Meaning::Other));
     }
 
     #[test]

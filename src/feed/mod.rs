@@ -74,6 +74,10 @@ pub fn tasks(
                 let private = kucoin::Private::new(&venues, id, &signer, known_until);
                 tasks.push(linked(name, private, &venues, &outlet));
             }
+            ReadKey::CoinbaseExchange(signer) => {
+                let profile = coinbase::Profile::new(Arc::clone(&venues), id, signer, known_until);
+                tasks.push(linked(name, profile, &venues, &outlet));
+            }
             ReadKey::Coinbase(signer) => {
                 let user = coinbase::User { venues: Arc::clone(&venues), id, signer, known_until };
                 tasks.push(linked(name, user, &venues, &outlet));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use compact_str::{CompactString, format_compact};
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::error::Error;
 use super::limiter::Limiter;
@@ -54,6 +54,8 @@ pub struct Answer {
     pub reset: Option<Duration>,
     /// Its body.
     pub text: String,
+    /// The cursor of the next older page, where it comes in a header (Coinbase Exchange's `CB-AFTER`).
+    pub older: Option<String>,
 }
 
 impl Rest {
@@ -155,6 +157,7 @@ impl Rest {
             call.purse.as_deref().unwrap_or(&self.limiter).pause(wait);
             return Err(Error::Limited(wait));
         }
+        let older = cursor(response.headers());
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if bytes.len() + chunk.len() > MAX_ANSWER {
@@ -163,7 +166,7 @@ impl Rest {
             bytes.extend_from_slice(&chunk);
         }
         let text = String::from_utf8(bytes).map_err(|_| Error::Protocol("an answer that is not UTF-8"))?;
-        Ok(Answer { at: clock::now(), status, reset, text })
+        Ok(Answer { at: clock::now(), status, reset, text, older })
     }
 }
 
@@ -173,6 +176,12 @@ impl Answer {
         let frame = Body::json(self.text).map_err(|_| Error::Protocol("an answer that is not JSON"))?;
         Ok((self.at, Body::Page { call: call.into(), frame }))
     }
+}
+
+/// Returns the cursor of the next older page. It goes into the next question, so that only what can be one is taken.
+fn cursor(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("cb-after")?.to_str().ok()?;
+    (!text.is_empty() && text.len() <= 256).then(|| text.to_owned())
 }
 
 /// Returns what went wrong without the URL, down to the first cause.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::error::Error;
-use super::sign::{BinanceSigner, CoinbaseSigner, KeyError, KucoinSigner};
+use super::sign::{BinanceSigner, CoinbaseSigner, ExchangeSigner, KeyError, KucoinSigner};
 use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue, Wallet};
 use crate::runtime::backoff;
 use crate::secret::Secret;
@@ -81,6 +81,8 @@ pub enum ReadKey {
     Kucoin(KucoinSigner),
     /// A Coinbase key.
     Coinbase(CoinbaseSigner),
+    /// A Coinbase Exchange key.
+    CoinbaseExchange(ExchangeSigner),
 }
 
 /// Where Binance is.
@@ -122,6 +124,10 @@ pub struct Coinbase {
     pub ws_user: String,
     /// The feed of the market.
     pub ws_market: String,
+    /// Coinbase Exchange's REST: scheme and host.
+    pub exchange_rest: String,
+    /// Coinbase Exchange's feed.
+    pub exchange_ws: String,
     /// Pairs on one market connection.
     pub pairs_per_connection: usize,
 }
@@ -193,6 +199,8 @@ impl Default for Coinbase {
             rest: "https://api.coinbase.com".to_owned(),
             ws_user: "wss://advanced-trade-ws-user.coinbase.com".to_owned(),
             ws_market: "wss://advanced-trade-ws.coinbase.com".to_owned(),
+            exchange_rest: "https://api.exchange.coinbase.com".to_owned(),
+            exchange_ws: "wss://ws-feed.exchange.coinbase.com".to_owned(),
             pairs_per_connection: 100,
         }
     }
@@ -239,12 +247,17 @@ impl ReadKey {
         CoinbaseSigner::new(name, secret).map(ReadKey::Coinbase)
     }
 
+    /// Takes a Coinbase Exchange key: its id, its secret (base64) and its passphrase.
+    pub fn coinbase_exchange(key: &str, secret: &Secret, passphrase: &Secret) -> Result<Self, KeyError> {
+        ExchangeSigner::new(key, secret, passphrase).map(ReadKey::CoinbaseExchange)
+    }
+
     /// Returns the exchange it is for.
     pub fn venue(&self) -> Venue {
         match self {
             ReadKey::Binance { .. } => Venue::Binance,
             ReadKey::Kucoin(_) => Venue::Kucoin,
-            ReadKey::Coinbase(_) => Venue::Coinbase,
+            ReadKey::Coinbase(_) | ReadKey::CoinbaseExchange(_) => Venue::Coinbase,
         }
     }
 }
@@ -287,6 +300,7 @@ mod tests {
         let keys = [
             ReadKey::binance("visible-id", &secret()).unwrap(),
             ReadKey::kucoin("visible-id", &secret(), &secret(), 3).unwrap(),
+            ReadKey::coinbase_exchange("visible-id", &Secret::new("dmVyeS1oaWRkZW4=".into()), &secret()).unwrap(),
         ];
         for key in keys {
             let shown = format!("{key:?}");

@@ -23,6 +23,7 @@ pub(crate) struct Venues {
     pub(crate) binance_futures: Arc<Rest>,
     pub(crate) kucoin: Arc<Rest>,
     pub(crate) coinbase: Arc<Rest>,
+    pub(crate) coinbase_exchange: Arc<Rest>,
     pub(crate) binance_connects: Limiter,
     pub(crate) binance_futures_connects: Limiter,
     pub(crate) kucoin_connects: Limiter,
@@ -61,6 +62,8 @@ impl Venues {
             // Each account has 4,000 in 30 s of its own; the public pool of 2,000 is the address's.
             kucoin: rest(&settings.kucoin.rest, Limiter::new(1_600, secs(30), 400))?,
             coinbase: rest(&settings.coinbase.rest, Limiter::new(6, secs(1), 4))?,
+            // 15 a second for each profile, of which a half is left to the user's own programs.
+            coinbase_exchange: rest(&settings.coinbase.exchange_rest, Limiter::new(6, secs(1), 4))?,
             binance_connects: Limiter::new(240, secs(300), 40),
             binance_futures_connects: Limiter::new(240, secs(300), 40),
             kucoin_connects: Limiter::new(22, secs(60), 8),

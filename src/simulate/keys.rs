@@ -63,6 +63,13 @@ impl Key {
         }
     }
 
+    /// Makes a key of Coinbase Exchange: the secret is base64, and decoded before it signs.
+    pub fn exchange(dice: &mut Dice) -> Self {
+        let secret = BASE64_STANDARD.encode([dice.bytes32(), dice.bytes32()].concat());
+        let passphrase = Some(Secret::new(dice.word(12)));
+        Key { id: dice.hex(32), secret: Secret::new(secret), passphrase, lock: Lock::Hmac }
+    }
+
     /// Returns true for the venue's second kind of key.
     pub fn is_ed25519(&self) -> bool {
         matches!(self.lock, Lock::Ed25519(_))

@@ -116,6 +116,10 @@ pub struct CoinbasePlaces {
     pub ws_user: String,
     /// The market socket.
     pub ws_market: String,
+    /// Coinbase Exchange's REST.
+    pub exchange_rest: String,
+    /// Coinbase Exchange's socket.
+    pub exchange_ws: String,
 }
 
 /// An account of the simulated world, with its throw-away key.
@@ -137,6 +141,19 @@ pub struct SimAccount {
     pub ed25519: bool,
     /// True for KuCoin's unified account mode.
     pub unified: bool,
+    /// The same account's key at Coinbase Exchange, for Coinbase's accounts.
+    pub exchange: Option<ExchangeKey>,
+}
+
+/// A throw-away key of Coinbase Exchange.
+#[derive(Clone, Debug)]
+pub struct ExchangeKey {
+    /// The key's public name.
+    pub key_id: String,
+    /// What requests are signed with, in base64.
+    pub secret: Secret,
+    /// Its third part.
+    pub passphrase: Secret,
 }
 
 /// What can go wrong with a simulator.
@@ -279,6 +296,10 @@ impl SimAccount {
             role: account.role,
             ed25519: account.key.is_ed25519(),
             unified: account.unified,
+            exchange: account.exchange.as_ref().and_then(|key| {
+                let passphrase = key.passphrase.clone()?;
+                Some(ExchangeKey { key_id: key.id.clone(), secret: key.secret.clone(), passphrase })
+            }),
         }
     }
 }
@@ -298,6 +319,8 @@ impl Places {
                 rest: format!("http://{coinbase}"),
                 ws_user: format!("ws://{coinbase}/user"),
                 ws_market: format!("ws://{coinbase}/market"),
+                exchange_rest: format!("http://{coinbase}/exchange"),
+                exchange_ws: format!("ws://{coinbase}/exchange"),
             },
         }
     }

@@ -6,7 +6,7 @@ mod account_page;
 mod frames;
 mod futures;
 mod gap;
-mod known;
+pub(super) mod known;
 mod margin;
 mod market;
 mod pager;

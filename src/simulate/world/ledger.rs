@@ -70,6 +70,8 @@ pub struct Account {
     pub role: Role,
     /// Its key.
     pub key: Key,
+    /// Its key at Coinbase Exchange, beside the one at Coinbase Advanced.
+    pub exchange: Option<Key>,
     /// When the key was made.
     pub key_made: Timestamp,
     /// True once the key was deleted.

@@ -41,6 +41,7 @@ impl World {
             fills: Vec::new(),
             positions: BTreeMap::new(),
             barred: Default::default(),
+            exchange: None,
             ..*owner
         };
         self.accounts.push(opened);
