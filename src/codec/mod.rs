@@ -6,6 +6,7 @@ pub mod coinbase;
 pub mod dedupe;
 pub mod kucoin;
 pub mod newest;
+mod past;
 pub mod scalar;
 mod shape;
 mod sorted;

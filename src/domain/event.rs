@@ -253,6 +253,24 @@ pub enum MarketKind {
         /// The taker's order id where the venue publishes it; trades that share it are one order.
         taker_order: Option<CompactString>,
     },
+    /// Two orders met before anybody here looked: part of an answer about the pair's past, never its present.
+    PastTrade {
+        /// At which price.
+        price: Price,
+        /// How much base.
+        quantity: Quantity,
+        /// The side of the order that did not wait.
+        taker: Side,
+        /// When, by the exchange's clock.
+        time: Timestamp,
+        /// The taker's order id where the venue publishes it.
+        taker_order: Option<CompactString>,
+    },
+    /// What the exchange tells of the pair's past was told.
+    PastTold {
+        /// Up to here.
+        until: Timestamp,
+    },
     /// The last 24 hours.
     Volume {
         /// Quote that changed hands.

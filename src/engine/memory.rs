@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::Claims;
 use super::account::Account;
 use super::address::Places;
+use super::cold::ColdOrders;
 use super::pair::{Pair, float};
 use super::rules::blind::{self, Sight};
 use super::worth::Worth;
-use crate::domain::{AccountId, Symbol, Timestamp, Venue};
+use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue};
 
 /// Pairs that are remembered; the one that traded least recently and interests no account goes first.
 const MOST_PAIRS: usize = 20_000;
@@ -49,6 +50,8 @@ struct Name {
     interesting: bool,
     /// Accounts that traded here within seconds, and until when the market feed is searched for their orders.
     watchers: Vec<(usize, Timestamp)>,
+    /// Accounts with orders that wait for this pair's past.
+    chilled: Vec<usize>,
 }
 
 /// An account with what surrounds it.
@@ -60,6 +63,8 @@ pub struct Watched {
     pub sight: Sight,
     /// Which of its orders our own systems named.
     pub claims: Claims,
+    /// Its orders that wait for their pair's past.
+    pub cold: ColdOrders,
     /// When its first fill was told.
     pub(super) since: Option<Timestamp>,
     pub(super) due: Option<Timestamp>,
@@ -121,7 +126,7 @@ impl Memory {
         if let Some(place) = self.pair_index.get(&key) {
             return *place;
         }
-        let name = Name { venue, symbol: symbol.clone(), interesting: false, watchers: Vec::new() };
+        let name = Name { venue, symbol: symbol.clone(), interesting: false, watchers: Vec::new(), chilled: Vec::new() };
         let place = if self.pairs.len() < MOST_PAIRS {
             self.pairs.push(Pair::default());
             self.names.push(name);
@@ -186,6 +191,35 @@ impl Memory {
         accounts
     }
 
+    /// Notes that an account has orders that wait for a pair's past.
+    pub fn chill(&mut self, pair: usize, account: usize) {
+        let chilled = &mut self.names[pair].chilled;
+        if !chilled.contains(&account) {
+            chilled.push(account);
+        }
+    }
+
+    /// Returns the accounts with orders that wait for a pair's past, by name.
+    pub fn chilled(&mut self, pair: usize) -> Vec<usize> {
+        let Name { symbol, chilled, .. } = &mut self.names[pair];
+        if chilled.is_empty() {
+            return Vec::new();
+        }
+        chilled.retain(|account| self.accounts[*account].cold.await_past_of(symbol));
+        let mut accounts = chilled.clone();
+        accounts.sort_by(|a, b| self.accounts[*a].account.id.cmp(&self.accounts[*b].account.id));
+        accounts
+    }
+
+    /// Returns the accounts with orders that wait in pairs of an asset, by name.
+    pub fn all_chilled(&self, base: &Asset) -> Vec<usize> {
+        let names = self.names.iter().filter(|name| name.symbol.base() == base);
+        let mut accounts: Vec<usize> = names.flat_map(|name| name.chilled.iter().copied()).collect();
+        accounts.sort_by(|a, b| self.accounts[*a].account.id.cmp(&self.accounts[*b].account.id));
+        accounts.dedup();
+        accounts
+    }
+
     /// Returns from where the keys of a name were used.
     pub fn places(&self, name: &str) -> Option<&Places> {
         self.places.get(name)
@@ -214,7 +248,7 @@ impl Memory {
     /// Writes down when time alone will say something about an account.
     pub fn reckon(&mut self, account: usize, settings: &blind::Settings) {
         let watched = &mut self.accounts[account];
-        let due = [watched.sight.due(settings), watched.claims.due()].into_iter().flatten().min();
+        let due = [watched.sight.due(settings), watched.claims.due(), watched.cold.due()].into_iter().flatten().min();
         if due == watched.due {
             return;
         }

@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod address;
+pub mod cold;
 pub mod decay;
 pub mod habit;
 pub mod memory;
@@ -21,7 +22,7 @@ use crate::domain::{
 };
 use address::Networks;
 use memory::{Memory, Watched};
-use pair::{Bar, OwnOrder, Trade, float};
+use pair::{Bar, OwnOrder, Pair, Trade, float};
 use rules::{Case, blind, churn_loss, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin};
 use score::{evidence, market_score};
 
@@ -57,6 +58,8 @@ const STALE: Span = Span::from_secs(900);
 /// What was asked for, and traded longer than this before an account's first fill was told, is its history: learnt, not
 /// judged.
 const HISTORY: Span = Span::from_secs(60);
+/// Their clock may be this far ahead of ours.
+const SKEW: Span = Span::from_secs(2);
 /// How long an order waits to be named by our own systems' log.
 const CLAIM: Span = Span::from_secs(10);
 
@@ -99,6 +102,7 @@ impl Engine {
             let settings = self.settings.blind;
             let watched = self.memory.watched_mut(account);
             out.extend(watched.sight.pass(&settings, n, at, &watched.account.id));
+            watched.cold.pass(at);
             let unclaimed = watched.claims.overdue(at);
             for order_id in unclaimed {
                 self.not_ours(account, &order_id, n, at, out);
@@ -164,7 +168,14 @@ impl Engine {
             self.memory.watch(pair, account, time + WATCH);
         }
         if !history {
+            if taken.first_of_order {
+                self.chill(account, taken.group, pair, at);
+            }
+            let before = out.len();
             self.judge_group(account, taken.group, pair, n, at, out);
+            if let Some(level) = out[before..].iter().map(|finding| finding.level).max() {
+                self.memory.watched_mut(account).cold.note(&fill.order_id, level);
+            }
         }
     }
 
@@ -177,8 +188,9 @@ impl Engine {
         if stronger {
             group.market = nats;
         }
-        let symbol = group.symbol.clone();
+        let (symbol, last) = (group.symbol.clone(), group.last);
         if let Some(habit) = account.habit_mut(&symbol)
+            && habit.episode.began <= last
             && (habit.episode.market == 0.0 || nats > habit.episode.market)
         {
             habit.episode.market = nats;
@@ -187,12 +199,15 @@ impl Engine {
     }
 
     fn judge_group(&self, account: usize, group: usize, pair: usize, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        self.judge_against(account, group, &self.memory.pairs[pair], n, at, out);
+    }
+
+    fn judge_against(&self, account: usize, group: usize, pair: &Pair, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
         let watched = self.memory.watched(account);
         let account = &watched.account;
         let group = account.group_at(group);
         let Some(habit) = account.habit(&group.symbol) else { return };
         let place = self.memory.places(&account.id.name).and_then(|places| places.about_order(at));
-        let pair = &self.memory.pairs[pair];
         let case = Case {
             account,
             group,
@@ -274,7 +289,8 @@ impl Engine {
 
     fn market(&mut self, market: &Market, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
         let time = match &market.kind {
-            MarketKind::Trade { time, .. } | MarketKind::Volume { time, .. } => *time,
+            MarketKind::Trade { time, .. } | MarketKind::Volume { time, .. } | MarketKind::PastTrade { time, .. } => *time,
+            MarketKind::PastTold { until } => *until,
             MarketKind::Candle { start, span, .. } => *start + *span,
         };
         let time = time.min(at + AHEAD);
@@ -295,21 +311,34 @@ impl Engine {
             }
             MarketKind::Volume { quote, last, .. } => {
                 self.memory.pairs[pair].set_volume(float(*quote));
+                self.late_volume(pair, float(*quote), n, at, out);
                 if let Some(last) = last {
                     self.learn_worth(pair, &market.symbol, *last);
                 }
             }
             MarketKind::Candle { start, span, close, quote, taker_buy_quote, trades, .. } => {
+                // A bar that is still growing is no past yet.
+                if *start + *span > at + SKEW {
+                    return;
+                }
                 self.memory.worth.learn(&market.symbol, float(close.get()));
-                self.memory.pairs[pair].seed(&Bar {
+                let bar = Bar {
                     start: *start,
                     span: *span,
                     close: *close,
                     quote: float(*quote),
                     taker_buy_quote: taker_buy_quote.map(float),
                     trades: *trades,
-                });
+                };
+                self.memory.pairs[pair].seed(&bar);
+                self.past_bar(pair, &bar);
             }
+            MarketKind::PastTrade { price, quantity, taker, taker_order, .. } => {
+                let trade =
+                    Trade { time, taker: *taker, price: *price, quantity: *quantity, order: taker_order.as_ref() };
+                self.past_trade(pair, &trade, unit);
+            }
+            MarketKind::PastTold { until } => self.past_told(pair, *until, n, at, out),
         }
     }
 
@@ -480,6 +509,7 @@ impl Watched {
             account: account::Account::new(id),
             sight: blind::Sight::default(),
             claims: Claims::default(),
+            cold: cold::ColdOrders::default(),
             since: None,
             due: None,
         }

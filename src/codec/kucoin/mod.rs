@@ -74,7 +74,7 @@ impl Codec {
                 self.frame(&arrival.from, &text, heard)
             }
             Body::Page { call, frame } => match &arrival.from {
-                Source::MarketRest(_) => market::page(call, frame.get(), &mut self.newest, heard),
+                Source::MarketRest(_) => market::page(call, frame.get(), heard),
                 Source::Account(_) | Source::AccountRest(_) => rest::page(call, frame.get(), heard),
                 Source::Market(_) | Source::Access(_) | Source::Clock => Err(unread("an answer nobody asked for")),
             },

@@ -33,12 +33,25 @@ pub struct Episode {
     pub began: Timestamp,
     /// The pair's price before its first order.
     pub reference: Option<Decimal>,
+    /// Whether that price is only the first fill's own, because the pair was not known.
+    pub guessed: bool,
+    /// Base bought less base sold.
+    pub net: Decimal,
     /// Quote lost against that price so far; negative is a gain.
     pub lost: Decimal,
     /// Strongest market evidence at its own taker orders.
     pub market: f64,
     /// Taker quote of the episode.
     pub taken: Decimal,
+}
+
+impl Episode {
+    /// Takes the price before the episode's first order, which traded at `traded`, where it had to be guessed.
+    pub fn refer(&mut self, traded: Timestamp, reference: Decimal) {
+        let Some(guess) = self.reference.filter(|_| self.guessed && self.began == traded) else { return };
+        self.lost = self.lost.saturating_add(guess.saturating_sub(reference).saturating_mul(self.net));
+        (self.reference, self.guessed) = (Some(reference), false);
+    }
 }
 
 impl Account {
@@ -82,6 +95,7 @@ impl Account {
             pair.episode = Episode {
                 began: time,
                 reference: Some(reference.unwrap_or(fill.price.get())),
+                guessed: reference.is_none(),
                 market: 0.0,
                 ..Episode::default()
             };
@@ -95,6 +109,11 @@ impl Account {
                 Side::Sell => fair.saturating_sub(fill.notional),
             };
             pair.episode.lost = pair.episode.lost.saturating_add(lost);
+            let base = match fill.side {
+                Side::Buy => fill.quantity.get(),
+                Side::Sell => -fill.quantity.get(),
+            };
+            pair.episode.net = pair.episode.net.saturating_add(base);
         }
         if fill.maker != Some(true) {
             pair.episode.taken = pair.episode.taken.saturating_add(fill.notional);

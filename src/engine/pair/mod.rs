@@ -65,6 +65,8 @@ pub struct Pair {
     /// When the first trade was seen, and the logarithm of its price.
     live: Option<(Timestamp, f64)>,
     past: Past,
+    /// Whether its past was told up to its present.
+    told: bool,
 }
 
 impl Default for Pair {
@@ -84,6 +86,7 @@ impl Default for Pair {
             volume: None,
             live: None,
             past: Past::default(),
+            told: false,
         }
     }
 }
@@ -163,6 +166,43 @@ impl Pair {
         then.add(&order);
         let features = before.features(&order, &then, unit);
         Some((score(&features), Some(features)))
+    }
+
+    /// Returns whether a market order cannot be judged well: the pair was followed for less than a day, and its past was
+    /// not told.
+    pub fn is_cold(&self) -> bool {
+        self.young() && !self.told
+    }
+
+    /// Returns whether its own trades were seen.
+    pub fn lives(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// Notes that its past was told up to its present.
+    pub fn past_is_told(&mut self) {
+        self.told = true;
+    }
+
+    /// Returns the pair as it is before the order under way.
+    pub fn as_before(&self) -> Pair {
+        self.clone_numbers()
+    }
+
+    /// Takes a trade of the past that came after all that is remembered; bars tell what came before.
+    pub fn past_trade(&mut self, trade: &Trade<'_>, unit: f64, score: impl FnOnce(&Features) -> f64) {
+        if trade.time >= self.past.end.max(self.last) {
+            self.trade(trade, unit, score);
+        }
+    }
+
+    /// Remembers the exchange's own figure for the last 24 h where none is known; returns whether it was news.
+    pub fn learn_volume(&mut self, quote: f64) -> bool {
+        let news = self.volume.is_none();
+        if news {
+            self.volume = Some(quote);
+        }
+        news
     }
 
     /// Remembers the exchange's own figure for the last 24 h.
@@ -267,6 +307,7 @@ impl Pair {
             volume: self.volume,
             live: self.live,
             past: self.past,
+            told: self.told,
         }
     }
 

@@ -27,7 +27,7 @@ pub struct Bar {
 /// What bars told of the time before the first trade.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Past {
-    end: Timestamp,
+    pub(super) end: Timestamp,
     close: Option<Decimal>,
     means: [f64; 3],
     variance: f64,
