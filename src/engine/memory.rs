@@ -126,7 +126,8 @@ impl Memory {
         if let Some(place) = self.pair_index.get(&key) {
             return *place;
         }
-        let name = Name { venue, symbol: symbol.clone(), interesting: false, watchers: Vec::new(), chilled: Vec::new() };
+        let name =
+            Name { venue, symbol: symbol.clone(), interesting: false, watchers: Vec::new(), chilled: Vec::new() };
         let place = if self.pairs.len() < MOST_PAIRS {
             self.pairs.push(Pair::default());
             self.names.push(name);

@@ -289,7 +289,9 @@ impl Engine {
 
     fn market(&mut self, market: &Market, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
         let time = match &market.kind {
-            MarketKind::Trade { time, .. } | MarketKind::Volume { time, .. } | MarketKind::PastTrade { time, .. } => *time,
+            MarketKind::Trade { time, .. } | MarketKind::Volume { time, .. } | MarketKind::PastTrade { time, .. } => {
+                *time
+            }
             MarketKind::PastTold { until } => *until,
             MarketKind::Candle { start, span, .. } => *start + *span,
         };

@@ -89,9 +89,10 @@ impl Codec {
             "aggTrades" => {
                 let symbol = self.asked_for(call)?;
                 for Object(row) in read::<Vec<Object<AggregateRow<'_>>>>("trades", json)? {
-                    let told = row.m.flag("m").map_err(Unread::from).and_then(|waited| {
-                        trade(&row.p, &row.q, &row.time, waited).tell_past(symbol.clone(), heard)
-                    });
+                    let told =
+                        row.m.flag("m").map_err(Unread::from).and_then(|waited| {
+                            trade(&row.p, &row.q, &row.time, waited).tell_past(symbol.clone(), heard)
+                        });
                     heard.row(told);
                 }
                 push(symbol, MarketKind::PastTold { until: heard.at() }, heard);

@@ -148,7 +148,11 @@ pub(super) fn page(call: &str, json: &str, heard: &mut Heard<'_>) -> Result<(), 
             trades.sort_by_key(|row| (row.time.0, number(row.sequence.as_ref()).unwrap_or(0)));
             for row in trades {
                 let row = traded(row).map(|kind| {
-                    heard.push(EventKind::Market(Market { venue: Venue::Kucoin, symbol: symbol.clone(), kind: past(kind) }));
+                    heard.push(EventKind::Market(Market {
+                        venue: Venue::Kucoin,
+                        symbol: symbol.clone(),
+                        kind: past(kind),
+                    }));
                 });
                 heard.row(row);
             }
