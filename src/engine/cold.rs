@@ -10,7 +10,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::account::Group;
-use super::pair::{Bar, Pair, Trade};
+use super::pair::{Bar, Pair, Trade, float};
 use super::score::{evidence, market_score};
 use super::{Engine, own_order};
 use crate::domain::{Asset, Finding, Level, Span, Symbol, Timestamp};
@@ -210,8 +210,9 @@ impl Engine {
             if let (Some(reference), Some(habit)) = (reference, watched.account.habit_mut(&order.symbol)) {
                 habit.episode.refer(order.traded, reference);
             }
-            let mut found = Vec::new();
-            self.judge_against(account, group, &order.before, n, at, &mut found);
+            // What bars of a later time said of its worth says nothing of the account then.
+            let worth = reference.map(|reference| float(reference) * unit);
+            let mut found = self.judge_against(account, group, &order.before, worth, n, at);
             found.retain(|finding| Some(finding.level) > order.said);
             order.said = order.said.max(found.iter().map(|finding| finding.level).max());
             out.append(&mut found);

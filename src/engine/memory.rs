@@ -234,12 +234,16 @@ impl Memory {
         self.places.entry(name.clone()).or_default()
     }
 
-    /// Returns what an account holds at least, in units: its balances, or its largest past spending if that is more.
-    pub fn equity(&self, account: &Account) -> Option<f64> {
+    /// Returns what an account holds at least, in units: its balances, or its largest past spending if that is more. An
+    /// asset that is judged by an earlier price is worth that one.
+    pub fn equity(&self, account: &Account, then: Option<(&Asset, f64)>) -> Option<f64> {
         let held: f64 = account
             .balances
             .iter()
-            .filter_map(|(asset, held)| self.worth.of(asset).map(|worth| worth * float(held.amount)))
+            .filter_map(|(asset, held)| {
+                let worth = then.filter(|(base, _)| *base == asset).map(|(_, worth)| worth);
+                worth.or_else(|| self.worth.of(asset)).map(|worth| worth * float(held.amount))
+            })
             .sum();
         let spent = account.buys.values().iter().map(|ln| f64::from(*ln).exp()).fold(0.0, f64::max);
         let equity = held.max(spent);

@@ -199,14 +199,23 @@ impl Engine {
     }
 
     fn judge_group(&self, account: usize, group: usize, pair: usize, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
-        self.judge_against(account, group, &self.memory.pairs[pair], n, at, out);
+        out.extend(self.judge_against(account, group, &self.memory.pairs[pair], None, n, at));
     }
 
-    fn judge_against(&self, account: usize, group: usize, pair: &Pair, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+    /// Judges a group by the market in `pair`; `worth` is what its base was worth then, in units, where that is not now.
+    fn judge_against(
+        &self,
+        account: usize,
+        group: usize,
+        pair: &Pair,
+        worth: Option<f64>,
+        n: u64,
+        at: Timestamp,
+    ) -> Vec<Finding> {
         let watched = self.memory.watched(account);
         let account = &watched.account;
         let group = account.group_at(group);
-        let Some(habit) = account.habit(&group.symbol) else { return };
+        let Some(habit) = account.habit(&group.symbol) else { return Vec::new() };
         let place = self.memory.places(&account.id.name).and_then(|places| places.about_order(at));
         let case = Case {
             account,
@@ -218,7 +227,7 @@ impl Engine {
             n,
             at,
             unit: self.memory.worth.unit(group.symbol.quote()),
-            equity: self.memory.equity(account),
+            equity: self.memory.equity(account, worth.map(|worth| (group.symbol.base(), worth))),
             place: place.as_ref(),
         };
         let settings = &self.settings;
@@ -229,7 +238,7 @@ impl Engine {
             liquidation::judge(&settings.liquidation, &case),
             unknown_origin::judge(&settings.unknown_origin, &case),
         ];
-        out.extend(found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)));
+        found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect()
     }
 
     fn order(&mut self, order: &OrderChange, at: Timestamp) {
