@@ -20,7 +20,7 @@ pub(super) fn past(kind: MarketKind) -> MarketKind {
 /// seconds or milliseconds), else up to the end of its last bar. Never later than the answer came.
 pub(super) fn bars_told(call: &str, end: &str, last: Option<Timestamp>, at: Timestamp) -> Option<MarketKind> {
     let asked = parameter(call, end).and_then(|text| text.parse().ok()).and_then(Timestamp::from_magnitude);
-    asked.or(last).map(|until| MarketKind::PastTold { until: until.min(at) })
+    asked.or(last).map(|until| MarketKind::PastTold { until: until.min(at), trades: false })
 }
 
 /// Returns when a finished bar ended.

@@ -270,6 +270,8 @@ pub enum MarketKind {
     PastTold {
         /// Up to here.
         until: Timestamp,
+        /// Whether it was told trade by trade, and not in bars, which reach back further.
+        trades: bool,
     },
     /// The last 24 hours.
     Volume {

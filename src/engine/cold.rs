@@ -22,7 +22,7 @@ const PATIENCE: Span = Span::from_secs(600);
 /// Bars are minutes: a past that is told up to an order's minute is told.
 const MINUTE: i64 = 60_000_000_000;
 /// A past that is told up to this long ago reaches the present.
-const PRESENT: Span = Span::from_secs(120);
+pub(super) const PRESENT: Span = Span::from_secs(120);
 /// Market trades of an order's own moment may be the order itself.
 const MOMENT: Span = Span::from_millis(1);
 
@@ -159,9 +159,6 @@ impl Engine {
 
     /// The past was told up to `until`: orders it was told for are judged again.
     pub(super) fn past_told(&mut self, pair: usize, until: Timestamp, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
-        if at.since(until) <= PRESENT {
-            self.memory.pairs[pair].past_is_told();
-        }
         let symbol = self.memory.symbol(pair).clone();
         let minute = |time: Timestamp| time.nanos().div_euclid(MINUTE) * MINUTE;
         for account in self.memory.chilled(pair) {

@@ -301,7 +301,7 @@ impl Engine {
             MarketKind::Trade { time, .. } | MarketKind::Volume { time, .. } | MarketKind::PastTrade { time, .. } => {
                 *time
             }
-            MarketKind::PastTold { until } => *until,
+            MarketKind::PastTold { until, .. } => *until,
             MarketKind::Candle { start, span, .. } => *start + *span,
         };
         let time = time.min(at + AHEAD);
@@ -349,7 +349,12 @@ impl Engine {
                     Trade { time, taker: *taker, price: *price, quantity: *quantity, order: taker_order.as_ref() };
                 self.past_trade(pair, &trade, unit);
             }
-            MarketKind::PastTold { until } => self.past_told(pair, *until, n, at, out),
+            MarketKind::PastTold { until, trades } => {
+                if !trades && at.since(*until) <= cold::PRESENT {
+                    self.memory.pairs[pair].past_is_told();
+                }
+                self.past_told(pair, *until, n, at, out);
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod link;
 mod markets;
 mod outlet;
 mod rest;
+mod seed;
 mod settings;
 pub mod sign;
 mod socket;

@@ -83,7 +83,7 @@ impl Codec {
                     });
                     heard.row(told);
                 }
-                push(symbol, MarketKind::PastTold { until: heard.at() }, heard);
+                push(symbol, MarketKind::PastTold { until: heard.at(), trades: true }, heard);
                 Ok(())
             }
             "aggTrades" => {
@@ -95,7 +95,7 @@ impl Codec {
                         });
                     heard.row(told);
                 }
-                push(symbol, MarketKind::PastTold { until: heard.at() }, heard);
+                push(symbol, MarketKind::PastTold { until: heard.at(), trades: true }, heard);
                 Ok(())
             }
             "time" | "ping" | "depth" | "bookTicker" | "price" | "avgPrice" => Ok(()),

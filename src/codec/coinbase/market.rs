@@ -188,7 +188,7 @@ pub(super) fn page(call: &str, json: &str, told: &mut Told<'_, '_>) -> Result<()
                 }
             }
             let until = told.heard.at();
-            told.tell(symbol, MarketKind::PastTold { until });
+            told.tell(symbol, MarketKind::PastTold { until, trades: true });
         }
         "time" | "product_book" => {}
         // One product: `market/products/ABC-USD` answers the row itself.

@@ -156,7 +156,7 @@ pub(super) fn page(call: &str, json: &str, heard: &mut Heard<'_>) -> Result<(), 
                 });
                 heard.row(row);
             }
-            let kind = MarketKind::PastTold { until: heard.at() };
+            let kind = MarketKind::PastTold { until: heard.at(), trades: true };
             heard.push(EventKind::Market(Market { venue: Venue::Kucoin, symbol, kind }));
         }
         "candles" => {

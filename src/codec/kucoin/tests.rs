@@ -384,7 +384,7 @@ fn a_public_trade_keeps_the_takers_order_and_is_told_once() {
     assert!(matches!(live, MarketKind::Trade { taker: Side::Sell, taker_order: Some(id), .. } if id == "6f01"));
     assert!(matches!(old, MarketKind::PastTrade { taker: Side::Sell, taker_order: None, .. }));
     assert!(matches!(last, MarketKind::PastTrade { taker: Side::Buy, taker_order: None, .. }));
-    assert!(matches!(told, MarketKind::PastTold { until } if *until == out[0].at));
+    assert!(matches!(told, MarketKind::PastTold { until, trades: true } if *until == out[0].at));
 }
 
 #[test]
@@ -393,7 +393,7 @@ fn a_candle_has_its_close_before_its_high_and_the_oldest_is_told_first() {
     let mut events = paged("kucoin/market/rest", "market/candles?symbol=PUMP-USDT&type=5min", json).unwrap();
     let EventKind::Market(told) = events.pop().unwrap() else { panic!() };
     let until = Timestamp::from_millis(1_747_385_640_000);
-    assert_eq!(told.kind, MarketKind::PastTold { until }, "the newest bar is still growing");
+    assert_eq!(told.kind, MarketKind::PastTold { until, trades: false }, "the newest bar is still growing");
     let candles: Vec<_> = events
         .iter()
         .map(|event| match event {

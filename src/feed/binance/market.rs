@@ -9,12 +9,13 @@ use serde::Deserialize;
 
 use super::accepted;
 use crate::arrival::Source;
-use crate::domain::{Span, Symbol, Timestamp, Venue};
+use crate::domain::{Symbol, Timestamp, Venue};
 use crate::feed::error::Error;
 use crate::feed::limiter::Limiter;
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::Call;
+use crate::feed::seed;
 use crate::feed::settings::Timing;
 use crate::feed::socket::{Frame, Received, Socket};
 use crate::feed::topics::{Change, Topics};
@@ -54,7 +55,8 @@ impl Protocol for Market {
     }
 
     async fn run(self: Arc<Self>, symbol: Symbol, outlet: Outlet) -> Result<(), Error> {
-        seed(&self.venues, &symbol, &outlet).await
+        let seeded = read_past(&self.venues, &symbol, &outlet).await;
+        self.venues.seeded.ended(Venue::Binance, &symbol, seeded)
     }
 
     fn fill(&self, _source: &Source, _gap: Gap) -> Option<Symbol> {
@@ -163,8 +165,8 @@ impl Session for Streams {
     }
 }
 
-/// Reads a pair's recent candles, oldest first, and its last 24 hours.
-async fn seed(venues: &Venues, symbol: &Symbol, outlet: &Outlet) -> Result<(), Error> {
+/// Reads a pair's last trades, its recent candles, oldest first, and its last 24 hours.
+async fn read_past(venues: &Venues, symbol: &Symbol, outlet: &Outlet) -> Result<(), Error> {
     let pair = venues.pairs.name(symbol);
     let encoded = crate::feed::sign::percent_encode(&pair);
     let get = async |path: String, call: String, cost: u32| {
@@ -172,12 +174,22 @@ async fn seed(venues: &Venues, symbol: &Symbol, outlet: &Outlet) -> Result<(), E
         let (at, page) = accepted(venues.binance.ask(sign).await?)?.page(call)?;
         outlet.pass(at, Source::MarketRest(Venue::Binance), page).await
     };
-    let mut start = (clock::now() - Span::from(venues.settings.timing.seed)).millis() / 60_000 * 60_000;
-    let end = clock::now().millis();
+    // A pair that is being raised trades its last thousand away within minutes: they are read first.
+    let path = format!("/api/v3/aggTrades?symbol={encoded}&limit={PAGE}");
+    // Without them the bars still tell most of it.
+    let trades = get(path, format!("aggTrades?symbol={pair}"), 4).await;
+    if trades == Err(Error::Finished) {
+        return trades;
+    }
+    let now = clock::now();
+    let (mut start, end) = (seed::begin(&venues.settings.timing, now), now.millis());
     while start < end {
-        let path = format!("/api/v3/klines?symbol={encoded}&interval=1m&limit={PAGE}&startTime={start}");
-        get(path, format!("klines?symbol={pair}&interval=1m"), 2).await?;
+        let stop = end.min(start + PAGE * 60_000 - 1);
+        let span = format!("startTime={start}&endTime={stop}");
+        let path = format!("/api/v3/klines?symbol={encoded}&interval=1m&limit={PAGE}&{span}");
+        get(path, format!("klines?symbol={pair}&interval=1m&{span}"), 2).await?;
         start += PAGE * 60_000;
     }
-    get(format!("/api/v3/ticker/24hr?symbol={encoded}"), format!("ticker/24hr?symbol={pair}"), 2).await
+    get(format!("/api/v3/ticker/24hr?symbol={encoded}"), format!("ticker/24hr?symbol={pair}"), 2).await?;
+    trades
 }
