@@ -28,13 +28,13 @@ pub struct Memory {
     pub pairs: Vec<Pair>,
     /// What assets are worth.
     pub worth: Worth,
-    names: Vec<Name>,
-    accounts: Vec<Watched>,
+    pub(super) names: Vec<Name>,
+    pub(super) accounts: Vec<Watched>,
     places: BTreeMap<CompactString, Places>,
     due: BTreeSet<(Timestamp, usize)>,
     /// Moves whenever the set of interesting pairs changes, so that nobody has to compare sets to notice.
     #[serde(skip)]
-    interest_moved: u64,
+    pub(super) interest_moved: u64,
     // The indexes are made anew from the lists after a snapshot is read: their bytes would depend on history.
     #[serde(skip)]
     pair_index: HashMap<(Venue, Symbol), usize, foldhash::fast::FixedState>,
@@ -43,15 +43,24 @@ pub struct Memory {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Name {
-    venue: Venue,
-    symbol: Symbol,
-    /// Whether a watched account holds orders or trades here.
-    interesting: bool,
+pub(super) struct Name {
+    pub(super) venue: Venue,
+    pub(super) symbol: Symbol,
+    /// Whether a watched account trades here, or holds what is traded here.
+    pub(super) interesting: bool,
+    /// When a watched account last traded here or had an order here.
+    pub(super) touched: Timestamp,
     /// Accounts that traded here within seconds, and until when the market feed is searched for their orders.
     watchers: Vec<(usize, Timestamp)>,
     /// Accounts with orders that wait for this pair's past.
     chilled: Vec<usize>,
+}
+
+impl Name {
+    fn new(venue: Venue, symbol: Symbol) -> Self {
+        let touched = Timestamp::EPOCH;
+        Name { venue, symbol, interesting: false, touched, watchers: Vec::new(), chilled: Vec::new() }
+    }
 }
 
 /// An account with what surrounds it.
@@ -126,8 +135,7 @@ impl Memory {
         if let Some(place) = self.pair_index.get(&key) {
             return *place;
         }
-        let name =
-            Name { venue, symbol: symbol.clone(), interesting: false, watchers: Vec::new(), chilled: Vec::new() };
+        let name = Name::new(venue, symbol.clone());
         let place = if self.pairs.len() < MOST_PAIRS {
             self.pairs.push(Pair::default());
             self.names.push(name);
@@ -153,22 +161,6 @@ impl Memory {
     /// Returns the symbol of the pair at a place.
     pub fn symbol(&self, pair: usize) -> &Symbol {
         &self.names[pair].symbol
-    }
-
-    /// Marks a pair as one that a watched account touches.
-    pub fn interest(&mut self, pair: usize) {
-        let known = std::mem::replace(&mut self.names[pair].interesting, true);
-        self.interest_moved += u64::from(!known);
-    }
-
-    /// Returns a count that moves whenever [`Memory::interesting`] changes.
-    pub fn interest_moved(&self) -> u64 {
-        self.interest_moved
-    }
-
-    /// Returns the pairs that watched accounts touch, in order of first appearance.
-    pub fn interesting(&self) -> impl Iterator<Item = (Venue, &Symbol)> {
-        self.names.iter().filter(|name| name.interesting).map(|name| (name.venue, &name.symbol))
     }
 
     /// Has the market feed of a pair searched for an account's orders until `until`.

@@ -7,6 +7,7 @@ pub mod address;
 pub mod cold;
 pub mod decay;
 pub mod habit;
+pub mod interest;
 pub mod memory;
 pub mod origin;
 pub mod pair;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     Access, AccountId, Balance, Event, EventKind, FeedChange, Fill, Finding, Level, Market, MarketKind, OrderChange,
-    OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Venue, Via,
+    OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Via,
 };
 use address::Networks;
 use memory::{Memory, Watched};
@@ -90,11 +91,6 @@ impl Engine {
         &self.memory
     }
 
-    /// Returns the pairs whose market the accounts make interesting, in order.
-    pub fn pairs_of_interest(&self) -> impl Iterator<Item = (Venue, &Symbol)> {
-        self.memory.interesting()
-    }
-
     /// Judges what time alone brought up to `at`; call before the events of an arrival.
     pub fn pass(&mut self, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
         self.passed = at;
@@ -136,7 +132,7 @@ impl Engine {
         let account = self.memory.account(&fill.account);
         let pair = self.memory.pair(fill.account.venue, &fill.symbol, time);
         let unit = self.memory.worth.unit(fill.symbol.quote());
-        self.memory.interest(pair);
+        self.memory.interest(pair, time);
         let stale = self.memory.pairs[pair].last().since(time) > STALE;
         let reference = self.memory.pairs[pair].reference().filter(|_| !stale);
         let watched = self.memory.watched_mut(account);
@@ -245,7 +241,7 @@ impl Engine {
         let account = self.memory.account(&order.account);
         let time = order.time.min(at + AHEAD);
         let pair = self.memory.pair(order.account.venue, &order.symbol, time);
-        self.memory.interest(pair);
+        self.memory.interest(pair, time);
         let watched = self.memory.watched_mut(account);
         match order.step {
             OrderStep::Accepted => {
@@ -263,8 +259,8 @@ impl Engine {
     }
 
     fn balance(&mut self, balance: &Balance, at: Timestamp) {
-        let account = self.memory.account(&balance.account);
-        let account = &mut self.memory.watched_mut(account).account;
+        let place = self.memory.account(&balance.account);
+        let account = &mut self.memory.watched_mut(place).account;
         let amount = match (balance.free, balance.locked, balance.delta) {
             (Some(free), locked, _) => free.saturating_add(locked.unwrap_or_default()),
             (None, Some(locked), _) => locked,
@@ -274,7 +270,9 @@ impl Engine {
             }
             (None, None, None) => return,
         };
+        let before = account.balances.get(&balance.asset).map(|held| held.amount);
         account.hold(&balance.asset, amount.max(rust_decimal::Decimal::ZERO), balance.time.min(at + AHEAD));
+        self.memory.follow_holding(place, &balance.asset, before, amount, at);
     }
 
     fn access(&mut self, access: &Access, n: u64, at: Timestamp, out: &mut Vec<Finding>) {

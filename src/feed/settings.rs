@@ -13,7 +13,7 @@ use crate::runtime::backoff;
 use crate::secret::Secret;
 
 /// What the feeds are told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Where Binance is.
     pub binance: Binance,
@@ -29,6 +29,8 @@ pub struct Settings {
     pub accounts: Vec<Account>,
     /// Pairs to watch besides those the accounts touch.
     pub watch: Vec<(Venue, Symbol)>,
+    /// Pairs of an exchange that are watched at most because accounts trade or hold them; those in use are left out last.
+    pub market_pairs: usize,
     /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
     /// exchange that has no list of all of them.
     pub remembered: BTreeMap<AccountId, Remembered>,
@@ -142,6 +144,22 @@ pub struct Timing {
     pub spacing: Duration,
     /// The span of candles a pair's memory is seeded with.
     pub seed: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            binance: Binance::default(),
+            kucoin: Kucoin::default(),
+            coinbase: Coinbase::default(),
+            timing: Timing::default(),
+            extra_ca: None,
+            accounts: Vec::new(),
+            watch: Vec::new(),
+            market_pairs: 1_000,
+            remembered: BTreeMap::new(),
+        }
+    }
 }
 
 impl Default for Binance {

@@ -56,6 +56,11 @@ impl Protocol for Market {
 
     async fn run(self: Arc<Self>, symbol: Symbol, outlet: Outlet) -> Result<(), Error> {
         let seeded = read_past(&self.venues, &symbol, &outlet).await;
+        // Its streams take any name and stay silent; only REST tells that there is no such pair.
+        if matches!(&seeded, Err(Error::Refused(refusal)) if refusal.code == "-1121") {
+            self.venues.unknown.refused(Venue::Binance, &symbol, clock::steady());
+            return Ok(());
+        }
         self.venues.seeded.ended(Venue::Binance, &symbol, seeded)
     }
 
@@ -161,7 +166,7 @@ impl Session for Streams {
     }
 
     fn want(&mut self, pairs: &BTreeSet<Symbol>, now: Instant) {
-        self.topics.want(pairs, now);
+        self.topics.want(&self.venues.unknown.without(Venue::Binance, pairs, now), now);
     }
 }
 
