@@ -45,6 +45,8 @@ pub enum Source {
     MarketRest(Venue),
     /// A log of who used the keys: `access/gateway`.
     Access(CompactString),
+    /// What assets are worth in all, from a file or a list on the web: `market-cap/file`.
+    MarketCap(CompactString),
     /// Time: `clock`.
     Clock,
 }
@@ -87,7 +89,9 @@ pub enum Body {
 
 /// A `from` that names nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`from` must be <exchange>/<account>[/rest], <exchange>/market[/rest], access/<log> or clock")]
+#[error(
+    "`from` must be <exchange>/<account>[/rest], <exchange>/market[/rest], access/<log>, market-cap/<list> or clock"
+)]
 pub struct NotASource;
 
 impl Incoming {
@@ -135,7 +139,9 @@ impl Source {
     pub fn account(&self) -> Option<&AccountId> {
         match self {
             Source::Account(account) | Source::AccountRest(account) => Some(account),
-            Source::Market(_) | Source::MarketRest(_) | Source::Access(_) | Source::Clock => None,
+            Source::Market(_) | Source::MarketRest(_) | Source::Access(_) | Source::MarketCap(_) | Source::Clock => {
+                None
+            }
         }
     }
 
@@ -144,7 +150,7 @@ impl Source {
         match self {
             Source::Account(account) | Source::AccountRest(account) => Some(account.venue),
             Source::Market(venue) | Source::MarketRest(venue) => Some(*venue),
-            Source::Access(_) | Source::Clock => None,
+            Source::Access(_) | Source::MarketCap(_) | Source::Clock => None,
         }
     }
 }
@@ -167,6 +173,10 @@ impl FromStr for Source {
             let fine = !rest && AccountId::new(Venue::Binance, second).is_ok();
             return if fine { Ok(Source::Access(second.into())) } else { Err(NotASource) };
         }
+        if first == "market-cap" {
+            let fine = !rest && AccountId::new(Venue::Binance, second).is_ok();
+            return if fine { Ok(Source::MarketCap(second.into())) } else { Err(NotASource) };
+        }
         let venue: Venue = first.parse().map_err(|_| NotASource)?;
         Ok(match (second, rest) {
             ("market", false) => Source::Market(venue),
@@ -187,6 +197,7 @@ impl fmt::Display for Source {
             Source::Market(venue) => write!(f, "{venue}/market"),
             Source::MarketRest(venue) => write!(f, "{venue}/market/rest"),
             Source::Access(log) => write!(f, "access/{log}"),
+            Source::MarketCap(list) => write!(f, "market-cap/{list}"),
             Source::Clock => f.write_str("clock"),
         }
     }
@@ -198,8 +209,15 @@ mod tests {
 
     #[test]
     fn a_source_is_written_as_it_was_read() {
-        for text in ["binance/alice", "kucoin/bob/rest", "coinbase/market", "binance/market/rest", "access/gw", "clock"]
-        {
+        for text in [
+            "binance/alice",
+            "kucoin/bob/rest",
+            "coinbase/market",
+            "binance/market/rest",
+            "access/gw",
+            "market-cap/file",
+            "clock",
+        ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
         for bad in ["", "binance", "kraken/alice", "binance/alice/ws", "access/", "binance/a b", "access/x/rest"] {

@@ -119,6 +119,7 @@ impl Pipeline {
                 | EventKind::Balance(_)
                 | EventKind::Access(_)
                 | EventKind::Market(_)
+                | EventKind::Cap(_)
                 | EventKind::Tick => {}
             }
             self.engine.judge(event, &mut self.findings);

@@ -9,6 +9,7 @@ mod credential;
 mod document;
 mod feed;
 mod keeping;
+mod market_cap;
 mod notify;
 mod problem;
 mod rules;
@@ -118,7 +119,7 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
     let state_dir = keeping::state(root);
     let journal = keeping::journal(root, &state_dir);
     let (accounts, keyed) = account::accounts(root);
-    let feed = crate::feed::Settings { accounts: keyed, ..feed::feed(root) };
+    let feed = crate::feed::Settings { accounts: keyed, market_cap: market_cap::market_cap(root), ..feed::feed(root) };
     let pipeline = rules::pipeline(root);
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);

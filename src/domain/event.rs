@@ -35,6 +35,8 @@ pub enum EventKind {
     Access(Access),
     /// The public market moved.
     Market(Market),
+    /// Somebody told what all of an asset is worth.
+    Cap(Cap),
     /// A feed came up, went down, skipped or could not be read.
     Feed(FeedChange),
     /// Time passed.
@@ -224,6 +226,19 @@ pub struct Access {
     pub client_order_id: Option<CompactString>,
     /// When, where the line tells it; else the arrival's time.
     pub time: Timestamp,
+}
+
+/// What all of an asset is worth, as a list tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cap {
+    /// Of what.
+    pub asset: super::Asset,
+    /// Dollars for all of it.
+    pub usd: Decimal,
+    /// Its place among all assets by that figure, where told.
+    pub rank: Option<u32>,
+    /// Dollars for one, where told: it tells apart assets of one name.
+    pub price: Option<Decimal>,
 }
 
 /// A public market event of one pair at one exchange.

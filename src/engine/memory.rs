@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Claims;
 use super::account::Account;
 use super::address::Places;
+use super::caps::Caps;
 use super::cold::ColdOrders;
 use super::pair::{Pair, float};
 use super::rules::blind::{self, Sight};
@@ -28,6 +29,8 @@ pub struct Memory {
     pub pairs: Vec<Pair>,
     /// What assets are worth.
     pub worth: Worth,
+    /// How large assets are.
+    pub caps: Caps,
     pub(super) names: Vec<Name>,
     pub(super) accounts: Vec<Watched>,
     places: BTreeMap<CompactString, Places>,

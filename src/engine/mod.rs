@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod address;
+pub mod caps;
 pub mod cold;
 pub mod decay;
 pub mod habit;
@@ -121,6 +122,11 @@ impl Engine {
             EventKind::Balance(balance) => self.balance(balance, at),
             EventKind::Access(access) => self.access(access, n, at, out),
             EventKind::Market(market) => self.market(market, n, at, out),
+            EventKind::Cap(cap) => {
+                if self.memory.caps.take(cap, at) {
+                    self.late_cap(&cap.asset, n, at, out);
+                }
+            }
             EventKind::Feed(change) => self.feed(change, n, at, out),
             EventKind::Tick => {}
         }
@@ -213,6 +219,8 @@ impl Engine {
         let group = account.group_at(group);
         let Some(habit) = account.habit(&group.symbol) else { return Vec::new() };
         let place = self.memory.places(&account.id.name).and_then(|places| places.about_order(at));
+        let unit = self.memory.worth.unit(group.symbol.quote());
+        let dollars = pair.reference().map(float).filter(|_| self.memory.worth.is_dollar(group.symbol.quote()));
         let case = Case {
             account,
             group,
@@ -222,9 +230,10 @@ impl Engine {
             time: group.last,
             n,
             at,
-            unit: self.memory.worth.unit(group.symbol.quote()),
+            unit,
             equity: self.memory.equity(account, worth.map(|worth| (group.symbol.base(), worth))),
             place: place.as_ref(),
+            cap: self.memory.caps.of(group.symbol.base(), dollars, at),
         };
         let settings = &self.settings;
         let found = [

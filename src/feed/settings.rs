@@ -7,6 +7,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::error::Error;
+use super::market_cap::MarketCap;
 use super::sign::{BinanceSigner, CoinbaseSigner, KeyError, KucoinSigner};
 use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue};
 use crate::runtime::backoff;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub watch: Vec<(Venue, Symbol)>,
     /// Pairs of an exchange that are watched at most because accounts trade or hold them; those in use are left out last.
     pub market_pairs: usize,
+    /// Where to read what assets are worth in all; nowhere by default.
+    pub market_cap: Option<MarketCap>,
     /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
     /// exchange that has no list of all of them.
     pub remembered: BTreeMap<AccountId, Remembered>,
@@ -157,6 +160,7 @@ impl Default for Settings {
             accounts: Vec::new(),
             watch: Vec::new(),
             market_pairs: 1_000,
+            market_cap: None,
             remembered: BTreeMap::new(),
         }
     }

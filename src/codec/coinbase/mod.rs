@@ -105,7 +105,9 @@ impl Codec {
             Body::Page { call, frame } => match &arrival.from {
                 Source::MarketRest(_) => self.market_page(call, frame.get(), heard),
                 Source::Account(_) | Source::AccountRest(_) => self.page(call, frame.get(), heard),
-                Source::Market(_) | Source::Access(_) | Source::Clock => Err(unread("an answer nobody asked for")),
+                Source::Market(_) | Source::Access(_) | Source::MarketCap(_) | Source::Clock => {
+                    Err(unread("an answer nobody asked for"))
+                }
             },
             // A refused token is answered with this one word and no JSON.
             Body::Text(text) if text.trim() == "Unauthorized" => {
