@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::{self, Alert};
 use crate::arrival::Arrival;
+use crate::codec::dedupe::Repeats;
 use crate::codec::{self, Codecs};
 use crate::domain::{AccountId, Effect, EffectKind, Event, EventKind, Finding, Symbol, Timestamp, Venue};
 use crate::engine::address::Networks;
@@ -44,6 +45,8 @@ pub struct Counts {
     pub fills: u64,
     /// Arrivals that could not be read.
     pub unreadable: u64,
+    /// Fills that were told again and dropped.
+    pub repeats: Repeats,
     /// The number of the last arrival.
     pub last: u64,
 }
@@ -54,7 +57,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 4;
+pub const SNAPSHOT_VERSION: u32 = 5;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -104,6 +107,7 @@ impl Pipeline {
         self.findings.clear();
         self.wanted.clear();
         self.codecs.decode(arrival, &mut self.events);
+        self.counts.repeats = self.codecs.repeats();
         self.alert.pass(self.now, &mut self.wanted);
         self.engine.pass(arrival.n, self.now, &mut self.findings);
         for event in &self.events {
@@ -182,6 +186,11 @@ impl Pipeline {
     pub fn blind_since(&self, account: &AccountId) -> Option<Timestamp> {
         let memory = self.engine.memory();
         memory.find(account).and_then(|place| memory.watched(place).sight.blind_since())
+    }
+
+    /// Returns up to when the exchange itself confirmed that no fill of an account is missing.
+    pub fn proven_until(&self, account: &AccountId) -> Option<Timestamp> {
+        self.codecs.proven_until(account)
     }
 
     fn name_effects(&mut self, arrival: &Arrival) -> Vec<Effect> {

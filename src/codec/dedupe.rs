@@ -7,18 +7,37 @@ use foldhash::{fast, quality};
 use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AccountId, Basis, Fill, Via};
+use crate::domain::{AccountId, Basis, Fill, Timestamp, Via};
 
 /// The fills each account was seen to make; one entry an account, each bounded.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Seen {
     #[serde(with = "super::sorted")]
     accounts: HashMap<AccountId, Recent, fast::FixedState>,
+    repeats: Repeats,
 }
 
-/// How many fills of an account are remembered. A repeat comes from an overlapping connection or a look back over REST,
-/// whose pages hold at most 1,000 rows.
-const REMEMBERED: usize = 4_096;
+/// Fills that were told before and are dropped, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeats {
+    /// All of them.
+    pub dropped: u64,
+    /// Those of them that the stream told after REST had: it had not lost them, it was late.
+    pub late: u64,
+}
+
+/// Fills that only REST told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// All of them.
+    pub all: u64,
+    /// Those of them that traded while the link was up: the stream never sent them, or has not so far.
+    pub unsent: u64,
+}
+
+/// How many fills of an account are remembered. A repeat comes from an overlapping connection or a look back over REST;
+/// the longest is that of an interval which is asked for again because its last page failed.
+const REMEMBERED: usize = 16_384;
 
 /// The last fills of one account as fingerprints: 8 bytes each in order, and as a set.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -26,15 +45,29 @@ const REMEMBERED: usize = 4_096;
 struct Recent {
     order: VecDeque<u64>,
     set: HashSet<u64, fast::FixedState>,
-    /// Fills that only REST told, since the last interval was filled.
-    recovered: u64,
+    /// Those of them that only REST told so far.
+    rest: HashSet<u64, fast::FixedState>,
+    /// Since the last interval was filled.
+    recovered: Recovered,
+    sight: Sight,
+}
+
+/// What is known of an account's link.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Sight {
+    /// Since when it is up.
+    up: Option<Timestamp>,
+    /// The end of the last interval that was verified.
+    proven: Option<Timestamp>,
 }
 
 /// `Recent` in a snapshot; the set is made again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Stored {
     order: VecDeque<u64>,
-    recovered: u64,
+    rest: Vec<u64>,
+    recovered: Recovered,
+    sight: Sight,
 }
 
 impl Seen {
@@ -46,20 +79,51 @@ impl Seen {
             return true;
         }
         let fingerprint = fingerprint(fill);
-        let recent = match self.accounts.get_mut(&fill.account) {
-            Some(recent) => recent,
-            None => self.accounts.entry(fill.account.clone()).or_default(),
-        };
+        let recent = self.recent(&fill.account);
         let first = recent.remember(fingerprint);
-        if first && fill.via == Via::Rest {
-            recent.recovered = recent.recovered.saturating_add(1);
+        match (first, fill.via) {
+            (true, Via::Stream) => {}
+            (true, Via::Rest) => {
+                recent.rest.insert(fingerprint);
+                recent.recovered.all = recent.recovered.all.saturating_add(1);
+                let unsent = recent.sight.up.is_some_and(|up| fill.time >= up);
+                recent.recovered.unsent = recent.recovered.unsent.saturating_add(u64::from(unsent));
+            }
+            (false, via) => {
+                let late = via == Via::Stream && recent.rest.remove(&fingerprint);
+                self.repeats.dropped = self.repeats.dropped.saturating_add(1);
+                self.repeats.late = self.repeats.late.saturating_add(u64::from(late));
+            }
         }
         first
     }
 
-    /// Returns how many fills only REST told since this was last asked, and counts anew.
-    pub fn recovered(&mut self, account: &AccountId) -> u64 {
-        self.accounts.get_mut(account).map_or(0, |recent| std::mem::take(&mut recent.recovered))
+    /// Takes that an account's link came up, or was lost.
+    pub fn link(&mut self, account: &AccountId, up: Option<Timestamp>) {
+        self.recent(account).sight.up = up;
+    }
+
+    /// Takes that an interval was asked for up to `until`. Returns how many fills only REST told since the last time.
+    pub fn filled(&mut self, account: &AccountId, until: Timestamp, verified: bool) -> Recovered {
+        let recent = self.recent(account);
+        if verified {
+            recent.sight.proven = recent.sight.proven.max(Some(until));
+        }
+        std::mem::take(&mut recent.recovered)
+    }
+
+    /// Returns up to when the exchange itself confirmed that no fill of an account is missing.
+    pub fn proven_until(&self, account: &AccountId) -> Option<Timestamp> {
+        self.accounts.get(account).and_then(|recent| recent.sight.proven)
+    }
+
+    /// Returns how many repeats were dropped.
+    pub fn repeats(&self) -> Repeats {
+        self.repeats
+    }
+
+    fn recent(&mut self, account: &AccountId) -> &mut Recent {
+        self.accounts.entry_ref(account).or_default()
     }
 }
 
@@ -73,6 +137,7 @@ impl Recent {
             && let Some(oldest) = self.order.pop_front()
         {
             self.set.remove(&oldest);
+            self.rest.remove(&oldest);
         }
         true
     }
@@ -81,13 +146,16 @@ impl Recent {
 impl From<Stored> for Recent {
     fn from(stored: Stored) -> Self {
         let set = stored.order.iter().copied().collect();
-        Recent { order: stored.order, set, recovered: stored.recovered }
+        let rest = stored.rest.into_iter().collect();
+        Recent { order: stored.order, set, rest, recovered: stored.recovered, sight: stored.sight }
     }
 }
 
 impl From<Recent> for Stored {
     fn from(recent: Recent) -> Self {
-        Stored { order: recent.order, recovered: recent.recovered }
+        // In the order in which they were told: a set has none that two runs share.
+        let rest = recent.order.iter().copied().filter(|fill| recent.rest.contains(fill)).collect();
+        Stored { order: recent.order, rest, recovered: recent.recovered, sight: recent.sight }
     }
 }
 
@@ -151,7 +219,30 @@ mod tests {
         let mut again = fill(Some("1"), "9");
         again.via = Via::Rest;
         assert!(!seen.first(&again));
-        assert_eq!(seen.recovered(&again.account), 0, "the stream had told it");
+        let account = again.account;
+        assert_eq!(seen.filled(&account, Timestamp::EPOCH, true), Recovered::default(), "the stream had told it");
+        assert_eq!(seen.repeats(), Repeats { dropped: 1, late: 0 });
+    }
+
+    #[test]
+    fn what_only_rest_told_of_the_time_a_link_was_up_was_never_sent_unless_the_stream_tells_it_late() {
+        let mut seen = Seen::default();
+        let rest = |id: &str| Fill { via: Via::Rest, ..fill(Some(id), "9") };
+        let (account, time) = (rest("1").account, rest("1").time);
+        assert!(seen.first(&rest("1")), "before any link");
+        seen.link(&account, Some(time));
+        assert!(seen.first(&rest("2")));
+        seen.link(&account, None);
+        assert!(seen.first(&rest("3")), "while the link was down");
+        let later = Timestamp::from_nanos(time.nanos() + 1);
+        seen.link(&account, Some(later));
+        assert!(seen.first(&rest("4")), "it traded before the link came up");
+        assert_eq!(seen.filled(&account, later, false), Recovered { all: 4, unsent: 1 });
+        assert_eq!(seen.proven_until(&account), None);
+        assert_eq!(seen.filled(&account, later, true), Recovered::default());
+        assert_eq!(seen.proven_until(&account), Some(later));
+        assert!(!seen.first(&fill(Some("2"), "9")) && !seen.first(&fill(Some("2"), "9")));
+        assert_eq!(seen.repeats(), Repeats { dropped: 2, late: 1 }, "late once, then a repeat");
     }
 
     #[test]
@@ -189,9 +280,10 @@ mod tests {
         let bytes = postcard::to_stdvec(&seen).unwrap();
         let mut read: Seen = postcard::from_bytes(&bytes).unwrap();
         assert_eq!(postcard::to_stdvec(&read).unwrap(), bytes);
-        assert_eq!(read.recovered(&fill(None, "9").account), REMEMBERED as u64 + 1);
+        let recovered = read.filled(&fill(None, "9").account, Timestamp::EPOCH, true);
+        assert_eq!(recovered, Recovered { all: REMEMBERED as u64 + 1, unsent: 0 });
         assert!(!read.first(&fill(Some("1"), "9")) && !read.first(&fill(Some(&REMEMBERED.to_string()), "9")));
-        assert!(read.first(&fill(Some("0"), "9")), "4,096 are remembered");
-        assert!(bytes.len() < 10 * REMEMBERED + 64);
+        assert!(read.first(&fill(Some("0"), "9")), "no more are remembered");
+        assert!(bytes.len() < 20 * REMEMBERED + 64, "{}", bytes.len());
     }
 }

@@ -16,11 +16,11 @@ pub mod wire;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use self::dedupe::Seen;
+use self::dedupe::{Recovered, Repeats, Seen};
 use self::shape::{Heard, unread};
 use self::unread::Unread;
 use crate::arrival::{Arrival, Body, Source};
-use crate::domain::{Event, EventKind, FeedKind, Timestamp, Venue};
+use crate::domain::{AccountId, Event, EventKind, FeedKind, Timestamp, Venue};
 
 /// What the codecs have to be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,8 +61,10 @@ impl Codecs {
             Body::LinkUp => self.link(arrival, out, FeedKind::Up),
             Body::LinkDown { why } => self.link(arrival, out, FeedKind::Down(why.clone())),
             Body::Filled { since, until, verified } => {
-                let recovered = arrival.from.account().map_or(0, |account| self.seen.recovered(account));
-                let filled = FeedKind::GapFilled { since: *since, until: *until, recovered, verified: *verified };
+                let recovered = arrival.from.account().map(|account| self.seen.filled(account, *until, *verified));
+                let Recovered { all: recovered, unsent } = recovered.unwrap_or_default();
+                let filled =
+                    FeedKind::GapFilled { since: *since, until: *until, recovered, unsent, verified: *verified };
                 Heard::new(arrival, out).feed(filled);
                 Ok(())
             }
@@ -82,10 +84,23 @@ impl Codecs {
         }
     }
 
+    /// Returns how many fills were told again and dropped.
+    pub fn repeats(&self) -> Repeats {
+        self.seen.repeats()
+    }
+
+    /// Returns up to when the exchange itself confirmed that no fill of an account is missing.
+    pub fn proven_until(&self, account: &AccountId) -> Option<Timestamp> {
+        self.seen.proven_until(account)
+    }
+
     /// Coinbase numbers the messages of a connection, so its codec must hear of a new one too.
     fn link(&mut self, arrival: &Arrival, out: &mut Vec<Event>, kind: FeedKind) -> Result<(), Unread> {
         if arrival.from.venue() == Some(Venue::Coinbase) {
             self.coinbase.link_changed(&arrival.from);
+        }
+        if let Some(account) = arrival.from.account() {
+            self.seen.link(account, matches!(kind, FeedKind::Up).then_some(arrival.at));
         }
         Heard::new(arrival, out).feed(kind);
         Ok(())

@@ -50,7 +50,9 @@ impl Venues {
         let tls = tls::client_config(settings.extra_ca.as_deref())
             .map_err(|error| Error::Connect(compact_str::format_compact!("{error}")))?;
         let secs = Duration::from_secs;
-        let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, limiter).map(Arc::new);
+        let secs = |count| secs(count) / settings.hurry.max(1);
+        let wait = settings.timing.backoff.min;
+        let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, wait, limiter).map(Arc::new);
         Ok(Venues {
             binance: rest(&settings.binance.rest, Limiter::new(4_800, secs(60), 1_600))?,
             // Each account has 4,000 in 30 s of its own; the public pool of 2,000 is the address's.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::counters::Counters;
 use super::fault::Faults;
 use super::feed_log::FeedLog;
 use super::roll_call::RollCall;
@@ -21,6 +22,8 @@ use crate::store::{Error, Handle, Snapshot};
 const MOST_PAIRS: usize = 4_000;
 /// How often closed incidents that are too old are looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(86_400);
+/// How often it is written down how well each account was heard.
+const TOTALS_EVERY: Duration = Duration::from_secs(86_400);
 /// How often the service manager's status line changes at most.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// Waits between two tries of a store that is busy or whose disk is full.
@@ -49,6 +52,8 @@ pub(super) struct Chain {
     pub(super) pairs: watch::Sender<BTreeSet<(Venue, Symbol)>>,
     pub(super) roll_call: RollCall,
     pub(super) feed_log: FeedLog,
+    /// Since yesterday's line was written.
+    pub(super) counters: Counters,
     pub(super) watchdog: Watchdog,
 }
 
@@ -59,6 +64,7 @@ struct Done {
     saved: Instant,
     forgot: Option<Instant>,
     told: Option<Instant>,
+    totalled: Instant,
     status: String,
     interest: u64,
 }
@@ -82,6 +88,7 @@ impl Chain {
             saved: clock::steady(),
             forgot: None,
             told: None,
+            totalled: clock::steady(),
             status: String::new(),
             interest: self.pipeline.interest_moved(),
         };
@@ -108,6 +115,10 @@ impl Chain {
                 forgetting.spawn(async move { forget(&store, keep).await });
             }
             self.tell_status(&mut done);
+            if done.totalled.elapsed() >= TOTALS_EVERY {
+                done.totalled = clock::steady();
+                self.feed_log.totals(&self.counters.take());
+            }
         }
         while saving.join_next().await.is_some() {}
         if self.pipeline.counts().last > done.saved_n {
@@ -122,6 +133,7 @@ impl Chain {
         let mut effects = Vec::new();
         for arrival in batch {
             effects.append(&mut self.faults.step(&mut self.pipeline, arrival));
+            self.counters.note(arrival, self.pipeline.events(), self.pipeline.counts().repeats);
             for event in self.pipeline.events() {
                 if let EventKind::Feed(change) = &event.kind {
                     self.feed_log.note(arrival, &change.kind);

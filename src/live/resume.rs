@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::fault::Faults;
 use super::{Error, Settings};
 use crate::arrival::{Arrival, Body, Incoming, Source};
-use crate::domain::{AccountId, Effect, Timestamp};
+use crate::domain::{AccountId, Effect, Span, Timestamp};
 use crate::feed::Remembered;
 use crate::journal::{Journal, ReadError, Recovery, read_from, segments};
 use crate::pipeline::{self, Pipeline, SNAPSHOT_VERSION};
@@ -82,7 +82,10 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     for id in settings.feed.accounts.iter().map(|account| &account.id) {
         let Some(account) = pipeline.account(id) else { continue };
         let since = pipeline.blind_since(id).map_or(last_at, |since| since.min(last_at));
-        known_until.insert(id.clone(), since);
+        // A feed that was up may have kept a fill back all the same: the exchange is asked from its own last word on,
+        // as a run that goes on would, though not beyond a day.
+        let proven = pipeline.proven_until(id).map_or(since, |proven| proven.min(since));
+        known_until.insert(id.clone(), proven.max((last_at - Span::from_secs(86_400)).min(since)));
         let balances = account.balances.iter().map(|(asset, held)| (asset.clone(), held.amount)).collect();
         remembered.insert(id.clone(), Remembered { pairs: account.pairs().cloned().collect(), balances });
     }

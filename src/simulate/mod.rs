@@ -7,6 +7,7 @@
 mod binance;
 mod coinbase;
 mod dice;
+mod fault;
 mod floor;
 mod handle;
 mod keys;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::Venue;
 use crate::runtime::clock;
 use crate::secret::Secret;
+pub use fault::{Deed, Faults, Scripted, Tally};
 use floor::Floor;
 pub use handle::{Handle, TrueFill, Truth};
 pub use scenario::{Pace, PairScene, Scenario, Scene};
@@ -55,6 +57,10 @@ pub struct Settings {
     pub silence: Duration,
     /// How long Coinbase waits for the first subscription.
     pub first_subscribe: Duration,
+    /// How often KuCoin wants to be pinged; it gives itself half of that for the answer.
+    pub client_ping: Duration,
+    /// How often Coinbase sends a heartbeat.
+    pub heartbeat: Duration,
     /// Binance's request weight per minute and address.
     pub weight_per_minute: u32,
 }
@@ -169,6 +175,8 @@ impl Default for Settings {
             ping_every: Duration::from_secs(20),
             silence: Duration::from_secs(60),
             first_subscribe: Duration::from_secs(5),
+            client_ping: Duration::from_secs(18),
+            heartbeat: Duration::from_secs(1),
             weight_per_minute: 6_000,
         }
     }
@@ -242,6 +250,7 @@ impl Simulator {
         }
         let floor = Arc::clone(&self.floor);
         tasks.spawn(floor::let_time_pass(Arc::clone(&floor), stop.clone()));
+        tasks.spawn(fault::follow(Arc::clone(&floor), floor.settings.scenario.clone(), stop.clone()));
         let mut first = Ok(());
         tokio::select! {
             () = stop.cancelled() => {}

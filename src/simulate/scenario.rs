@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::Error;
+use super::fault::{Faults, Scripted};
 use crate::domain::{Symbol, Venue};
 
 /// A world to simulate; every field has a default, unknown keys are refused.
@@ -29,6 +30,8 @@ pub struct Scenario {
     pub kucoin: Scene,
     /// Coinbase.
     pub coinbase: Scene,
+    /// What the exchanges do wrong at given times; nothing by default.
+    pub script: Vec<Scripted>,
 }
 
 /// The seconds each kind of trader waits between two deeds.
@@ -67,6 +70,8 @@ pub struct Scene {
     pub unified: u32,
     /// What trades; empty for the venue's built-in list.
     pub pairs: Vec<PairScene>,
+    /// What the exchange does wrong from the start on; nothing by default.
+    pub faults: Faults,
 }
 
 /// One pair.
@@ -125,6 +130,10 @@ impl Scenario {
                 return Err(Error::Scenario(format!("{venue}: at least one pair is not thin")));
             }
         }
+        for venue in Venue::ALL {
+            self.scene(venue).faults.check()?;
+        }
+        self.script.iter().try_for_each(Scripted::check)?;
         let paces = [self.pace.dca, self.pace.grid, self.pace.retail, self.pace.rebalancer, self.pace.chaser];
         if paces.iter().any(|pace| !pace.is_finite() || *pace < 0.01) {
             return Err(Error::Scenario("pace: every wait is at least 0.01 seconds".to_owned()));
@@ -164,6 +173,7 @@ impl Default for Scenario {
             binance: Scene::default(),
             kucoin: Scene { unified: 1, ..Scene::default() },
             coinbase: Scene::default(),
+            script: Vec::new(),
         }
     }
 }
@@ -176,7 +186,17 @@ impl Default for Pace {
 
 impl Default for Scene {
     fn default() -> Self {
-        Scene { dca: 2, grid: 1, retail: 2, rebalancer: 1, chaser: 1, victims: 2, unified: 0, pairs: Vec::new() }
+        Scene {
+            dca: 2,
+            grid: 1,
+            retail: 2,
+            rebalancer: 1,
+            chaser: 1,
+            victims: 2,
+            unified: 0,
+            pairs: Vec::new(),
+            faults: Faults::default(),
+        }
     }
 }
 

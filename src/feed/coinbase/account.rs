@@ -124,7 +124,7 @@ impl UserFeed {
         if number > expected {
             let known = self.sequence.map_or(at, |(_, known)| known);
             let since = known - Span::from(self.timing.overlap);
-            steps.push(Step::Job(Job::Fill(Gap { since, until: at })));
+            steps.push(Step::Owe(self.source.clone(), since));
         }
         if number >= expected {
             self.sequence = Some((number, at));

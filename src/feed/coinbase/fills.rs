@@ -48,11 +48,9 @@ impl Asked<'_> {
     pub(super) async fn gap(&self, gap: Gap) -> Result<(), Error> {
         let (since, until) = (rfc3339(gap.since), rfc3339(gap.until + Span::from_millis(1)));
         let query = format!("start_sequence_timestamp={since}&end_sequence_timestamp={until}");
-        let asked = self.pages(&query).await;
-        let verified = *asked.as_ref().unwrap_or(&false);
+        let verified = self.pages(&query).await?;
         let filled = Body::Filled { since: gap.since, until: gap.until, verified };
-        self.outlet.note(Source::AccountRest(self.id.clone()), filled).await?;
-        asked.map(drop)
+        self.outlet.note(Source::AccountRest(self.id.clone()), filled).await
     }
 
     /// Reads all pages of a question; returns whether it got to the last.

@@ -63,14 +63,12 @@ pub(super) async fn fill(
     outlet: &Outlet,
 ) -> Result<(), Error> {
     let account = Asked { venues, id, signer, outlet };
-    let asked = match mode {
-        Mode::Classic => account.classic(gap).await,
-        Mode::Unified => account.unified(gap).await,
+    let verified = match mode {
+        Mode::Classic => account.classic(gap).await?,
+        Mode::Unified => account.unified(gap).await?,
     };
-    let verified = *asked.as_ref().unwrap_or(&false);
     let filled = Body::Filled { since: gap.since, until: gap.until, verified };
-    outlet.note(Source::AccountRest(id.clone()), filled).await?;
-    asked.map(drop)
+    outlet.note(Source::AccountRest(id.clone()), filled).await
 }
 
 struct Asked<'a> {
@@ -148,11 +146,22 @@ impl Asked<'_> {
 
     /// Reads the unified account's spot executions. Never sure: its margin and futures books are not asked for.
     async fn unified(&self, gap: Gap) -> Result<bool, Error> {
-        let (start, stop) = (gap.since.millis(), gap.until.millis().saturating_add(1));
-        let path =
-            format!("/api/ua/v1/unified/order/execution?tradeType=SPOT&startAt={start}&endAt={stop}&pageSize=100");
-        let answer = self.ask(&path).await?;
-        self.pass(answer, &path).await?;
+        let (start, stop, limit) = (gap.since.millis(), gap.until.millis().saturating_add(1), ROWS.1);
+        let query =
+            format!("/api/ua/v1/unified/order/execution?tradeType=SPOT&startAt={start}&endAt={stop}&pageSize={limit}");
+        let mut path = query.clone();
+        for _ in 0..PAGES {
+            let answer = self.ask(&path).await?;
+            let (rows, last) = match read::<Fills<'_>>(&answer.text)?.data {
+                Some(page) => (page.items.len(), page.last.map(|id| id.get().trim_matches('"').to_owned())),
+                None => (0, None),
+            };
+            self.pass(answer, &path).await?;
+            match last {
+                Some(last) if rows >= limit && is_id(&last) => path = format!("{query}&lastId={last}"),
+                Some(_) | None => break,
+            }
+        }
         Ok(false)
     }
 }
