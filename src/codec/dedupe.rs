@@ -74,7 +74,8 @@ impl Seen {
     /// Tells whether this fill is told for the first time, and remembers it.
     ///
     /// A provisional fill has no id to compare; the codec that made it of running totals tells each once.
-    pub fn first(&mut self, fill: &Fill) -> bool {
+    /// With `prompt`, what REST told is not counted as recovered: the stream had no time to tell it.
+    pub fn first(&mut self, fill: &Fill, prompt: bool) -> bool {
         if fill.basis == Basis::Provisional && fill.trade_id.is_none() {
             return true;
         }
@@ -82,13 +83,13 @@ impl Seen {
         let recent = self.recent(&fill.account);
         let first = recent.remember(fingerprint);
         match (first, fill.via) {
-            (true, Via::Stream) => {}
-            (true, Via::Rest) => {
+            (true, Via::Rest) if !prompt => {
                 recent.rest.insert(fingerprint);
                 recent.recovered.all = recent.recovered.all.saturating_add(1);
                 let unsent = recent.sight.up.is_some_and(|up| fill.time >= up);
                 recent.recovered.unsent = recent.recovered.unsent.saturating_add(u64::from(unsent));
             }
+            (true, Via::Stream | Via::Rest) => {}
             (false, via) => {
                 let late = via == Via::Stream && recent.rest.remove(&fingerprint);
                 self.repeats.dropped = self.repeats.dropped.saturating_add(1);
@@ -215,10 +216,10 @@ mod tests {
     #[test]
     fn a_fill_is_first_once_whichever_way_it_comes() {
         let mut seen = Seen::default();
-        assert!(seen.first(&fill(Some("1"), "9")));
+        assert!(seen.first(&fill(Some("1"), "9"), false));
         let mut again = fill(Some("1"), "9");
         again.via = Via::Rest;
-        assert!(!seen.first(&again));
+        assert!(!seen.first(&again, false));
         let account = again.account;
         assert_eq!(seen.filled(&account, Timestamp::EPOCH, true), Recovered::default(), "the stream had told it");
         assert_eq!(seen.repeats(), Repeats { dropped: 1, late: 0 });
@@ -229,33 +230,36 @@ mod tests {
         let mut seen = Seen::default();
         let rest = |id: &str| Fill { via: Via::Rest, ..fill(Some(id), "9") };
         let (account, time) = (rest("1").account, rest("1").time);
-        assert!(seen.first(&rest("1")), "before any link");
+        assert!(seen.first(&rest("1"), false), "before any link");
         seen.link(&account, Some(time));
-        assert!(seen.first(&rest("2")));
+        assert!(seen.first(&rest("2"), false));
         seen.link(&account, None);
-        assert!(seen.first(&rest("3")), "while the link was down");
+        assert!(seen.first(&rest("3"), false), "while the link was down");
         let later = Timestamp::from_nanos(time.nanos() + 1);
         seen.link(&account, Some(later));
-        assert!(seen.first(&rest("4")), "it traded before the link came up");
+        assert!(seen.first(&rest("4"), false), "it traded before the link came up");
         assert_eq!(seen.filled(&account, later, false), Recovered { all: 4, unsent: 1 });
         assert_eq!(seen.proven_until(&account), None);
         assert_eq!(seen.filled(&account, later, true), Recovered::default());
         assert_eq!(seen.proven_until(&account), Some(later));
-        assert!(!seen.first(&fill(Some("2"), "9")) && !seen.first(&fill(Some("2"), "9")));
+        assert!(!seen.first(&fill(Some("2"), "9"), false) && !seen.first(&fill(Some("2"), "9"), false));
         assert_eq!(seen.repeats(), Repeats { dropped: 2, late: 1 }, "late once, then a repeat");
     }
 
     #[test]
     fn both_sides_of_a_self_trade_and_other_accounts_and_pairs_count() {
         let mut seen = Seen::default();
-        assert!(seen.first(&fill(Some("1"), "9")) && seen.first(&fill(Some("1"), "10")));
+        assert!(seen.first(&fill(Some("1"), "9"), false) && seen.first(&fill(Some("1"), "10"), false));
         let mut other = fill(Some("1"), "9");
         other.account = AccountId::new(Venue::Binance, "bob").unwrap();
-        assert!(seen.first(&other));
+        assert!(seen.first(&other, false));
         let mut other = fill(Some("1"), "9");
         other.symbol = Symbol::from_dashed("APP-CBTC").unwrap();
-        assert!(seen.first(&other));
-        assert!(seen.first(&fill(Some("19"), "")) && seen.first(&fill(Some("9"), "1")), "ids do not run together");
+        assert!(seen.first(&other, false));
+        assert!(
+            seen.first(&fill(Some("19"), ""), false) && seen.first(&fill(Some("9"), "1"), false),
+            "ids do not run together"
+        );
     }
 
     #[test]
@@ -263,10 +267,12 @@ mod tests {
         let mut seen = Seen::default();
         let mut other = fill(None, "9");
         other.quantity = Quantity::new(Decimal::TWO).unwrap();
-        assert!(seen.first(&fill(None, "9")) && seen.first(&other) && !seen.first(&fill(None, "9")));
+        assert!(
+            seen.first(&fill(None, "9"), false) && seen.first(&other, false) && !seen.first(&fill(None, "9"), false)
+        );
         let mut provisional = fill(None, "9");
         provisional.basis = Basis::Provisional;
-        assert!(seen.first(&provisional) && seen.first(&provisional));
+        assert!(seen.first(&provisional, false) && seen.first(&provisional, false));
     }
 
     #[test]
@@ -275,15 +281,17 @@ mod tests {
         for id in 0..=REMEMBERED {
             let mut one = fill(Some(&id.to_string()), "9");
             one.via = Via::Rest;
-            assert!(seen.first(&one));
+            assert!(seen.first(&one, false));
         }
         let bytes = postcard::to_stdvec(&seen).unwrap();
         let mut read: Seen = postcard::from_bytes(&bytes).unwrap();
         assert_eq!(postcard::to_stdvec(&read).unwrap(), bytes);
         let recovered = read.filled(&fill(None, "9").account, Timestamp::EPOCH, true);
         assert_eq!(recovered, Recovered { all: REMEMBERED as u64 + 1, unsent: 0 });
-        assert!(!read.first(&fill(Some("1"), "9")) && !read.first(&fill(Some(&REMEMBERED.to_string()), "9")));
-        assert!(read.first(&fill(Some("0"), "9")), "no more are remembered");
+        assert!(
+            !read.first(&fill(Some("1"), "9"), false) && !read.first(&fill(Some(&REMEMBERED.to_string()), "9"), false)
+        );
+        assert!(read.first(&fill(Some("0"), "9"), false), "no more are remembered");
         assert!(bytes.len() < 20 * REMEMBERED + 64, "{}", bytes.len());
     }
 }

@@ -77,7 +77,10 @@ impl Codecs {
         if let Err(Unread(why)) = read {
             Heard::new(arrival, out).feed(FeedKind::Unreadable(why));
         }
-        self.forget_repeats(start, out);
+        // The fills behind an order's totals are asked for at once: the list may tell one a moment before the stream
+        // would have.
+        let prompt = matches!(&arrival.body, Body::Page { call, .. } if call.contains("order_ids="));
+        self.forget_repeats(start, prompt, out);
         if matches!(arrival.body, Body::Page { .. }) {
             // Some exchanges answer newest first; what is judged and learnt has the order in which it happened.
             out[start..].sort_by_key(traded);
@@ -122,10 +125,10 @@ impl Codecs {
     }
 
     /// Drops the fills among the events from `start` that were told before, and keeps the order of the rest.
-    fn forget_repeats(&mut self, start: usize, out: &mut Vec<Event>) {
+    fn forget_repeats(&mut self, start: usize, prompt: bool, out: &mut Vec<Event>) {
         let mut kept = start;
         for place in start..out.len() {
-            let repeated = matches!(&out[place].kind, EventKind::Fill(fill) if !self.seen.first(fill));
+            let repeated = matches!(&out[place].kind, EventKind::Fill(fill) if !self.seen.first(fill, prompt));
             if !repeated {
                 out.swap(kept, place);
                 kept += 1;

@@ -91,7 +91,7 @@ async fn every_fill_an_exchange_knows_is_judged_once_whatever_the_exchange_does(
 /// Returns what is wrong with a run.
 fn faults(outcome: &Outcome, _equal: bool) -> Vec<String> {
     let mut wrong = Vec::new();
-    let Outcome { face, mode, ledger, difference, tally, owing, known, .. } = outcome;
+    let Outcome { face, mode, ledger, difference, tally, owing, downs, known, .. } = outcome;
     if !difference.none() {
         wrong.push(format!("{difference:?}"));
     }
@@ -101,7 +101,7 @@ fn faults(outcome: &Outcome, _equal: bool) -> Vec<String> {
     if *owing > 0 {
         wrong.push(format!("{owing} gaps were never asked for"));
     }
-    if mode.blinds(*face) && ledger.downs() == 0 {
+    if mode.blinds(*face) && *downs == 0 {
         wrong.push("nobody was told that the link was lost".to_owned());
     }
     if *mode == Mode::Garbage && tally.garbage > 0 && ledger.blind == 0 {
@@ -120,7 +120,7 @@ impl Row {
         self.twice += difference.twice.len();
         self.equal += u64::from(equal);
         self.blind += ledger.blind;
-        self.downs += ledger.downs();
+        self.downs += outcome.downs;
         for (_, heard) in ledger.counters.accounts() {
             self.by_gap += heard.by_gap_fill;
             self.unsent += heard.unsent;

@@ -34,6 +34,8 @@ pub struct Outcome {
     pub tally: Tally,
     /// Links that were lost and whose gap nobody had asked for at the end.
     pub owing: usize,
+    /// How often links were lost before the end.
+    pub downs: u64,
 }
 
 /// The numbers of a seed.
@@ -63,7 +65,7 @@ pub async fn run(face: Face, mode: Mode, seed: u64) -> Outcome {
     let feeds = watching(&simulator, &accounts);
     let accounts: Vec<AccountId> = accounts.iter().map(id).collect();
     for account in &accounts {
-        handle.deposit(account, if face == Face::Coinbase { "USD" } else { "USDT" }, Decimal::from(2_000_000)).unwrap();
+        handle.deposit(account, if face == Face::Coinbase { "USD" } else { "USDT" }, Decimal::from(400_000)).unwrap();
     }
     let mut running: JoinSet<()> = JoinSet::new();
     let (until, ended) = (stop.clone(), CancellationToken::new());
@@ -74,7 +76,10 @@ pub async fn run(face: Face, mode: Mode, seed: u64) -> Outcome {
     let ledger = daemon(feeds, home.path(), until, &mut running);
     let mut stage = Stage { face, handle, accounts, ledger, dice: Dice(seed ^ 0x5eed) };
     stage.live(mode).await;
-
+    let (downs, (_, owing)) = {
+        let ledger = stage.ledger.lock().unwrap();
+        (ledger.downs(), ledger.up_and_owing())
+    };
     stop.cancel();
     tokio::time::sleep(Duration::from_millis(50)).await;
     ended.cancel();
@@ -82,8 +87,7 @@ pub async fn run(face: Face, mode: Mode, seed: u64) -> Outcome {
     let truth = stage.handle.truth().fills;
     let ledger = std::mem::take(&mut *stage.ledger.lock().unwrap());
     let difference = ledger.differs(&truth);
-    let (_, owing) = ledger.up_and_owing();
-    Outcome { face, mode, seed, known: truth.len(), ledger, difference, tally: stage.handle.tally(), owing }
+    Outcome { face, mode, seed, known: truth.len(), ledger, difference, tally: stage.handle.tally(), owing, downs }
 }
 
 /// A world in which only the script trades: a saver, and a bot whose key is stolen.
@@ -209,6 +213,7 @@ impl Stage {
         self.midway(mode).await;
         self.ordinary(45).await;
         if mode == Mode::Revoke {
+            self.until("the dead keys to be noticed", |ledger, _| ledger.up_and_owing().0 == 0).await;
             for account in self.accounts.clone() {
                 self.handle.restore(&account).unwrap();
             }
@@ -244,24 +249,23 @@ impl Stage {
         for order in 0..orders {
             let who = usize::from(order % 4 != 0);
             let pair = ["BTC", "ETH", "SOL"][self.dice.below(3) as usize];
-            let side = if self.dice.below(2) == 0 { Side::Buy } else { Side::Sell };
-            let quote = 200 + self.dice.below(9_000);
-            self.trade(who, &self.pair(pair), side, Decimal::from(quote), false).await;
+            let quote = 200 + self.dice.below(5_000);
+            self.trade(who, &self.pair(pair), Side::Buy, Decimal::from(quote), false).await;
         }
     }
 
     /// Trades as a thief does with the second account's key: sells holdings off, buys a thin pair.
     async fn theft(&mut self) {
         for pair in ["BTC", "ETH", "SOL"] {
-            self.trade(1, &self.pair(pair), Side::Sell, Decimal::from(2_000), true).await;
+            self.trade(1, &self.pair(pair), Side::Sell, Decimal::from(10_000_000), true).await;
         }
         let thin = match self.face.venue() {
             Venue::Binance => "KORU",
             Venue::Kucoin => "BRYN",
             Venue::Coinbase => "GRIV",
         };
-        for _ in 0..9 {
-            self.trade(1, &self.pair(thin), Side::Buy, Decimal::from(900), true).await;
+        for quote in [900, 20_000, 20_000, 20_000, 900, 900] {
+            self.trade(1, &self.pair(thin), Side::Buy, Decimal::from(quote), true).await;
         }
     }
 
@@ -272,12 +276,10 @@ impl Stage {
 
     async fn trade(&mut self, who: usize, pair: &Symbol, side: Side, quote: Decimal, hostile: bool) {
         let account = &self.accounts[who];
-        // An account that has nothing left to sell buys.
-        let sent = |side| match hostile {
-            true => self.handle.steal(account, pair, side, quote),
-            false => self.handle.trade(account, pair, side, quote),
+        match hostile {
+            true => self.handle.steal(account, pair, side, quote).unwrap(),
+            false => self.handle.trade(account, pair, side, quote).unwrap(),
         };
-        sent(side).or_else(|_| sent(Side::Buy)).unwrap();
         tokio::time::sleep(Duration::from_millis(6 + self.dice.below(8))).await;
     }
 

@@ -121,7 +121,7 @@ async fn ask_all(venues: &Venues, account: &Account, gap: Gap, outlet: &Outlet) 
     };
     let balances = account.ask(venues, "account", &[("omitZeroBalances", "true".to_owned())], 20).await?;
     let (told, read_at) = totals(&balances.text)?;
-    let changed = account.known.changed(&told);
+    let (changed, mut named) = (account.known.changed(&told), account.known.told());
     pass(balances, "account".to_owned()).await?;
     let orders = account.ask(venues, "openOrders", &[], 80).await?;
     let mut pairs = account.known.pairs();
@@ -133,13 +133,21 @@ async fn ask_all(venues: &Venues, account: &Account, gap: Gap, outlet: &Outlet) 
     pairs.extend(watched.map(|(_, symbol)| wire(symbol)));
     let assets = venues.pairs.assets(venues, outlet).await?;
     let moved = changed.clone().unwrap_or_default();
+    // The balance after a trade may have been told although the trade was not: an asset that moved and is in no known
+    // pair is a trace as well.
+    let parts = |pair: &String| assets.get(pair).into_iter().flat_map(|(base, quote)| [base, quote]);
+    let known: BTreeSet<&String> = pairs.iter().flat_map(parts).collect();
+    let lone: BTreeSet<String> = named.iter().filter(|asset| !known.contains(asset)).cloned().collect();
+    named.extend(moved.iter().cloned());
     // Both sides of a trade move: a pair with one side still is no candidate.
-    pairs.extend(
-        assets
-            .iter()
-            .filter(|(_, (base, quote))| moved.contains(base) && moved.contains(quote))
-            .map(|(pair, _)| pair.clone()),
-    );
+    let traded = |base: &String, quote: &String| {
+        moved.contains(base) && moved.contains(quote)
+            || lone.contains(base) && named.contains(quote)
+            || lone.contains(quote) && named.contains(base)
+    };
+    let candidates = assets.iter().filter(|(_, (base, quote))| traded(base, quote)).map(|(pair, _)| pair.clone());
+    let candidates: Vec<String> = candidates.collect();
+    pairs.extend(candidates);
     let mut complete = pairs.len() <= PAIRS;
     let mut explained: BTreeSet<String> = BTreeSet::new();
     for pair in pairs.iter().take(PAIRS) {

@@ -70,6 +70,11 @@ impl Known {
         Some(assets.into_iter().filter(|asset| total(before, asset) != total(balances, asset)).collect())
     }
 
+    /// Returns the assets that the feed named since the last reading.
+    pub(super) fn told(&self) -> BTreeSet<String> {
+        self.seen().told.keys().cloned().collect()
+    }
+
     /// Takes a reading over as what is known; `read` is when it was so, in milliseconds.
     pub(super) fn settle(&self, balances: BTreeMap<String, Decimal>, read: i64) {
         let mut seen = self.seen();

@@ -10,7 +10,7 @@ use crate::arrival::{Body, Source};
 use crate::domain::{AccountId, Span, Timestamp};
 use crate::feed::error::Error;
 use crate::feed::link::Gap;
-use crate::feed::outlet::Outlet;
+use crate::feed::outlet::{Outlet, Pile};
 use crate::feed::rest::Call;
 use crate::feed::sign::{CoinbaseSigner, percent_encode};
 use crate::feed::venues::Venues;
@@ -53,8 +53,15 @@ impl Asked<'_> {
         self.outlet.note(Source::AccountRest(self.id.clone()), filled).await
     }
 
-    /// Reads all pages of a question; returns whether it got to the last.
+    /// Reads all pages of a question, and hands over those it got; returns whether it got to the last.
     async fn pages(&self, query: &str) -> Result<bool, Error> {
+        let mut pile = Pile::default();
+        let read = self.read(query, &mut pile).await;
+        pile.hand_over(self.outlet).await?;
+        read
+    }
+
+    async fn read(&self, query: &str, pile: &mut Pile) -> Result<bool, Error> {
         let rest = &self.venues.coinbase;
         let mut paging = String::new();
         for _ in 0..PAGES {
@@ -73,7 +80,7 @@ impl Asked<'_> {
             let page: Page =
                 serde_json::from_str(&answer.text).map_err(|_| Error::Protocol("an answer of an unexpected shape"))?;
             let (at, body) = answer.page(format!("orders/historical/fills?{question}"))?;
-            self.outlet.pass(at, Source::AccountRest(self.id.clone()), body).await?;
+            pile.keep(at, Source::AccountRest(self.id.clone()), body);
             match page.cursor.filter(|cursor| !cursor.is_empty()) {
                 Some(cursor) => paging = format!("&cursor={}", percent_encode(&cursor)),
                 None => return Ok(true),

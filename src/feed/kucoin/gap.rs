@@ -11,7 +11,7 @@ use crate::arrival::{Body, Source};
 use crate::domain::AccountId;
 use crate::feed::error::Error;
 use crate::feed::link::Gap;
-use crate::feed::outlet::Outlet;
+use crate::feed::outlet::{Outlet, Pile};
 use crate::feed::rest::Answer;
 use crate::feed::sign::KucoinSigner;
 use crate::feed::venues::Venues;
@@ -84,8 +84,7 @@ impl Asked<'_> {
     }
 
     async fn pass(&self, answer: Answer, path: &str) -> Result<(), Error> {
-        let call = path.trim_start_matches("/api/").trim_start_matches("v1/");
-        let (at, page) = answer.page(call)?;
+        let (at, page) = answer.page(named(path))?;
         self.outlet.pass(at, Source::AccountRest(self.id.clone()), page).await
     }
 
@@ -127,21 +126,7 @@ impl Asked<'_> {
     /// Reads a pair's fills; returns whether all of them.
     async fn fills(&self, pair: &str, gap: Gap) -> Result<bool, Error> {
         let (start, stop, limit) = (gap.since.millis(), gap.until.millis().saturating_add(1), ROWS.1);
-        let query = format!("/api/v1/hf/fills?symbol={pair}&startAt={start}&endAt={stop}&limit={limit}");
-        let mut path = query.clone();
-        for _ in 0..PAGES {
-            let answer = self.ask(&path).await?;
-            let (rows, last) = match read::<Fills<'_>>(&answer.text)?.data {
-                Some(page) => (page.items.len(), page.last.map(|id| id.get().trim_matches('"').to_owned())),
-                None => (0, None),
-            };
-            self.pass(answer, &path).await?;
-            match last {
-                Some(last) if rows >= limit && is_id(&last) => path = format!("{query}&lastId={last}"),
-                Some(_) | None => return Ok(true),
-            }
-        }
-        Ok(false)
+        self.pages(&format!("/api/v1/hf/fills?symbol={pair}&startAt={start}&endAt={stop}&limit={limit}")).await
     }
 
     /// Reads the unified account's spot executions. Never sure: its margin and futures books are not asked for.
@@ -149,21 +134,39 @@ impl Asked<'_> {
         let (start, stop, limit) = (gap.since.millis(), gap.until.millis().saturating_add(1), ROWS.1);
         let query =
             format!("/api/ua/v1/unified/order/execution?tradeType=SPOT&startAt={start}&endAt={stop}&pageSize={limit}");
-        let mut path = query.clone();
+        self.pages(&query).await.map(|_| false)
+    }
+
+    /// Reads all pages of a list of fills, and hands over those it got; returns whether it got to the last.
+    async fn pages(&self, query: &str) -> Result<bool, Error> {
+        let mut pile = Pile::default();
+        let read = self.read(query, &mut pile).await;
+        pile.hand_over(self.outlet).await?;
+        read
+    }
+
+    async fn read(&self, query: &str, pile: &mut Pile) -> Result<bool, Error> {
+        let mut path = query.to_owned();
         for _ in 0..PAGES {
             let answer = self.ask(&path).await?;
             let (rows, last) = match read::<Fills<'_>>(&answer.text)?.data {
                 Some(page) => (page.items.len(), page.last.map(|id| id.get().trim_matches('"').to_owned())),
                 None => (0, None),
             };
-            self.pass(answer, &path).await?;
+            let (at, page) = answer.page(named(&path))?;
+            pile.keep(at, Source::AccountRest(self.id.clone()), page);
             match last {
-                Some(last) if rows >= limit && is_id(&last) => path = format!("{query}&lastId={last}"),
-                Some(_) | None => break,
+                Some(last) if rows >= ROWS.1 && is_id(&last) => path = format!("{query}&lastId={last}"),
+                Some(_) | None => return Ok(true),
             }
         }
         Ok(false)
     }
+}
+
+/// Returns a call's name as recordings have it.
+fn named(path: &str) -> &str {
+    path.trim_start_matches("/api/").trim_start_matches("v1/")
 }
 
 /// Returns whether what an answer named is safe to put into the next question.
