@@ -16,6 +16,9 @@ type Exact = (String, String, String, String, Side, Decimal, Decimal);
 /// An order as both sides know it: account, pair, order, side.
 type Order = (String, String, String, Side);
 
+/// The loudest level of each rule at each account.
+pub type Found = BTreeMap<(String, RuleName), Level>;
+
 /// What came out of the pipeline.
 #[derive(Default)]
 pub struct Ledger {
@@ -26,7 +29,7 @@ pub struct Ledger {
     pub fills: u64,
     pub counters: Counters,
     /// The loudest level of each account's rules but `blind`.
-    pub findings: BTreeMap<(String, RuleName), Level>,
+    pub findings: Found,
     /// Findings of `blind`.
     pub blind: u64,
     links: BTreeMap<AccountId, Link>,

@@ -13,6 +13,8 @@ mod run;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fillguard::domain::Level;
+use ledger::Found;
 use modes::{Face, Mode};
 use run::Outcome;
 use tokio::sync::Semaphore;
@@ -48,6 +50,7 @@ fn number(name: &str, usual: u64) -> u64 {
 async fn every_fill_an_exchange_knows_is_judged_once_whatever_the_exchange_does() {
     let (first, seeds) = (number("FILLGUARD_FIRST_SEED", 1), number("FILLGUARD_SEEDS", 2));
     let only = std::env::var("FILLGUARD_MODES").unwrap_or_default();
+    let faces = std::env::var("FILLGUARD_FACES").unwrap_or_default();
     let permits = Arc::new(Semaphore::new(number("FILLGUARD_RUNS_AT_ONCE", AT_ONCE as u64) as usize));
     let mut runs: JoinSet<Outcome> = JoinSet::new();
     for seed in first..first + seeds {
@@ -56,6 +59,9 @@ async fn every_fill_an_exchange_knows_is_judged_once_whatever_the_exchange_does(
                 continue;
             }
             for face in Face::ALL {
+                if !faces.is_empty() && !faces.split(',').any(|name| name == format!("{face:?}")) {
+                    continue;
+                }
                 let permits = Arc::clone(&permits);
                 runs.spawn(async move {
                     let _permit = permits.acquire_owned().await.unwrap();
@@ -76,10 +82,10 @@ async fn every_fill_an_exchange_knows_is_judged_once_whatever_the_exchange_does(
         let clean = outcomes.get(&(Mode::Clean, *face, *seed));
         let equal = clean.is_some_and(|clean| clean.ledger.findings == outcome.ledger.findings);
         table.entry((*mode, *face)).or_default().add(outcome, equal);
-        for fault in faults(outcome, equal) {
+        for fault in faults(outcome) {
             wrong.push(format!("{mode:?} {face:?} seed {seed}: {fault}"));
         }
-        if !equal {
+        if !clean.is_some_and(|clean| alike(&clean.ledger.findings, &outcome.ledger.findings)) {
             let usual = clean.map(|clean| &clean.ledger.findings);
             wrong.push(format!("{mode:?} {face:?} seed {seed}: {:?} in place of {usual:?}", outcome.ledger.findings));
         }
@@ -88,8 +94,18 @@ async fn every_fill_an_exchange_knows_is_judged_once_whatever_the_exchange_does(
     assert!(wrong.is_empty(), "{} things are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Tells whether two runs found the same: the same rules at the same accounts, as loud, or both loud enough for people.
+///
+/// What REST tells is judged after what the stream told meanwhile, and at Binance without the id that the order's sender
+/// chose. So a share of the holdings, and with it `alert` or `act`, may differ; whether people hear of it may not.
+fn alike(clean: &Found, lied: &Found) -> bool {
+    let told = |level: Level| level >= Level::Alert;
+    clean.len() == lied.len()
+        && clean.iter().zip(lied).all(|((one, a), (other, b))| one == other && (a == b || told(*a) && told(*b)))
+}
+
 /// Returns what is wrong with a run.
-fn faults(outcome: &Outcome, _equal: bool) -> Vec<String> {
+fn faults(outcome: &Outcome) -> Vec<String> {
     let mut wrong = Vec::new();
     let Outcome { face, mode, ledger, difference, tally, owing, downs, known, .. } = outcome;
     if !difference.none() {

@@ -210,6 +210,9 @@ impl Stage {
         let venue = self.face.venue();
         self.handle.set_faults(venue, mode.faults(self.face)).unwrap();
         self.ordinary(45).await;
+        // What the bot pays for the thin pair is known before the theft: what comes by REST is judged later than what
+        // the stream told meanwhile, so within the theft itself another order might be the first.
+        self.trade(1, &self.pair(self.thin()), Side::Buy, Decimal::from(300), false).await;
         self.midway(mode).await;
         self.ordinary(45).await;
         if mode == Mode::Revoke {
@@ -259,13 +262,16 @@ impl Stage {
         for pair in ["BTC", "ETH", "SOL"] {
             self.trade(1, &self.pair(pair), Side::Sell, Decimal::from(10_000_000), true).await;
         }
-        let thin = match self.face.venue() {
+        for quote in [900, 20_000, 20_000, 20_000, 900, 900] {
+            self.trade(1, &self.pair(self.thin()), Side::Buy, Decimal::from(quote), true).await;
+        }
+    }
+
+    fn thin(&self) -> &'static str {
+        match self.face.venue() {
             Venue::Binance => "KORU",
             Venue::Kucoin => "BRYN",
             Venue::Coinbase => "GRIV",
-        };
-        for quote in [900, 20_000, 20_000, 20_000, 900, 900] {
-            self.trade(1, &self.pair(thin), Side::Buy, Decimal::from(quote), true).await;
         }
     }
 

@@ -121,8 +121,7 @@ async fn ask_all(venues: &Venues, account: &Account, gap: Gap, outlet: &Outlet) 
     };
     let balances = account.ask(venues, "account", &[("omitZeroBalances", "true".to_owned())], 20).await?;
     let (told, read_at) = totals(&balances.text)?;
-    let (changed, mut named) = (account.known.changed(&told), account.known.told());
-    pass(balances, "account".to_owned()).await?;
+    let (changed, named) = (account.known.changed(&told), account.known.told());
     let orders = account.ask(venues, "openOrders", &[], 80).await?;
     let mut pairs = account.known.pairs();
     let open: Vec<OpenOrder> = read(&orders.text)?;
@@ -133,17 +132,15 @@ async fn ask_all(venues: &Venues, account: &Account, gap: Gap, outlet: &Outlet) 
     pairs.extend(watched.map(|(_, symbol)| wire(symbol)));
     let assets = venues.pairs.assets(venues, outlet).await?;
     let moved = changed.clone().unwrap_or_default();
-    // The balance after a trade may have been told although the trade was not: an asset that moved and is in no known
-    // pair is a trace as well.
+    // The balance after a trade may have been told although the trade was not: an asset that the feed named and that is
+    // in no known pair is a trace as well. And a later trade may have told the other side's balance already: that side
+    // does not differ then.
     let parts = |pair: &String| assets.get(pair).into_iter().flat_map(|(base, quote)| [base, quote]);
     let known: BTreeSet<&String> = pairs.iter().flat_map(parts).collect();
-    let lone: BTreeSet<String> = named.iter().filter(|asset| !known.contains(asset)).cloned().collect();
-    named.extend(moved.iter().cloned());
-    // Both sides of a trade move: a pair with one side still is no candidate.
+    let traces: BTreeSet<&String> = moved.iter().chain(named.iter().filter(|asset| !known.contains(asset))).collect();
+    let other: BTreeSet<&String> = moved.iter().chain(&named).collect();
     let traded = |base: &String, quote: &String| {
-        moved.contains(base) && moved.contains(quote)
-            || lone.contains(base) && named.contains(quote)
-            || lone.contains(quote) && named.contains(base)
+        traces.contains(base) && other.contains(quote) || traces.contains(quote) && other.contains(base)
     };
     let candidates = assets.iter().filter(|(_, (base, quote))| traded(base, quote)).map(|(pair, _)| pair.clone());
     let candidates: Vec<String> = candidates.collect();
@@ -158,10 +155,9 @@ async fn ask_all(venues: &Venues, account: &Account, gap: Gap, outlet: &Outlet) 
             let trades = account.ask(venues, "myTrades", &params, 20).await?;
             let rows: Vec<Trade> = read(&trades.text)?;
             pass(trades, format!("myTrades?symbol={pair}&{}={}", paging.0, paging.1)).await?;
-            if !rows.is_empty()
-                && let Some((base, quote)) = assets.get(pair)
-            {
-                explained.extend([base.clone(), quote.clone()]);
+            if !rows.is_empty() {
+                account.known.touched(pair);
+                explained.extend(assets.get(pair).into_iter().flat_map(|(base, quote)| [base.clone(), quote.clone()]));
             }
             explained.extend(rows.iter().map(|trade| trade.commission_asset.clone()));
             let last = rows.iter().map(|trade| trade.id).max();
@@ -175,6 +171,8 @@ async fn ask_all(venues: &Venues, account: &Account, gap: Gap, outlet: &Outlet) 
         }
         complete &= all;
     }
+    // After the trades, as the stream tells it: what was held when they were made is part of how they are judged.
+    pass(balances, "account".to_owned()).await?;
     // Sure only when balances were known before and every asset that moved moved in a trade that was found. A round
     // trip that leaves no trace in the balances, in a pair never seen, is missed: the exchange offers no way to ask.
     let unexplained = changed.as_ref().map(|changed| changed.difference(&explained).cloned().collect::<BTreeSet<_>>());
