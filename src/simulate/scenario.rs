@@ -245,6 +245,17 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_lies_are_a_scenario() {
+        let text = include_str!("../../docs/simulator.md");
+        let toml = text.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let scenario = Scenario::parse(toml).unwrap();
+        assert_eq!((scenario.script.len(), scenario.binance.faults.hang_secs), (3, 60.0));
+        let bad = "[[script]]\nat_secs = 1\ndo = 'revoke'\nvenue = 'binance'";
+        assert!(Scenario::parse(bad).unwrap_err().to_string().contains("name an account"));
+        assert!(Scenario::parse("[kucoin.faults]\nlose = 2").unwrap_err().to_string().contains("between 0 and 1"));
+    }
+
+    #[test]
     fn a_mistake_in_a_scenario_is_told() {
         assert!(Scenario::parse("atack_after_secs = 5").unwrap_err().to_string().contains("atack_after_secs"));
         let bad = "[[binance.pairs]]\nsymbol='BTCUSDT'\nprice=1\nvolatility=0\nevery_secs=1\ntrade=1\ndepth=1\nprice_decimals=2\nlot_decimals=2";
