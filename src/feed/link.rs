@@ -35,13 +35,18 @@ pub struct Link<P: Protocol> {
     subjects: BTreeMap<Source, Subject>,
     owed: Owed,
     jobs: Jobs<P::Job>,
+    /// True after a call beside the connection was refused, until one is answered.
+    doubted: bool,
 }
 
 #[derive(Default)]
 struct Subject {
     up: bool,
     lost: Option<Timestamp>,
-    said: Option<CompactString>,
+    /// Why it is down, as told, and whether that is for a person to mend.
+    said: Option<(CompactString, bool)>,
+    /// Why the calls beside its feed fail, and how many did in a row.
+    failing: Option<(CompactString, u32)>,
 }
 
 struct Connection<S> {
@@ -98,7 +103,7 @@ impl<P: Protocol> Link<P> {
         let known = sources.iter().map(|source| (source.clone(), protocol.known_until(source)));
         let owed = Owed::new(timing, known);
         let subjects = sources.into_iter().map(|source| (source, Subject::default())).collect();
-        Link { protocol, outlet, timing, wanted, subjects, owed, jobs: Jobs::new() }
+        Link { protocol, outlet, timing, wanted, subjects, owed, jobs: Jobs::new(), doubted: false }
     }
 
     /// Stays connected until `stop`. Ends with an error only when nobody takes what it receives.
@@ -106,14 +111,23 @@ impl<P: Protocol> Link<P> {
         let mut backoff = Backoff::new(self.timing.backoff);
         let mut refused = Backoff::new(self.timing.refused);
         loop {
-            let dialing = Arc::clone(&self.protocol).connect();
+            let (protocol, outlet, doubted) = (Arc::clone(&self.protocol), self.outlet.clone(), self.doubted);
+            let dialing = async {
+                if doubted {
+                    Arc::clone(&protocol).probe(outlet).await?;
+                }
+                protocol.connect().await
+            };
             let dialed = tokio::select! {
                 () = stop.cancelled() => return self.stopped().await,
                 dialed = dialing => dialed,
             };
             let begun = clock::steady();
             let ended = match dialed {
-                Ok((socket, session)) => self.serve(Connection { socket, session }, &stop).await,
+                Ok((socket, session)) => {
+                    self.doubted = false;
+                    self.serve(Connection { socket, session }, &stop).await
+                }
                 Err(error) => Err((error, clock::now())),
             };
             let Err((error, heard_at)) = ended else { return self.stopped().await };
@@ -122,11 +136,12 @@ impl<P: Protocol> Link<P> {
             }
             let lasted = clock::steady().saturating_duration_since(begun);
             backoff.lasted(lasted);
+            refused.lasted(lasted);
             let wait = match error.advice() {
                 Advice::GiveUp => refused.draw(),
                 Advice::Retry | Advice::Reconnect => backoff.draw().max(error.wait()),
             };
-            self.down(&error.why(), heard_at).await?;
+            self.down(&error, heard_at).await?;
             tokio::select! {
                 () = stop.cancelled() => return self.stopped().await,
                 () = tokio::time::sleep(wait) => {}
@@ -222,11 +237,13 @@ impl<P: Protocol> Link<P> {
                 }
                 Turn::Ask => self.ask(),
                 Turn::JobDone(done) => {
-                    let refused = self.done(*done).await.map_err(|error| (error, heard_at))?;
-                    if let Some((source, error)) = refused
-                        && let Err(error) = current.session.suspect(&source, error)
-                    {
-                        return Err((error, heard_at));
+                    let doubt = self.done(*done).await.map_err(|error| (error, heard_at))?;
+                    if let Some((source, error)) = doubt {
+                        let refused = error.about_key();
+                        if let Err(error) = current.session.suspect(&source, error) {
+                            self.doubted = refused;
+                            return Err((error, heard_at));
+                        }
                     }
                 }
             }
@@ -262,7 +279,7 @@ impl<P: Protocol> Link<P> {
                 Step::Send(text) => connection.socket.send(text).await?,
                 Step::Pass(source, Received { at, frame }) => self.outlet.pass(at, source, frame.into_body()).await?,
                 Step::Up(source) => self.up(source).await?,
-                Step::Down(source, why) => self.one_down(&source, &why, connection.socket.heard_at()).await?,
+                Step::Down(source, error) => self.one_down(&source, &error, connection.socket.heard_at()).await?,
                 Step::Job(job) => {
                     if let Some((source, gap)) = self.jobs.add(None, job) {
                         self.owed.failed(&source, gap, Advice::Retry, clock::steady());
@@ -292,25 +309,52 @@ impl<P: Protocol> Link<P> {
         Ok(())
     }
 
-    async fn down(&mut self, why: &CompactString, heard_at: Timestamp) -> Result<(), Error> {
+    async fn down(&mut self, error: &Error, heard_at: Timestamp) -> Result<(), Error> {
         for source in self.protocol.sources() {
-            self.one_down(&source, why, heard_at).await?;
+            self.one_down(&source, error, heard_at).await?;
         }
         Ok(())
     }
 
-    async fn one_down(&mut self, source: &Source, why: &CompactString, heard_at: Timestamp) -> Result<(), Error> {
+    async fn one_down(&mut self, source: &Source, error: &Error, heard_at: Timestamp) -> Result<(), Error> {
         let Some(subject) = self.subjects.get_mut(source) else { return Ok(()) };
         if std::mem::take(&mut subject.up) {
             subject.lost = Some(heard_at);
         }
-        // One line a reason, not one an attempt.
-        if subject.said.as_ref() == Some(why) {
+        let (why, for_a_person) = (error.why(), error.about_key());
+        // One line a reason, not one an attempt; and what a person must mend is not hidden behind what passes.
+        let quiet = |(said, mend): &(CompactString, bool)| *said == why || (*mend && !for_a_person);
+        if subject.said.as_ref().is_some_and(quiet) {
+            tracing::debug!(feed = %source, %why, "still not connected");
             return Ok(());
         }
-        subject.said = Some(why.clone());
+        subject.said = Some((why.clone(), for_a_person));
         tracing::warn!(feed = %source, %why, "not connected");
-        self.outlet.note(source.clone(), Body::LinkDown { why: why.clone() }).await
+        self.outlet.note(source.clone(), Body::LinkDown { why }).await
+    }
+
+    /// Logs how a job ended, once a reason; returns whose feed it casts a doubt on.
+    fn failed(&mut self, whose: Option<Source>, ended: Result<(), Error>) -> Option<(Source, Error)> {
+        let failing = whose.as_ref().and_then(|source| self.subjects.get_mut(source)).map(|one| &mut one.failing);
+        let Err(error) = ended else {
+            failing.and_then(Option::take);
+            return None;
+        };
+        let (why, feed) = (error.why(), whose.as_ref().map(tracing::field::display));
+        let (known, times) = failing.as_ref().and_then(|failing| failing.as_ref()).cloned().unwrap_or_default();
+        let times = if known == why { times.saturating_add(1) } else { 1 };
+        // A refused key is told by signing in anew; here only when that, oddly, succeeds.
+        let tell = if error.about_key() { 2 } else { 1 };
+        if times == tell {
+            tracing::warn!(%error, feed, "a call beside a feed failed");
+        } else {
+            tracing::debug!(%error, feed, times, "a call beside a feed failed");
+        }
+        if let Some(failing) = failing {
+            *failing = Some((why, times));
+        }
+        let doubts = matches!(error, Error::Moved(_)) || error.advice() == Advice::GiveUp && error != Error::Finished;
+        whose.filter(|_| doubts).map(|source| (source, error))
     }
 
     /// Writes down that from now on nobody watches; the queue may be gone already.
@@ -357,29 +401,25 @@ impl<P: Protocol> Link<P> {
         self.jobs.start(|job| Arc::clone(protocol).run(job, outlet.clone()));
     }
 
-    /// Takes a job's end; returns whose key was refused.
-    async fn done(&mut self, done: Done) -> Result<Option<(Source, Error)>, Error> {
+    /// Takes a job's end; returns whose feed it casts a doubt on.
+    async fn done(&mut self, Done { purpose, ended }: Done) -> Result<Option<(Source, Error)>, Error> {
         self.start();
-        let Done { purpose, ended } = done;
-        let feed = purpose.as_ref().map(|(source, _)| tracing::field::display(source));
-        if let Some(Err(error)) = &ended {
-            tracing::warn!(%error, feed, "a call beside a feed failed");
-        }
+        let whose = purpose.as_ref().map(|(source, _)| source.clone());
         let advice = ended.as_ref().and_then(|ended| ended.as_ref().err()).map_or(Advice::Retry, Error::advice);
-        let Some((source, gap)) = purpose else { return Ok(None) };
-        if matches!(ended, Some(Ok(()))) {
-            self.owed.answered(&source, gap);
-            return Ok(None);
+        match purpose {
+            Some((source, gap)) if matches!(ended, Some(Ok(()))) => self.owed.answered(&source, gap),
+            Some((source, gap)) => {
+                if self.owed.failed(&source, gap, advice, clock::steady())
+                    && let Source::Account(account) = source
+                {
+                    // It is asked for again until it is answered; that it was not so far must not stay unsaid.
+                    let told = Body::Filled { since: gap.since, until: gap.until, verified: false };
+                    self.outlet.note(Source::AccountRest(account), told).await?;
+                }
+            }
+            None => {}
         }
-        if self.owed.failed(&source, gap, advice, clock::steady())
-            && let Source::Account(account) = &source
-        {
-            // It is asked for again until it is answered; that it was not so far must not stay unsaid.
-            let told = Body::Filled { since: gap.since, until: gap.until, verified: false };
-            self.outlet.note(Source::AccountRest(account.clone()), told).await?;
-        }
-        let refused = ended.and_then(Result::err).filter(|error| advice == Advice::GiveUp && *error != Error::Finished);
-        Ok(refused.map(|error| (source, error)))
+        Ok(ended.and_then(|ended| self.failed(whose, ended)))
     }
 }
 
@@ -400,3 +440,6 @@ async fn changed(wanted: &mut Option<watch::Receiver<BTreeSet<Symbol>>>) {
     }
     std::future::pending().await
 }
+
+#[cfg(test)]
+mod tests;

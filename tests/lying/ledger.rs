@@ -53,6 +53,7 @@ struct Link {
     up: Option<Timestamp>,
     downs: u64,
     owed: bool,
+    why: String,
 }
 
 /// What differs.
@@ -92,7 +93,8 @@ impl Ledger {
                         continue;
                     };
                     match &change.kind {
-                        FeedKind::Down(_) => {
+                        FeedKind::Down(why) => {
+                            link.why = why.to_string();
                             link.downs += 1;
                             link.up = None;
                         }
@@ -137,6 +139,11 @@ impl Ledger {
     /// Returns how often links were lost.
     pub fn downs(&self) -> u64 {
         self.links.values().map(|link| link.downs).sum()
+    }
+
+    /// Returns why links were lost last.
+    pub fn whys(&self) -> Vec<&str> {
+        self.links.values().map(|link| link.why.as_str()).collect()
     }
 
     /// Returns how many accounts' links are up, and of those how many still owe what lay before.

@@ -306,7 +306,8 @@ impl Stage {
             if begun.elapsed() > DEADLINE {
                 let difference = ledger.differs(&self.handle.truth().fills);
                 let links = ledger.up_and_owing();
-                panic!("waited in vain for {what}; links up and owing {links:?}, {difference:#?}");
+                let whys = ledger.whys();
+                panic!("waited in vain for {what}; links up and owing {links:?}, lost for {whys:?}, {difference:#?}");
             }
         }
     }

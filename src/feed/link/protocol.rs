@@ -5,8 +5,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use compact_str::CompactString;
-
 use crate::arrival::Source;
 use crate::domain::{Symbol, Timestamp};
 use crate::feed::error::Error;
@@ -23,7 +21,7 @@ pub enum Step<J> {
     /// The subject is signed in and subscribed.
     Up(Source),
     /// The subject alone is lost; the connection goes on.
-    Down(Source, CompactString),
+    Down(Source, Error),
     /// Do this beside the connection.
     Job(J),
     /// From then on something may have been missed: ask for it.
@@ -71,6 +69,12 @@ pub trait Protocol: Send + Sync + 'static {
 
     /// Returns what pays for what is said.
     fn limiter(&self) -> &Limiter;
+
+    /// Makes the smallest call that filling a gap needs. It is made before connecting again after such a call was
+    /// refused: a feed that comes up with a key that may not read the rest would go up and down without end.
+    fn probe(self: Arc<Self>, _outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Ok(()) }
+    }
 
     /// Connects.
     fn connect(self: Arc<Self>) -> impl Future<Output = Result<(Socket, Self::Session), Error>> + Send;
