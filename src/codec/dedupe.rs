@@ -1,13 +1,13 @@
 //! A fill is counted once, however often and in whichever way it is told.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::{fast, quality};
 use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AccountId, Basis, Fill, Timestamp, Via};
+use crate::domain::{AccountId, Basis, Fill, Timestamp, Via, Wallet};
 
 /// The fills each account was seen to make; one entry an account, each bounded.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Recovered {
 /// the longest is that of an interval which is asked for again because its last page failed.
 const REMEMBERED: usize = 16_384;
 
+/// Wallets of an account that are followed here; more than an account has.
+const WALLETS: usize = 64;
+
 /// The last fills of one account as fingerprints: 8 bytes each in order, and as a set.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
@@ -47,18 +50,19 @@ struct Recent {
     set: HashSet<u64, fast::FixedState>,
     /// Those of them that only REST told so far.
     rest: HashSet<u64, fast::FixedState>,
-    /// Since the last interval was filled.
-    recovered: Recovered,
-    sight: Sight,
+    /// One entry a wallet, bounded.
+    wallets: BTreeMap<Wallet, Watched>,
 }
 
-/// What is known of an account's link.
+/// What is known of the link of one wallet.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Sight {
+struct Watched {
     /// Since when it is up.
     up: Option<Timestamp>,
     /// The end of the last interval that was verified.
     proven: Option<Timestamp>,
+    /// Fills that only REST told, since the last interval was filled.
+    recovered: Recovered,
 }
 
 /// `Recent` in a snapshot; the set is made again.
@@ -66,8 +70,7 @@ struct Sight {
 struct Stored {
     order: VecDeque<u64>,
     rest: Vec<u64>,
-    recovered: Recovered,
-    sight: Sight,
+    wallets: BTreeMap<Wallet, Watched>,
 }
 
 impl Seen {
@@ -75,7 +78,7 @@ impl Seen {
     ///
     /// A provisional fill has no id to compare; the codec that made it of running totals tells each once.
     /// With `prompt`, what REST told is not counted as recovered: the stream had no time to tell it.
-    pub fn first(&mut self, fill: &Fill, prompt: bool) -> bool {
+    pub fn first(&mut self, fill: &Fill, wallet: &Wallet, prompt: bool) -> bool {
         if fill.basis == Basis::Provisional && fill.trade_id.is_none() {
             return true;
         }
@@ -85,9 +88,11 @@ impl Seen {
         match (first, fill.via) {
             (true, Via::Rest) if !prompt => {
                 recent.rest.insert(fingerprint);
-                recent.recovered.all = recent.recovered.all.saturating_add(1);
-                let unsent = recent.sight.up.is_some_and(|up| fill.time >= up);
-                recent.recovered.unsent = recent.recovered.unsent.saturating_add(u64::from(unsent));
+                if let Some(watched) = recent.watched(wallet) {
+                    let unsent = watched.up.is_some_and(|up| fill.time >= up);
+                    watched.recovered.all = watched.recovered.all.saturating_add(1);
+                    watched.recovered.unsent = watched.recovered.unsent.saturating_add(u64::from(unsent));
+                }
             }
             (true, Via::Stream | Via::Rest) => {}
             (false, via) => {
@@ -99,23 +104,26 @@ impl Seen {
         first
     }
 
-    /// Takes that an account's link came up, or was lost.
-    pub fn link(&mut self, account: &AccountId, up: Option<Timestamp>) {
-        self.recent(account).sight.up = up;
-    }
-
-    /// Takes that an interval was asked for up to `until`. Returns how many fills only REST told since the last time.
-    pub fn filled(&mut self, account: &AccountId, until: Timestamp, verified: bool) -> Recovered {
-        let recent = self.recent(account);
-        if verified {
-            recent.sight.proven = recent.sight.proven.max(Some(until));
+    /// Takes that a wallet's link came up, or was lost.
+    pub fn link(&mut self, account: &AccountId, wallet: &Wallet, up: Option<Timestamp>) {
+        if let Some(watched) = self.recent(account).watched(wallet) {
+            watched.up = up;
         }
-        std::mem::take(&mut recent.recovered)
     }
 
-    /// Returns up to when the exchange itself confirmed that no fill of an account is missing.
-    pub fn proven_until(&self, account: &AccountId) -> Option<Timestamp> {
-        self.accounts.get(account).and_then(|recent| recent.sight.proven)
+    /// Takes that an interval of a wallet was asked for up to `until`. Returns how many fills only REST told since the
+    /// last time.
+    pub fn filled(&mut self, account: &AccountId, wallet: &Wallet, until: Timestamp, verified: bool) -> Recovered {
+        let Some(watched) = self.recent(account).watched(wallet) else { return Recovered::default() };
+        if verified {
+            watched.proven = watched.proven.max(Some(until));
+        }
+        std::mem::take(&mut watched.recovered)
+    }
+
+    /// Returns up to when the exchange itself confirmed that no fill of a wallet is missing.
+    pub fn proven_until(&self, account: &AccountId, wallet: &Wallet) -> Option<Timestamp> {
+        self.accounts.get(account)?.wallets.get(wallet)?.proven
     }
 
     /// Returns how many repeats were dropped.
@@ -129,6 +137,13 @@ impl Seen {
 }
 
 impl Recent {
+    fn watched(&mut self, wallet: &Wallet) -> Option<&mut Watched> {
+        if !self.wallets.contains_key(wallet) && self.wallets.len() < WALLETS {
+            self.wallets.insert(wallet.clone(), Watched::default());
+        }
+        self.wallets.get_mut(wallet)
+    }
+
     fn remember(&mut self, fingerprint: u64) -> bool {
         if !self.set.insert(fingerprint) {
             return false;
@@ -148,7 +163,7 @@ impl From<Stored> for Recent {
     fn from(stored: Stored) -> Self {
         let set = stored.order.iter().copied().collect();
         let rest = stored.rest.into_iter().collect();
-        Recent { order: stored.order, set, rest, recovered: stored.recovered, sight: stored.sight }
+        Recent { order: stored.order, set, rest, wallets: stored.wallets }
     }
 }
 
@@ -156,11 +171,12 @@ impl From<Recent> for Stored {
     fn from(recent: Recent) -> Self {
         // In the order in which they were told: a set has none that two runs share.
         let rest = recent.order.iter().copied().filter(|fill| recent.rest.contains(fill)).collect();
-        Stored { order: recent.order, rest, recovered: recent.recovered, sight: recent.sight }
+        Stored { order: recent.order, rest, wallets: recent.wallets }
     }
 }
 
-/// Trade ids are unique within a symbol only, and a self-trade has one id for two orders.
+/// Trade ids are unique within a symbol only, and a self-trade has one id for two orders. Spot and margin orders meet on
+/// one book and share its ids; a contract's symbol is never that of a spot pair, so wallets need not be told apart here.
 ///
 /// An exact fill without an id (a liquidation) is known by its figures: overlapping connections tell the very same ones.
 fn fingerprint(fill: &Fill) -> u64 {
@@ -216,12 +232,16 @@ mod tests {
     #[test]
     fn a_fill_is_first_once_whichever_way_it_comes() {
         let mut seen = Seen::default();
-        assert!(seen.first(&fill(Some("1"), "9"), false));
+        assert!(seen.first(&fill(Some("1"), "9"), &Wallet::Spot, false));
         let mut again = fill(Some("1"), "9");
         again.via = Via::Rest;
-        assert!(!seen.first(&again, false));
+        assert!(!seen.first(&again, &Wallet::Spot, false));
         let account = again.account;
-        assert_eq!(seen.filled(&account, Timestamp::EPOCH, true), Recovered::default(), "the stream had told it");
+        assert_eq!(
+            seen.filled(&account, &Wallet::Spot, Timestamp::EPOCH, true),
+            Recovered::default(),
+            "the stream had told it"
+        );
         assert_eq!(seen.repeats(), Repeats { dropped: 1, late: 0 });
     }
 
@@ -230,34 +250,41 @@ mod tests {
         let mut seen = Seen::default();
         let rest = |id: &str| Fill { via: Via::Rest, ..fill(Some(id), "9") };
         let (account, time) = (rest("1").account, rest("1").time);
-        assert!(seen.first(&rest("1"), false), "before any link");
-        seen.link(&account, Some(time));
-        assert!(seen.first(&rest("2"), false));
-        seen.link(&account, None);
-        assert!(seen.first(&rest("3"), false), "while the link was down");
+        assert!(seen.first(&rest("1"), &Wallet::Spot, false), "before any link");
+        seen.link(&account, &Wallet::Spot, Some(time));
+        assert!(seen.first(&rest("2"), &Wallet::Spot, false));
+        seen.link(&account, &Wallet::Spot, None);
+        assert!(seen.first(&rest("3"), &Wallet::Spot, false), "while the link was down");
         let later = Timestamp::from_nanos(time.nanos() + 1);
-        seen.link(&account, Some(later));
-        assert!(seen.first(&rest("4"), false), "it traded before the link came up");
-        assert_eq!(seen.filled(&account, later, false), Recovered { all: 4, unsent: 1 });
-        assert_eq!(seen.proven_until(&account), None);
-        assert_eq!(seen.filled(&account, later, true), Recovered::default());
-        assert_eq!(seen.proven_until(&account), Some(later));
-        assert!(!seen.first(&fill(Some("2"), "9"), false) && !seen.first(&fill(Some("2"), "9"), false));
+        seen.link(&account, &Wallet::Spot, Some(later));
+        assert!(seen.first(&rest("4"), &Wallet::Spot, false), "it traded before the link came up");
+        assert_eq!(seen.filled(&account, &Wallet::Spot, later, false), Recovered { all: 4, unsent: 1 });
+        assert_eq!(seen.proven_until(&account, &Wallet::Spot), None);
+        assert_eq!(seen.filled(&account, &Wallet::Spot, later, true), Recovered::default());
+        assert_eq!(seen.proven_until(&account, &Wallet::Spot), Some(later));
+        assert!(
+            !seen.first(&fill(Some("2"), "9"), &Wallet::Spot, false)
+                && !seen.first(&fill(Some("2"), "9"), &Wallet::Spot, false)
+        );
         assert_eq!(seen.repeats(), Repeats { dropped: 2, late: 1 }, "late once, then a repeat");
     }
 
     #[test]
     fn both_sides_of_a_self_trade_and_other_accounts_and_pairs_count() {
         let mut seen = Seen::default();
-        assert!(seen.first(&fill(Some("1"), "9"), false) && seen.first(&fill(Some("1"), "10"), false));
+        assert!(
+            seen.first(&fill(Some("1"), "9"), &Wallet::Spot, false)
+                && seen.first(&fill(Some("1"), "10"), &Wallet::Spot, false)
+        );
         let mut other = fill(Some("1"), "9");
         other.account = AccountId::new(Venue::Binance, "bob").unwrap();
-        assert!(seen.first(&other, false));
+        assert!(seen.first(&other, &Wallet::Spot, false));
         let mut other = fill(Some("1"), "9");
         other.symbol = Symbol::from_dashed("APP-CBTC").unwrap();
-        assert!(seen.first(&other, false));
+        assert!(seen.first(&other, &Wallet::Spot, false));
         assert!(
-            seen.first(&fill(Some("19"), ""), false) && seen.first(&fill(Some("9"), "1"), false),
+            seen.first(&fill(Some("19"), ""), &Wallet::Spot, false)
+                && seen.first(&fill(Some("9"), "1"), &Wallet::Spot, false),
             "ids do not run together"
         );
     }
@@ -268,11 +295,13 @@ mod tests {
         let mut other = fill(None, "9");
         other.quantity = Quantity::new(Decimal::TWO).unwrap();
         assert!(
-            seen.first(&fill(None, "9"), false) && seen.first(&other, false) && !seen.first(&fill(None, "9"), false)
+            seen.first(&fill(None, "9"), &Wallet::Spot, false)
+                && seen.first(&other, &Wallet::Spot, false)
+                && !seen.first(&fill(None, "9"), &Wallet::Spot, false)
         );
         let mut provisional = fill(None, "9");
         provisional.basis = Basis::Provisional;
-        assert!(seen.first(&provisional, false) && seen.first(&provisional, false));
+        assert!(seen.first(&provisional, &Wallet::Spot, false) && seen.first(&provisional, &Wallet::Spot, false));
     }
 
     #[test]
@@ -281,17 +310,18 @@ mod tests {
         for id in 0..=REMEMBERED {
             let mut one = fill(Some(&id.to_string()), "9");
             one.via = Via::Rest;
-            assert!(seen.first(&one, false));
+            assert!(seen.first(&one, &Wallet::Spot, false));
         }
         let bytes = postcard::to_stdvec(&seen).unwrap();
         let mut read: Seen = postcard::from_bytes(&bytes).unwrap();
         assert_eq!(postcard::to_stdvec(&read).unwrap(), bytes);
-        let recovered = read.filled(&fill(None, "9").account, Timestamp::EPOCH, true);
+        let recovered = read.filled(&fill(None, "9").account, &Wallet::Spot, Timestamp::EPOCH, true);
         assert_eq!(recovered, Recovered { all: REMEMBERED as u64 + 1, unsent: 0 });
         assert!(
-            !read.first(&fill(Some("1"), "9"), false) && !read.first(&fill(Some(&REMEMBERED.to_string()), "9"), false)
+            !read.first(&fill(Some("1"), "9"), &Wallet::Spot, false)
+                && !read.first(&fill(Some(&REMEMBERED.to_string()), "9"), &Wallet::Spot, false)
         );
-        assert!(read.first(&fill(Some("0"), "9"), false), "no more are remembered");
+        assert!(read.first(&fill(Some("0"), "9"), &Wallet::Spot, false), "no more are remembered");
         assert!(bytes.len() < 20 * REMEMBERED + 64, "{}", bytes.len());
     }
 }

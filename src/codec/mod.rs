@@ -20,7 +20,7 @@ use self::dedupe::{Recovered, Repeats, Seen};
 use self::shape::{Heard, unread};
 use self::unread::Unread;
 use crate::arrival::{Arrival, Body, Source};
-use crate::domain::{AccountId, Event, EventKind, FeedKind, Timestamp, Venue};
+use crate::domain::{AccountId, Event, EventKind, FeedKind, Timestamp, Venue, Wallet};
 
 /// What the codecs have to be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,7 +61,9 @@ impl Codecs {
             Body::LinkUp => self.link(arrival, out, FeedKind::Up),
             Body::LinkDown { why } => self.link(arrival, out, FeedKind::Down(why.clone())),
             Body::Filled { since, until, verified } => {
-                let recovered = arrival.from.account().map(|account| self.seen.filled(account, *until, *verified));
+                let wallet = arrival.from.wallet();
+                let recovered =
+                    arrival.from.account().map(|account| self.seen.filled(account, &wallet, *until, *verified));
                 let Recovered { all: recovered, unsent } = recovered.unwrap_or_default();
                 let filled =
                     FeedKind::GapFilled { since: *since, until: *until, recovered, unsent, verified: *verified };
@@ -79,8 +81,8 @@ impl Codecs {
         }
         // The fills behind an order's totals are asked for at once: the list may tell one a moment before the stream
         // would have.
-        let prompt = matches!(&arrival.body, Body::Page { call, .. } if call.contains("order_ids="));
-        self.forget_repeats(start, prompt, out);
+        let prompt = matches!(&arrival.body, Body::Page { call, .. } if call.contains("order_id"));
+        self.forget_repeats(start, &arrival.from.wallet(), prompt, out);
         if matches!(arrival.body, Body::Page { .. }) {
             // Some exchanges answer newest first; what is judged and learnt has the order in which it happened.
             out[start..].sort_by_key(traded);
@@ -92,9 +94,9 @@ impl Codecs {
         self.seen.repeats()
     }
 
-    /// Returns up to when the exchange itself confirmed that no fill of an account is missing.
-    pub fn proven_until(&self, account: &AccountId) -> Option<Timestamp> {
-        self.seen.proven_until(account)
+    /// Returns up to when the exchange itself confirmed that no fill of a wallet is missing.
+    pub fn proven_until(&self, account: &AccountId, wallet: &Wallet) -> Option<Timestamp> {
+        self.seen.proven_until(account, wallet)
     }
 
     /// Coinbase numbers the messages of a connection, so its codec must hear of a new one too.
@@ -103,7 +105,7 @@ impl Codecs {
             self.coinbase.link_changed(&arrival.from);
         }
         if let Some(account) = arrival.from.account() {
-            self.seen.link(account, matches!(kind, FeedKind::Up).then_some(arrival.at));
+            self.seen.link(account, &arrival.from.wallet(), matches!(kind, FeedKind::Up).then_some(arrival.at));
         }
         Heard::new(arrival, out).feed(kind);
         Ok(())
@@ -113,22 +115,28 @@ impl Codecs {
         match &arrival.from {
             Source::Access(_) => access::Codec.decode(arrival, out),
             Source::Clock => Err(unread("a clock only ticks")),
-            Source::Account(_) | Source::AccountRest(_) | Source::Market(_) | Source::MarketRest(_) => {
-                match arrival.from.venue() {
-                    Some(Venue::Binance) => self.binance.decode(arrival, out),
-                    Some(Venue::Kucoin) => self.kucoin.decode(arrival, out),
-                    Some(Venue::Coinbase) => self.coinbase.decode(arrival, out),
-                    None => Err(unread("a message from nobody")),
-                }
-            }
+            Source::Account(_)
+            | Source::AccountRest(_)
+            | Source::Wallet(..)
+            | Source::WalletRest(..)
+            | Source::Market(_)
+            | Source::MarketRest(_)
+            | Source::FuturesMarket(_)
+            | Source::FuturesMarketRest(_) => match arrival.from.venue() {
+                Some(Venue::Binance) => self.binance.decode(arrival, out),
+                Some(Venue::Kucoin) => self.kucoin.decode(arrival, out),
+                Some(Venue::Coinbase) => self.coinbase.decode(arrival, out),
+                None => Err(unread("a message from nobody")),
+            },
         }
     }
 
     /// Drops the fills among the events from `start` that were told before, and keeps the order of the rest.
-    fn forget_repeats(&mut self, start: usize, prompt: bool, out: &mut Vec<Event>) {
+    fn forget_repeats(&mut self, start: usize, wallet: &Wallet, prompt: bool, out: &mut Vec<Event>) {
         let mut kept = start;
         for place in start..out.len() {
-            let repeated = matches!(&out[place].kind, EventKind::Fill(fill) if !self.seen.first(fill, prompt));
+            let mut told = |fill| !self.seen.first(fill, wallet, prompt);
+            let repeated = matches!(&out[place].kind, EventKind::Fill(fill) if told(fill));
             if !repeated {
                 out.swap(kept, place);
                 kept += 1;

@@ -118,7 +118,11 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
     let state_dir = keeping::state(root);
     let journal = keeping::journal(root, &state_dir);
     let (accounts, keyed) = account::accounts(root);
-    let feed = crate::feed::Settings { accounts: keyed, ..feed::feed(root) };
+    let wallets = accounts.iter().map(|account| {
+        let watched = account.wallets.clone();
+        (account.id.clone(), crate::feed::Wallets { watched, ..crate::feed::Wallets::default() })
+    });
+    let feed = crate::feed::Settings { accounts: keyed, wallets: wallets.collect(), ..feed::feed(root) };
     let pipeline = rules::pipeline(root);
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);

@@ -110,7 +110,7 @@ impl Heard {
 mod tests {
     use super::*;
     use crate::arrival::{Body, Incoming};
-    use crate::domain::{FeedChange, Timestamp};
+    use crate::domain::{FeedChange, Timestamp, Wallet};
 
     #[test]
     fn each_kind_is_counted_for_its_account_and_a_day_begins_anew() {
@@ -120,7 +120,7 @@ mod tests {
             let id: AccountId = account.parse().unwrap();
             let from = account.parse().unwrap();
             let arrival = Incoming { at, from, body: Body::Tick }.numbered(1);
-            let change = FeedChange { account: Some(id.clone()), venue: Some(id.venue), kind };
+            let change = FeedChange { account: Some(id.clone()), venue: Some(id.venue), wallet: Wallet::Spot, kind };
             counters.note(&arrival, &[Event { n: 1, at, kind: EventKind::Feed(change) }], repeats);
         };
         let repeats = |dropped, late| Repeats { dropped, late };

@@ -82,6 +82,7 @@ impl Protocol for User {
                 sequence: None,
                 held: BTreeMap::new(),
                 held_until: None,
+                missed: None,
                 touched: BTreeSet::new(),
                 fetch_at: None,
             },
@@ -128,6 +129,9 @@ pub(crate) struct UserFeed {
     /// Messages that overtook others, by number, and until when they wait.
     held: BTreeMap<u64, Received>,
     held_until: Option<Instant>,
+    /// From when on jumps in the numbering may have left something out, asked for together: every second message may
+    /// jump.
+    missed: Option<Timestamp>,
     touched: BTreeSet<String>,
     fetch_at: Option<Instant>,
 }
@@ -158,7 +162,7 @@ impl UserFeed {
         if let Frame::Text(text) = &received.frame
             && let Ok(head) = serde_json::from_str::<Head<'_>>(text)
         {
-            self.sequence(&head, at, steps);
+            self.sequence(&head, at);
             self.orders(&head);
             refused = head.refused();
             came_up = self.confirm_until.is_some() && head.confirms("user");
@@ -172,13 +176,14 @@ impl UserFeed {
     }
 
     /// A jump forward means lost messages: what they told is asked for.
-    fn sequence(&mut self, head: &Head<'_>, at: Timestamp, steps: &mut Vec<Step<Job>>) {
+    fn sequence(&mut self, head: &Head<'_>, at: Timestamp) {
         let Some(number) = head.sequence_num else { return };
         let expected = self.expected();
         if number > expected {
             let known = self.sequence.map_or(at, |(_, known)| known);
             let since = known - Span::from(self.timing.overlap);
-            steps.push(Step::Owe(self.source.clone(), since));
+            self.missed = Some(self.missed.map_or(since, |missed| missed.min(since)));
+            self.fetch_at.get_or_insert(clock::steady() + self.timing.debounce);
         }
         if number >= expected {
             self.sequence = Some((number, at));
@@ -244,7 +249,11 @@ impl Session for UserFeed {
         }
         if self.fetch_at.is_some_and(|at| at <= now) {
             self.fetch_at = None;
-            steps.push(Step::Job(Job::Orders(std::mem::take(&mut self.touched))));
+            steps.extend(self.missed.take().map(|since| Step::Owe(self.source.clone(), since)));
+            let orders = std::mem::take(&mut self.touched);
+            if !orders.is_empty() {
+                steps.push(Step::Job(Job::Orders(orders)));
+            }
         }
         if self.confirm_until.is_some_and(|until| until <= now) {
             // A bad token may be answered by silence.
