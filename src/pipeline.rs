@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::{self, Alert};
 use crate::arrival::Arrival;
+use crate::codec::dedupe::Repeats;
 use crate::codec::{self, Codecs};
 use crate::domain::{AccountId, Effect, EffectKind, Event, EventKind, Finding, Symbol, Timestamp, Venue, Wallet};
 use crate::engine::address::Networks;
@@ -46,6 +47,8 @@ pub struct Counts {
     pub fills: u64,
     /// Arrivals that could not be read.
     pub unreadable: u64,
+    /// Fills that were told again and dropped.
+    pub repeats: Repeats,
     /// The number of the last arrival.
     pub last: u64,
 }
@@ -106,6 +109,7 @@ impl Pipeline {
         self.findings.clear();
         self.wanted.clear();
         self.codecs.decode(arrival, &mut self.events);
+        self.counts.repeats = self.codecs.repeats();
         self.alert.pass(self.now, &mut self.wanted);
         self.engine.pass(arrival.n, self.now, &mut self.findings);
         for event in &self.events {
@@ -193,6 +197,11 @@ impl Pipeline {
     pub fn knows(&self, account: &AccountId, wallet: &Wallet) -> bool {
         let memory = self.engine.memory();
         memory.find(account).is_some_and(|place| memory.watched(place).sights.knows(wallet))
+    }
+
+    /// Returns up to when the exchange itself confirmed that no fill of an account's wallet is missing.
+    pub fn proven_until(&self, account: &AccountId, wallet: &Wallet) -> Option<Timestamp> {
+        self.codecs.proven_until(account, wallet)
     }
 
     fn name_effects(&mut self, arrival: &Arrival) -> Vec<Effect> {

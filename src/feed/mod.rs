@@ -42,10 +42,11 @@ use venues::Venues;
 /// Returns the tasks that feed `out`: one a connection for accounts, one an exchange for its market, whose wanted
 /// `pairs` may change while it runs. Fails when the certificates cannot be read or a key is another exchange's.
 pub fn tasks(
-    settings: Settings,
+    mut settings: Settings,
     out: mpsc::Sender<Incoming>,
     pairs: watch::Receiver<BTreeSet<(Venue, Symbol)>>,
 ) -> Result<Vec<Task>, Error> {
+    settings.timing = settings.timing.hurried(settings.hurry);
     let (venues, outlet) = (Arc::new(Venues::new(settings)?), Outlet::new(out));
     let mut tasks = Vec::new();
     let (mut binance, mut margins) = (Vec::new(), Vec::new());

@@ -39,6 +39,9 @@ pub struct Settings {
     /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
     /// exchange that has no list of all of them.
     pub remembered: BTreeMap<AccountId, Remembered>,
+    /// How many times faster everything is: each duration is divided by it, each allowance multiplied. For exchanges
+    /// played in a hurry; 0 and 1 are the usual pace, and no file sets it.
+    pub hurry: u32,
 }
 
 /// What is remembered of an account from before this start.
@@ -172,6 +175,35 @@ pub struct Timing {
     pub spacing: Duration,
     /// The span of candles a pair's memory is seeded with.
     pub seed: Duration,
+}
+
+impl Timing {
+    /// Returns this patience in a world that is so many times faster.
+    pub fn hurried(self, times: u32) -> Self {
+        let times = times.max(1);
+        let waits = |of: backoff::Settings| backoff::Settings {
+            min: of.min / times,
+            max: of.max / times,
+            healthy: of.healthy / times,
+        };
+        Timing {
+            connect: self.connect / times,
+            ack: self.ack / times,
+            silence: self.silence / times,
+            pong: self.pong / times,
+            heartbeat: self.heartbeat / times,
+            renew: self.renew / times,
+            backoff: waits(self.backoff),
+            refused: waits(self.refused),
+            debounce: self.debounce / times,
+            reconcile: self.reconcile / times,
+            overlap: self.overlap / times,
+            lookback: self.lookback / times,
+            spacing: self.spacing / times,
+            seed: self.seed / times,
+            keep_alive: self.keep_alive / times,
+        }
+    }
 }
 
 impl Default for Settings {

@@ -45,7 +45,9 @@ impl Venues {
         let tls = tls::client_config(settings.extra_ca.as_deref())
             .map_err(|error| Error::Connect(compact_str::format_compact!("{error}")))?;
         let secs = Duration::from_secs;
-        let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, limiter).map(Arc::new);
+        let secs = |count| secs(count) / settings.hurry.max(1);
+        let wait = settings.timing.backoff.min;
+        let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, wait, limiter).map(Arc::new);
         Ok(Venues {
             // What a bucket holds is spent on top of what flows in: together they stay below the exchange's limit.
             binance: rest(&settings.binance.rest, Limiter::new(3_800, secs(60), 1_000))?,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::counters::Counters;
 use super::fault::Faults;
 use super::feed_log::FeedLog;
 use super::roll_call::RollCall;
@@ -19,6 +20,8 @@ use crate::store::{Error, Handle, Snapshot};
 
 /// How often closed incidents that are too old are looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(86_400);
+/// How often it is written down how well each account was heard.
+const TOTALS_EVERY: Duration = Duration::from_secs(86_400);
 /// How often the service manager's status line changes at most.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// Waits between two tries of a store that is busy or whose disk is full.
@@ -49,6 +52,8 @@ pub(super) struct Chain {
     pub(super) pairs: watch::Sender<BTreeSet<(Venue, Symbol)>>,
     pub(super) roll_call: RollCall,
     pub(super) feed_log: FeedLog,
+    /// Since yesterday's line was written.
+    pub(super) counters: Counters,
     pub(super) watchdog: Watchdog,
     /// Pairs that were left out at the start.
     pub(super) left_out: usize,
@@ -61,6 +66,7 @@ struct Done {
     saved: Instant,
     forgot: Option<Instant>,
     told: Option<Instant>,
+    totalled: Instant,
     status: String,
     interest: u64,
     /// Pairs that were left out when that was last said.
@@ -94,6 +100,7 @@ impl Chain {
             saved: clock::steady(),
             forgot: None,
             told: None,
+            totalled: clock::steady(),
             status: String::new(),
             interest: self.pipeline.interest_moved(),
             left_out: self.left_out,
@@ -121,6 +128,10 @@ impl Chain {
                 forgetting.spawn(async move { forget(&store, keep).await });
             }
             self.tell_status(&mut done);
+            if done.totalled.elapsed() >= TOTALS_EVERY {
+                done.totalled = clock::steady();
+                self.feed_log.totals(&self.counters.take());
+            }
         }
         while saving.join_next().await.is_some() {}
         if self.pipeline.counts().last > done.saved_n {
@@ -135,6 +146,7 @@ impl Chain {
         let mut effects = Vec::new();
         for arrival in batch {
             effects.append(&mut self.faults.step(&mut self.pipeline, arrival));
+            self.counters.note(arrival, self.pipeline.events(), self.pipeline.counts().repeats);
             for event in self.pipeline.events() {
                 if let EventKind::Feed(change) = &event.kind {
                     self.feed_log.note(arrival, &change.kind);

@@ -2,6 +2,7 @@
 //! to people; and when the daemon ends, it ends in that order.
 
 mod chain;
+pub mod counters;
 mod courier;
 mod fault;
 mod feed_log;
@@ -175,6 +176,7 @@ pub async fn run_fed_by(
         pairs,
         roll_call: RollCall::begin(accounts, settings.ready_within, ready),
         feed_log: FeedLog::default(),
+        counters: counters::Counters::default(),
         watchdog: systemd::Watchdog::from_env(),
     };
     // It ends when the journal has, not when it is told to: until then there is something to judge.

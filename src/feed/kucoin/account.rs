@@ -175,16 +175,14 @@ impl Protocol for Private {
     }
 
     async fn run(self: Arc<Self>, gap: Gap, outlet: Outlet) -> Result<(), Error> {
-        let missed = self.missed(gap, &outlet).await;
-        let verified = matches!(missed, Ok((true, _)));
-        let filled = Body::Filled { since: gap.since, until: gap.until, verified };
-        outlet.note(Source::AccountRest(self.id.clone()), filled).await?;
-        match missed? {
-            (_, true) => {
-                Err(Error::Moved("the account changed between classic and unified; connecting to the feed it has now"))
-            }
-            (_, false) => Ok(()),
+        let (verified, moved) = self.missed(gap, &outlet).await?;
+        if moved {
+            return Err(Error::Moved(
+                "the account changed between classic and unified; connecting to the feed it has now",
+            ));
         }
+        let filled = Body::Filled { since: gap.since, until: gap.until, verified };
+        outlet.note(Source::AccountRest(self.id.clone()), filled).await
     }
 
     fn fill(&self, _source: &Source, gap: Gap) -> Option<Gap> {
