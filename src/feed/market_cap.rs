@@ -48,6 +48,16 @@ pub enum CapSource {
     },
 }
 
+impl MarketCap {
+    /// Returns what its task is called.
+    pub(super) fn name(&self) -> &'static str {
+        match self.from {
+            CapSource::File(_) => "market cap file",
+            CapSource::Web { .. } => "market cap list",
+        }
+    }
+}
+
 /// Reads the list until `stop`. Ends with an error only when nobody takes what it reads.
 pub(super) async fn run(
     settings: MarketCap,
