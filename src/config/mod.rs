@@ -119,7 +119,12 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
     let state_dir = keeping::state(root);
     let journal = keeping::journal(root, &state_dir);
     let (accounts, keyed) = account::accounts(root);
-    let feed = crate::feed::Settings { accounts: keyed, market_cap: market_cap::market_cap(root), ..feed::feed(root) };
+    let wallets = accounts.iter().map(|account| {
+        let watched = account.wallets.clone();
+        (account.id.clone(), crate::feed::Wallets { watched, ..crate::feed::Wallets::default() })
+    });
+    let (wallets, market_cap) = (wallets.collect(), market_cap::market_cap(root));
+    let feed = crate::feed::Settings { accounts: keyed, wallets, market_cap, ..feed::feed(root) };
     let pipeline = rules::pipeline(root);
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);

@@ -12,7 +12,8 @@ use super::address::Places;
 use super::caps::Caps;
 use super::cold::ColdOrders;
 use super::pair::{Pair, float};
-use super::rules::blind::{self, Sight};
+use super::rules::blind;
+use super::sights::Sights;
 use super::worth::Worth;
 use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue};
 
@@ -72,7 +73,7 @@ pub struct Watched {
     /// Its habits.
     pub account: Account,
     /// How well it can be seen.
-    pub sight: Sight,
+    pub sights: Sights,
     /// Which of its orders our own systems named.
     pub claims: Claims,
     /// Its orders that wait for their pair's past.
@@ -233,8 +234,7 @@ impl Memory {
     /// asset that is judged by an earlier price is worth that one.
     pub fn equity(&self, account: &Account, then: Option<(&Asset, f64)>) -> Option<f64> {
         let held: f64 = account
-            .balances
-            .iter()
+            .all_balances()
             .filter_map(|(asset, held)| {
                 let worth = then.filter(|(base, _)| *base == asset).map(|(_, worth)| worth);
                 worth.or_else(|| self.worth.of(asset)).map(|worth| worth * float(held.amount))
@@ -248,7 +248,7 @@ impl Memory {
     /// Writes down when time alone will say something about an account.
     pub fn reckon(&mut self, account: usize, settings: &blind::Settings) {
         let watched = &mut self.accounts[account];
-        let due = [watched.sight.due(settings), watched.claims.due(), watched.cold.due()].into_iter().flatten().min();
+        let due = [watched.sights.due(settings), watched.claims.due(), watched.cold.due()].into_iter().flatten().min();
         if due == watched.due {
             return;
         }
