@@ -100,8 +100,7 @@ pub enum Body {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`from` must be <exchange>/<account>[/<wallet>][/rest], <exchange>/market[/futures][/rest], access/<log>, \
-     market-cap/<list> or clock; \
-     a wallet is margin, isolated/BASE-QUOTE or futures"
+     market-cap/<list> or clock; a wallet is margin, isolated/BASE-QUOTE or futures"
 )]
 pub struct NotASource;
 
@@ -233,7 +232,7 @@ impl FromStr for Source {
             return if fine { Ok(Source::Access(second.into())) } else { Err(NotASource) };
         }
         if first == "market-cap" {
-            let fine = !rest && AccountId::new(Venue::Binance, second).is_ok();
+            let fine = !rest && wallet.is_none() && AccountId::new(Venue::Binance, second).is_ok();
             return if fine { Ok(Source::MarketCap(second.into())) } else { Err(NotASource) };
         }
         let venue: Venue = first.parse().map_err(|_| NotASource)?;

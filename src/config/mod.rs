@@ -123,12 +123,8 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
         let watched = account.wallets.clone();
         (account.id.clone(), crate::feed::Wallets { watched, ..crate::feed::Wallets::default() })
     });
-    let feed = crate::feed::Settings {
-        accounts: keyed,
-        wallets: wallets.collect(),
-        market_cap: market_cap::market_cap(root),
-        ..feed::feed(root)
-    };
+    let (wallets, market_cap) = (wallets.collect(), market_cap::market_cap(root));
+    let feed = crate::feed::Settings { accounts: keyed, wallets, market_cap, ..feed::feed(root) };
     let pipeline = rules::pipeline(root);
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);

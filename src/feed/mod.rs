@@ -114,9 +114,9 @@ pub fn tasks(
     tasks.push(markets((Venue::Kucoin, |_| true), market, kucoin, &venues, &outlet, &pairs));
     let market = coinbase::Market { venues: Arc::clone(&venues) };
     tasks.push(markets((Venue::Coinbase, |_| true), market, coinbase, &venues, &outlet, &pairs));
-    if let Some(caps) = venues.settings.market_cap.clone() {
+    for caps in venues.settings.market_cap.clone() {
         let (venues, outlet) = (Arc::clone(&venues), outlet.clone());
-        tasks.push(Task::restartable("market cap", Stage::Feeds, move |stop| {
+        tasks.push(Task::restartable(caps.name(), Stage::Feeds, move |stop| {
             let (caps, venues, outlet) = (caps.clone(), Arc::clone(&venues), outlet.clone());
             async move { outcome(market_cap::run(caps, &venues, outlet, stop).await) }
         }));

@@ -35,7 +35,7 @@ pub struct Settings {
     /// Pairs of an exchange that are watched at most because accounts trade or hold them; those in use are left out last.
     pub market_pairs: usize,
     /// Where to read what assets are worth in all; nowhere by default.
-    pub market_cap: Option<MarketCap>,
+    pub market_cap: Vec<MarketCap>,
     /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
     /// exchange that has no list of all of them.
     pub remembered: BTreeMap<AccountId, Remembered>,
@@ -218,8 +218,9 @@ impl Default for Settings {
             wallets: BTreeMap::new(),
             watch: Vec::new(),
             market_pairs: 1_000,
-            market_cap: None,
+            market_cap: Vec::new(),
             remembered: BTreeMap::new(),
+            hurry: 1,
         }
     }
 }
