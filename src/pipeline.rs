@@ -184,6 +184,13 @@ impl Pipeline {
         memory.find(account).and_then(|place| memory.watched(place).sight.blind_since())
     }
 
+    /// Returns the accounts that cannot be seen, and whether people need not be told of it (any more).
+    pub fn blind(&self) -> impl Iterator<Item = (&AccountId, bool)> {
+        let memory = self.engine.memory();
+        let watched = (0..memory.accounts()).map(|place| memory.watched(place));
+        watched.filter_map(|watched| Some((&watched.account.id, watched.sight.down()?)))
+    }
+
     fn name_effects(&mut self, arrival: &Arrival) -> Vec<Effect> {
         let account = |kind: &EffectKind| match kind {
             EffectKind::Incident { incident, .. } => incident.account.clone(),

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::{Advice, Error};
 use super::limiter::Limiter;
-use super::outlet::Outlet;
+use super::outlet::{Carrying, Outlet};
 use super::settings::Timing;
 use super::socket::{Received, Socket};
-use crate::arrival::{Body, Source};
+use crate::arrival::{Body, REMOVED, Source};
 use crate::domain::{Span, Symbol, Timestamp};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
@@ -104,12 +104,23 @@ pub struct Gap {
     pub until: Timestamp,
 }
 
+/// What whoever runs a link tells it meanwhile. A change of any kind also has it look whom it is for.
+#[derive(Clone, Debug, Default)]
+pub struct Word {
+    /// How often the connection was to be replaced, because the key behind it was.
+    pub renewals: u64,
+    /// What is said of its subjects when it is stopped, where that is not fillguard's own end.
+    pub farewell: Option<CompactString>,
+}
+
 /// One subject's link.
 pub struct Link<P: Protocol> {
     protocol: Arc<P>,
     outlet: Outlet,
     timing: Timing,
     wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
+    word: Option<watch::Receiver<Word>>,
+    renewed: u64,
     subjects: BTreeMap<Source, Subject>,
     jobs: JoinSet<Done>,
     /// Jobs, and whose gap they fill.
@@ -122,6 +133,7 @@ type Done = (Option<Source>, Result<(), Error>);
 #[derive(Default)]
 struct Subject {
     up: bool,
+    carrying: Option<Carrying>,
     lost: Option<Timestamp>,
     said: Option<CompactString>,
 }
@@ -143,6 +155,7 @@ enum Turn<S> {
     Renew,
     Dialed(Box<Result<(Socket, S), Error>>),
     Wanted,
+    Told,
     Reconcile,
     JobDone(Option<(Source, Error)>),
 }
@@ -176,7 +189,15 @@ impl<P: Protocol> Link<P> {
         wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
     ) -> Self {
         let subjects = protocol.sources().into_iter().map(|source| (source, Subject::default())).collect();
-        Link { protocol, outlet, timing, wanted, subjects, jobs: JoinSet::new(), waiting: VecDeque::new() }
+        let (jobs, waiting) = (JoinSet::new(), VecDeque::new());
+        Link { protocol, outlet, timing, wanted, word: None, renewed: 0, subjects, jobs, waiting }
+    }
+
+    /// Has it heed what it is told while it runs.
+    pub fn heeding(mut self, word: watch::Receiver<Word>) -> Self {
+        self.renewed = word.borrow().renewals;
+        self.word = Some(word);
+        self
     }
 
     /// Stays connected until `stop`. Ends with an error only when nobody takes what it receives.
@@ -184,6 +205,8 @@ impl<P: Protocol> Link<P> {
         let mut backoff = Backoff::new(self.timing.backoff);
         let mut refused = Backoff::new(self.timing.refused);
         loop {
+            self.let_go().await?;
+            self.renewal_asked();
             let dialing = Arc::clone(&self.protocol).connect();
             let dialed = tokio::select! {
                 () = stop.cancelled() => return self.stopped().await,
@@ -205,9 +228,20 @@ impl<P: Protocol> Link<P> {
                 Advice::Retry | Advice::Reconnect => backoff.draw().max(error.wait()),
             };
             self.down(&error.why(), heard_at).await?;
-            tokio::select! {
-                () = stop.cancelled() => return self.stopped().await,
-                () = tokio::time::sleep(wait) => {}
+            let mut waiting = std::pin::pin!(tokio::time::sleep(wait));
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return self.stopped().await,
+                    () = &mut waiting => break,
+                    () = told(&mut self.word) => {
+                        self.let_go().await?;
+                        // With another key there is nothing to wait for.
+                        if self.renewal_asked() {
+                            refused = Backoff::new(self.timing.refused);
+                            break;
+                        }
+                    }
+                }
             }
         }
     }
@@ -245,6 +279,7 @@ impl<P: Protocol> Link<P> {
                 () = tokio::time::sleep_until(renew_at.into()), if idle => Turn::Renew,
                 () = tokio::time::sleep_until(reconcile_at.into()), if reconciles => Turn::Reconcile,
                 () = changed(&mut self.wanted) => Turn::Wanted,
+                () = told(&mut self.word) => Turn::Told,
                 Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
                     Turn::JobDone(finished(done))
                 }
@@ -268,6 +303,7 @@ impl<P: Protocol> Link<P> {
                         if error == Error::Finished {
                             return Err((error, heard_at));
                         }
+                        self.not_replaced(&error);
                         next = None;
                         renew_at = clock::steady() + renewals.draw();
                     }
@@ -282,7 +318,10 @@ impl<P: Protocol> Link<P> {
                             }
                             next = Some(Connection { socket, session });
                         }
-                        Err(error) => renew_at = clock::steady() + renewals.draw().max(error.wait()),
+                        Err(error) => {
+                            self.not_replaced(&error);
+                            renew_at = clock::steady() + renewals.draw().max(error.wait());
+                        }
                     }
                 }
                 Turn::Wanted => {
@@ -292,6 +331,15 @@ impl<P: Protocol> Link<P> {
                         if let Some(fresh) = &mut next {
                             fresh.session.want(&pairs, clock::steady());
                         }
+                    }
+                }
+                Turn::Told => {
+                    self.let_go().await.map_err(|error| (error, heard_at))?;
+                    if self.renewal_asked() {
+                        // What was begun was begun with the key before.
+                        (next, dialing) = (None, None);
+                        renewals = Backoff::new(self.timing.backoff);
+                        renew_at = clock::steady();
                     }
                 }
                 Turn::Reconcile => {
@@ -349,13 +397,19 @@ impl<P: Protocol> Link<P> {
 
     async fn up(&mut self, source: Source) -> Result<(), Error> {
         let now = clock::now();
-        let Some(subject) = self.subjects.get_mut(&source) else { return Ok(()) };
+        let subject = self.subjects.entry(source.clone()).or_default();
         // Already up on the connection that is being replaced: nothing was missed.
         if subject.up {
             return Ok(());
         }
         (subject.up, subject.said) = (true, None);
         let known = subject.lost.or_else(|| self.protocol.known_until(&source));
+        let carried = self.outlet.is_carried(&source);
+        subject.carrying = self.outlet.carry(&source);
+        if carried {
+            tracing::info!(feed = %source, "connected with its new key");
+            return Ok(());
+        }
         self.outlet.pass(now, source.clone(), Body::LinkUp).await?;
         tracing::info!(feed = %source, "connected");
         let since = match known {
@@ -376,9 +430,14 @@ impl<P: Protocol> Link<P> {
     }
 
     async fn one_down(&mut self, source: &Source, why: &CompactString, heard_at: Timestamp) -> Result<(), Error> {
-        let Some(subject) = self.subjects.get_mut(source) else { return Ok(()) };
+        let subject = self.subjects.entry(source.clone()).or_default();
+        subject.carrying = None;
         if std::mem::take(&mut subject.up) {
             subject.lost = Some(heard_at);
+        }
+        if self.outlet.is_carried(source) {
+            tracing::warn!(feed = %source, %why, "not connected with one of its two keys; the other goes on");
+            return Ok(());
         }
         // One line a reason, not one an attempt.
         if subject.said.as_ref() == Some(why) {
@@ -389,14 +448,46 @@ impl<P: Protocol> Link<P> {
         self.outlet.note(source.clone(), Body::LinkDown { why: why.clone() }).await
     }
 
+    /// Lets go of those whose link this is no longer, unless another connection carries them.
+    async fn let_go(&mut self) -> Result<(), Error> {
+        if self.word.is_none() {
+            return Ok(());
+        }
+        let own: BTreeSet<Source> = self.protocol.sources().into_iter().collect();
+        let gone: Vec<Source> = self.subjects.keys().filter(|source| !own.contains(source)).cloned().collect();
+        for source in gone {
+            self.subjects.remove(&source);
+            self.waiting.retain(|(whose, _)| whose.as_ref() != Some(&source));
+            if !self.outlet.is_carried(&source) {
+                tracing::info!(feed = %source, why = REMOVED, "not connected");
+                self.outlet.note(source, Body::LinkDown { why: REMOVED.into() }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether the connection is to be replaced since this was last asked.
+    fn renewal_asked(&mut self) -> bool {
+        let asked = self.word.as_ref().map_or(self.renewed, |word| word.borrow().renewals);
+        std::mem::replace(&mut self.renewed, asked) != asked
+    }
+
+    fn not_replaced(&self, error: &Error) {
+        let feed = self.subjects.keys().next().map(tracing::field::display);
+        tracing::warn!(feed, %error, "a connection could not be replaced; the one in use goes on");
+    }
+
     /// Writes down that from now on nobody watches; the queue may be gone already.
     async fn stopped(mut self) -> Result<(), Error> {
         self.jobs.abort_all();
+        let farewell = self.word.as_ref().and_then(|word| word.borrow().farewell.clone());
         let saying = async {
-            for (source, subject) in &self.subjects {
-                if subject.up {
-                    let why = "fillguard is stopping".into();
-                    self.outlet.note(source.clone(), Body::LinkDown { why }).await?;
+            for (source, subject) in std::mem::take(&mut self.subjects) {
+                let said = subject.up || farewell.is_some();
+                drop(subject);
+                if said && !self.outlet.is_carried(&source) {
+                    let why = farewell.clone().unwrap_or_else(|| "fillguard is stopping".into());
+                    self.outlet.note(source, Body::LinkDown { why }).await?;
                 }
             }
             Ok::<(), Error>(())
@@ -438,6 +529,16 @@ impl<P: Protocol> Link<P> {
             self.jobs.spawn(async move { (whose, running.await) });
         }
     }
+}
+
+/// Waits for a word; for ever when nobody can say one.
+async fn told(word: &mut Option<watch::Receiver<Word>>) {
+    if let Some(word) = word
+        && word.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// Waits for a change of what is wanted; for ever when nobody can change it any more.

@@ -7,12 +7,15 @@
 mod binance;
 mod coinbase;
 mod error;
+mod keeper;
 mod kucoin;
 mod limiter;
 mod link;
 mod markets;
 mod outlet;
 mod rest;
+mod roster;
+mod rotating;
 mod settings;
 pub mod sign;
 mod socket;
@@ -20,62 +23,39 @@ mod topics;
 mod venues;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
 pub use error::{Advice, Error, Meaning, Refusal};
-pub use settings::{Account, Binance, Coinbase, Kucoin, ReadKey, Remembered, Settings, Timing};
+pub use settings::{Account, Binance, Coinbase, Kucoin, Limits, ReadKey, Remembered, Roll, Settings, Timing};
 
 use crate::arrival::Incoming;
 use crate::domain::{Symbol, Venue};
 use crate::runtime::supervisor::{Outcome, Stage, Task};
-use link::{Link, Protocol};
+use link::Protocol;
 use markets::Markets;
 use outlet::Outlet;
+use roster::Roster;
 use venues::Venues;
 
-/// Returns the tasks that feed `out`: one a connection for accounts, one an exchange for its market, whose wanted
-/// `pairs` may change while it runs. Fails when the certificates cannot be read or a key is another exchange's.
+/// Returns the tasks that feed `out`: one for all accounts, one an exchange for its market. The accounts
+/// ([`Settings::roll`]) and the wanted `pairs` may change while they run. Fails when the certificates cannot be read or a key is another exchange's.
 pub fn tasks(
     settings: Settings,
     out: mpsc::Sender<Incoming>,
     pairs: watch::Receiver<BTreeSet<(Venue, Symbol)>>,
 ) -> Result<Vec<Task>, Error> {
     let (venues, outlet) = (Arc::new(Venues::new(settings)?), Outlet::new(out));
-    let mut tasks = Vec::new();
-    let mut binance = Vec::new();
-    for Account { id, key, known_until } in venues.settings.accounts.clone() {
-        let name = id.to_string();
-        match key {
-            ReadKey::Binance { key, signer } => {
-                let remembered = venues.settings.remembered.get(&id);
-                let account = binance::Account::new(id, key, signer, known_until);
-                if let Some(remembered) = remembered {
-                    account.remember(remembered);
-                }
-                binance.push(account);
-            }
-            ReadKey::Kucoin(signer) => {
-                let mode = Mutex::default();
-                let private = kucoin::Private { venues: Arc::clone(&venues), id, signer, known_until, mode };
-                tasks.push(linked(name, private, &venues, &outlet));
-            }
-            ReadKey::Coinbase(signer) => {
-                let user = coinbase::User { venues: Arc::clone(&venues), id, signer, known_until };
-                tasks.push(linked(name, user, &venues, &outlet));
-            }
-        }
-    }
-    let room = venues.settings.binance.accounts_per_connection.clamp(1, 1_000);
-    let mut number = 0;
-    while !binance.is_empty() {
-        let rest = binance.split_off(binance.len().min(room));
-        let accounts = Arc::new(std::mem::replace(&mut binance, rest));
-        number += 1;
-        let subject = binance::Accounts { venues: Arc::clone(&venues), outlet: outlet.clone(), accounts };
-        tasks.push(linked(format!("binance accounts {number}"), subject, &venues, &outlet));
-    }
+    let roll = venues.settings.roll.clone().unwrap_or_else(|| {
+        let (accounts, remembered) = (venues.settings.accounts.clone(), venues.settings.remembered.clone());
+        watch::channel(Arc::new(Roll { accounts, remembered })).1
+    });
+    let (shared, out) = (Arc::clone(&venues), outlet.clone());
+    let mut tasks = vec![Task::restartable("accounts", Stage::Feeds, move |stop| {
+        let roster = Roster::new(Arc::clone(&shared), out.clone(), roll.clone());
+        async move { outcome(roster.run(stop).await) }
+    })];
     let per = &venues.settings;
     let (binance, kucoin) = (per.binance.pairs_per_connection, per.kucoin.pairs_per_connection);
     let coinbase = per.coinbase.pairs_per_connection;
@@ -86,14 +66,6 @@ pub fn tasks(
     let market = coinbase::Market { venues: Arc::clone(&venues) };
     tasks.push(markets(Venue::Coinbase, market, coinbase, &venues, &outlet, &pairs));
     Ok(tasks)
-}
-
-fn linked<P: Protocol>(name: String, protocol: P, venues: &Arc<Venues>, outlet: &Outlet) -> Task {
-    let (protocol, outlet, timing) = (Arc::new(protocol), outlet.clone(), venues.settings.timing);
-    Task::restartable(name, Stage::Feeds, move |stop| {
-        let link = Link::new(Arc::clone(&protocol), outlet.clone(), timing, None);
-        async move { outcome(link.run(stop).await) }
-    })
 }
 
 fn markets<P: Protocol>(

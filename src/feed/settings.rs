@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
+use tokio::sync::watch;
 
 use super::error::Error;
 use super::sign::{BinanceSigner, CoinbaseSigner, KeyError, KucoinSigner};
@@ -32,6 +34,50 @@ pub struct Settings {
     /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
     /// exchange that has no list of all of them.
     pub remembered: BTreeMap<AccountId, Remembered>,
+    /// Whom to watch from now on, where that may change while the feeds run; without it `accounts` are watched.
+    pub roll: Option<watch::Receiver<Arc<Roll>>>,
+    /// How much is asked of each exchange.
+    pub limits: Limits,
+}
+
+/// The accounts to watch from now on. Those that are gone from it are watched no longer.
+#[derive(Clone, Debug, Default)]
+pub struct Roll {
+    /// Whom to watch.
+    pub accounts: Vec<Account>,
+    /// What is remembered of those that are new.
+    pub remembered: BTreeMap<AccountId, Remembered>,
+}
+
+/// How much is asked of each exchange. All of it is counted by our address, so that it is shared with the user's own
+/// programs behind the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Binance's request weight in a minute; it allows 6,000.
+    pub binance_weight: u32,
+    /// Connections to Binance in five minutes; it allows 300.
+    pub binance_connects: u32,
+    /// KuCoin's request weight in 30 s; it allows 2,000.
+    pub kucoin_weight: u32,
+    /// Connections to KuCoin in a minute; it allows 30.
+    pub kucoin_connects: u32,
+    /// Calls to Coinbase in a second; it allows 10.
+    pub coinbase_calls: u32,
+    /// Connections to Coinbase in a second; it allows 8.
+    pub coinbase_connects: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            binance_weight: 4_800,
+            binance_connects: 240,
+            kucoin_weight: 1_600,
+            kucoin_connects: 28,
+            coinbase_calls: 8,
+            coinbase_connects: 6,
+        }
+    }
 }
 
 /// What is remembered of an account from before this start.
@@ -215,6 +261,27 @@ impl ReadKey {
     /// Takes a Coinbase key: its name and private key (PEM, or base64 of an Ed25519 seed).
     pub fn coinbase(name: &str, secret: &Secret) -> Result<Self, KeyError> {
         CoinbaseSigner::new(name, secret).map(ReadKey::Coinbase)
+    }
+
+    /// Says whether both are the same key: a changed secret, passphrase or version makes another one.
+    pub fn same(&self, other: &ReadKey) -> bool {
+        match (self, other) {
+            (ReadKey::Binance { key, signer }, ReadKey::Binance { key: other, signer: by }) => {
+                key == other && signer.same(by)
+            }
+            (ReadKey::Kucoin(signer), ReadKey::Kucoin(other)) => signer.same(other),
+            (ReadKey::Coinbase(signer), ReadKey::Coinbase(other)) => signer.same(other),
+            (ReadKey::Binance { .. } | ReadKey::Kucoin(_) | ReadKey::Coinbase(_), _) => false,
+        }
+    }
+
+    /// Returns the key's id, for telling that two accounts have the same; it is not to be shown.
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            ReadKey::Binance { key, .. } => key.expose(),
+            ReadKey::Kucoin(signer) => signer.id(),
+            ReadKey::Coinbase(signer) => signer.id(),
+        }
     }
 
     /// Returns the exchange it is for.

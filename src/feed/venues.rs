@@ -50,15 +50,18 @@ impl Venues {
         let tls = tls::client_config(settings.extra_ca.as_deref())
             .map_err(|error| Error::Connect(compact_str::format_compact!("{error}")))?;
         let secs = Duration::from_secs;
+        let limits = settings.limits;
+        // A bucket holds a third of a minute's share: a burst and what fills in its minute stay below what is allowed.
+        let full = |count: u32, part: u32| (count / part).max(1);
         let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, limiter).map(Arc::new);
         Ok(Venues {
-            binance: rest(&settings.binance.rest, Limiter::new(4_800, secs(60), 1_600))?,
+            binance: rest(&settings.binance.rest, Limiter::new(limits.binance_weight, secs(60), full(limits.binance_weight, 3)))?,
             // Each account has 4,000 in 30 s of its own; the public pool of 2,000 is the address's.
-            kucoin: rest(&settings.kucoin.rest, Limiter::new(1_600, secs(30), 400))?,
-            coinbase: rest(&settings.coinbase.rest, Limiter::new(8, secs(1), 8))?,
-            binance_connects: Limiter::new(240, secs(300), 40),
-            kucoin_connects: Limiter::new(28, secs(60), 8),
-            coinbase_connects: Limiter::new(6, secs(1), 4),
+            kucoin: rest(&settings.kucoin.rest, Limiter::new(limits.kucoin_weight, secs(30), full(limits.kucoin_weight, 4)))?,
+            coinbase: rest(&settings.coinbase.rest, Limiter::new(limits.coinbase_calls, secs(1), limits.coinbase_calls))?,
+            binance_connects: Limiter::new(limits.binance_connects, secs(300), full(limits.binance_connects, 6)),
+            kucoin_connects: Limiter::new(limits.kucoin_connects, secs(60), full(limits.kucoin_connects, 4)),
+            coinbase_connects: Limiter::new(limits.coinbase_connects, secs(1), full(limits.coinbase_connects, 2)),
             unlimited: Limiter::new(1_000_000, secs(1), 1_000_000),
             pairs: Pairs::default(),
             seeded: Seeded::default(),

@@ -1,6 +1,6 @@
 //! Where a restart goes on: the last snapshot of the memory, then the journal after it, read again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fault::Faults;
 use super::{Error, Settings};
-use crate::arrival::{Arrival, Body, Incoming, Source};
+use crate::arrival::{Arrival, Body, Incoming, REMOVED, Source};
 use crate::domain::{AccountId, Effect, Timestamp};
 use crate::feed::Remembered;
 use crate::journal::{Journal, ReadError, Recovery, read_from, segments};
@@ -30,6 +30,8 @@ pub(super) struct Resumed {
     pub(super) remembered: BTreeMap<AccountId, Remembered>,
 }
 
+/// Why an account that is configured is not watched.
+const UNREADABLE: &str = "its configuration cannot be read";
 /// There is one journal to a store, wherever the two are moved.
 const JOURNAL: &str = "journal";
 /// Effects of arrivals read again are taken when this many have gathered.
@@ -88,6 +90,13 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     }
     let mut effects = Vec::new();
     let mut absences = Vec::new();
+    let configured: BTreeSet<&AccountId> = settings.feed.accounts.iter().map(|account| &account.id).collect();
+    let gone = pipeline.blind().filter(|(id, told)| !told && !configured.contains(id)).map(|(id, _)| id.clone());
+    for id in gone.collect::<Vec<_>>() {
+        let why = if settings.unreadable.contains(id.name.as_str()) { UNREADABLE } else { REMOVED };
+        let body = Body::LinkDown { why: why.into() };
+        absences.push(journal.append(Incoming { at: last_at, from: Source::Account(id), body })?);
+    }
     for id in known_until.keys() {
         // Written down like anything else, so that a recording shows when nobody was watching.
         let body = Body::LinkDown { why: "fillguard was not running".into() };

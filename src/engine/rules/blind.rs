@@ -3,6 +3,7 @@
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use crate::arrival::REMOVED;
 use crate::domain::{AccountId, Family, FeedKind, Finding, Kind, Level, Reason, RuleName, Span, Timestamp};
 use crate::engine::habit::term;
 
@@ -62,10 +63,15 @@ impl Sight {
                 None
             }
             FeedKind::Down(why) => {
+                // Whoever took the account out knows that it is not watched.
+                let removed = why.as_str() == REMOVED;
                 self.state = match std::mem::take(&mut self.state) {
-                    State::Untold | State::Clear => State::Down { since: at, why: why.clone(), told: false },
-                    State::Owed { since, .. } => State::Down { since, why: why.clone(), told: false },
-                    down @ State::Down { .. } => down,
+                    State::Untold | State::Clear => State::Down { since: at, why: why.clone(), told: removed },
+                    State::Owed { since, .. } => State::Down { since, why: why.clone(), told: removed },
+                    State::Down { since, why: before, told } => {
+                        let (why, told) = if removed { (why.clone(), true) } else { (before, told) };
+                        State::Down { since, why, told }
+                    }
                 };
                 None
             }
@@ -105,6 +111,14 @@ impl Sight {
                 finding(Level::Notice, at, Some(at), 0, &why)
             }
             FeedKind::ClosingSoon | FeedKind::Unknown(_) => None,
+        }
+    }
+
+    /// Returns nothing while the feed is not down, else whether nobody has to be told of it (any more).
+    pub fn down(&self) -> Option<bool> {
+        match &self.state {
+            State::Down { told, .. } => Some(*told),
+            State::Owed { .. } | State::Untold | State::Clear => None,
         }
     }
 

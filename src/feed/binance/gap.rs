@@ -2,6 +2,8 @@
 //! own frames, its open orders, the watch list, and the assets whose balance moved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -27,12 +29,15 @@ const PAGE: usize = 1_000;
 const PAGES: usize = 20;
 
 /// A watched account.
+#[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) id: AccountId,
     pub(super) key: Secret,
     pub(super) signer: BinanceSigner,
-    pub(super) known: Known,
+    pub(super) known: Arc<Known>,
     pub(crate) known_until: Option<Timestamp>,
+    /// Whether the exchange took this key on a connection.
+    subscribed: AtomicBool,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +67,22 @@ struct Trade {
 impl Account {
     /// Takes an account and what signs for it.
     pub(crate) fn new(id: AccountId, key: Secret, signer: BinanceSigner, known_until: Option<Timestamp>) -> Self {
-        Account { id, key, signer, known: Known::default(), known_until }
+        Account { id, key, signer, known: Arc::default(), known_until, subscribed: AtomicBool::new(false) }
+    }
+
+    /// Returns the same account with another key; what was seen of it is shared.
+    pub(crate) fn rotated(&self, key: Secret, signer: BinanceSigner, known_until: Option<Timestamp>) -> Self {
+        Account { known: Arc::clone(&self.known), ..Account::new(self.id.clone(), key, signer, known_until) }
+    }
+
+    /// Says whether the exchange took this key on a connection.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.subscribed.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the exchange took this key.
+    pub(super) fn note_subscribed(&self, subscribed: bool) {
+        self.subscribed.store(subscribed, Ordering::Relaxed);
     }
 
     /// Takes what is remembered from before: a gap is then filled as one within a run is.

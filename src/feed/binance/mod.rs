@@ -5,6 +5,7 @@ mod frames;
 mod gap;
 mod known;
 mod market;
+mod members;
 mod pairs;
 
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use super::rest::{Answer, Rest};
 pub(super) use account::Accounts;
 pub(super) use gap::Account;
 pub(super) use market::Market;
+pub(super) use members::Members;
 pub(super) use pairs::Pairs;
 
 /// Learns Binance's clock; without it our own is used, and a refusal for it is answered by learning again.

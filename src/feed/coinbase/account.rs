@@ -14,6 +14,7 @@ use crate::feed::limiter::Limiter;
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::Rest;
+use crate::feed::rotating::Rotating;
 use crate::feed::settings::Timing;
 use crate::feed::sign::CoinbaseSigner;
 use crate::feed::socket::{Frame, Received, Socket};
@@ -24,7 +25,7 @@ use crate::runtime::clock;
 pub(crate) struct User {
     pub(crate) venues: Arc<Venues>,
     pub(crate) id: AccountId,
-    pub(crate) signer: CoinbaseSigner,
+    pub(crate) signer: Rotating<CoinbaseSigner>,
     pub(crate) known_until: Option<Timestamp>,
 }
 
@@ -51,10 +52,12 @@ impl Protocol for User {
     async fn connect(self: Arc<Self>) -> Result<(Socket, UserFeed), Error> {
         let venues = &self.venues;
         // A token lives two minutes: a clock off by that much is refused.
-        if let Err(error) = learn_time(&venues.coinbase).await {
+        venues.coinbase_connects.turn(1).await;
+        if !venues.coinbase.knows_time()
+            && let Err(error) = learn_time(&venues.coinbase).await
+        {
             tracing::debug!(%error, "coinbase: its clock could not be read");
         }
-        venues.coinbase_connects.ready(1).await;
         let socket = Socket::connect(&venues.settings.coinbase.ws_user, &venues.tls, venues.patience()).await?;
         let timing = venues.settings.timing;
         let until = clock::steady() + timing.ack;
@@ -62,7 +65,7 @@ impl Protocol for User {
             socket,
             UserFeed {
                 source: Source::Account(self.id.clone()),
-                signer: self.signer.clone(),
+                signer: self.signer.now(),
                 rest: Arc::clone(&venues.coinbase),
                 heartbeat: Heartbeat::new(&timing),
                 timing,
@@ -76,7 +79,8 @@ impl Protocol for User {
     }
 
     async fn run(self: Arc<Self>, job: Job, outlet: Outlet) -> Result<(), Error> {
-        let asked = fills::Asked { venues: &self.venues, id: &self.id, signer: &self.signer, outlet: &outlet };
+        let signer = self.signer.now();
+        let asked = fills::Asked { venues: &self.venues, id: &self.id, signer: &signer, outlet: &outlet };
         match job {
             Job::Orders(orders) => asked.orders(&orders).await,
             Job::Fill(gap) => asked.gap(gap).await,

@@ -15,6 +15,7 @@ use crate::feed::error::{Error, Meaning};
 use crate::feed::limiter::Limiter;
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
+use crate::feed::rotating::Rotating;
 use crate::feed::sign::KucoinSigner;
 use crate::feed::socket::{Received, Socket};
 use crate::feed::venues::Venues;
@@ -26,7 +27,7 @@ const TOPICS: [&str; 2] = ["/spotMarket/tradeOrdersV2", "/account/balance"];
 pub(crate) struct Private {
     pub(crate) venues: Arc<Venues>,
     pub(crate) id: AccountId,
-    pub(crate) signer: KucoinSigner,
+    pub(crate) signer: Rotating<KucoinSigner>,
     pub(crate) known_until: Option<Timestamp>,
     /// The mode found at the last connect.
     pub(crate) mode: Mutex<Mode>,
@@ -43,7 +44,7 @@ pub(crate) enum Mode {
 }
 
 impl Private {
-    async fn ask_mode(&self) -> Result<Mode, Error> {
+    async fn ask_mode(&self, signer: &KucoinSigner) -> Result<Mode, Error> {
         #[derive(Deserialize)]
         struct Answer {
             data: Data,
@@ -53,7 +54,7 @@ impl Private {
             #[serde(rename = "selfAccountMode")]
             mode: String,
         }
-        let mode = match ask(&self.venues.kucoin, &self.signer, false, "/api/ua/v1/account/mode", 2).await {
+        let mode = match ask(&self.venues.kucoin, signer, false, "/api/ua/v1/account/mode", 2).await {
             Ok(answer) => match read::<Answer>(&answer.text)?.data.mode.as_str() {
                 "UNIFIED" => Mode::Unified,
                 _ => Mode::Classic,
@@ -88,23 +89,26 @@ impl Protocol for Private {
 
     async fn connect(self: Arc<Self>) -> Result<(Socket, PrivateFeed), Error> {
         let venues = &self.venues;
-        if let Err(error) = learn_time(&venues.kucoin).await {
+        // Before the token is asked for: it must not grow old while a thousand others connect.
+        venues.kucoin_connects.turn(1).await;
+        if !venues.kucoin.knows_time()
+            && let Err(error) = learn_time(&venues.kucoin).await
+        {
             tracing::debug!(%error, "kucoin: its clock could not be read");
         }
         let source = Source::Account(self.id.clone());
         let timing = venues.settings.timing;
-        let (socket, talk) = match self.ask_mode().await? {
+        let signer = self.signer.now();
+        let (socket, talk) = match self.ask_mode(&signer).await? {
             Mode::Classic => {
-                let bullet = Bullet::fetch(venues, Some(&self.signer)).await?;
-                venues.kucoin_connects.ready(1).await;
+                let bullet = Bullet::fetch(venues, Some(&signer)).await?;
                 let socket = bullet.connect(venues).await?;
                 (socket, Talk::Classic(Classic::new(timing, bullet.ping, bullet.connect_id)))
             }
             Mode::Unified => {
-                venues.kucoin_connects.ready(1).await;
                 let url = &venues.settings.kucoin.uta_push;
                 let socket = Socket::connect(url, &venues.tls, venues.patience()).await?;
-                (socket, Talk::Unified(Unified::new(timing, self.signer.clone(), Arc::clone(&venues.kucoin))))
+                (socket, Talk::Unified(Unified::new(timing, signer, Arc::clone(&venues.kucoin))))
             }
         };
         Ok((socket, PrivateFeed { source, talk, to_say: 0, up: false }))
@@ -112,7 +116,7 @@ impl Protocol for Private {
 
     async fn run(self: Arc<Self>, job: Gap, outlet: Outlet) -> Result<(), Error> {
         let mode = *self.mode.lock().unwrap_or_else(PoisonError::into_inner);
-        gap::fill(&self.venues, &self.id, &self.signer, mode, job, &outlet).await
+        gap::fill(&self.venues, &self.id, &self.signer.now(), mode, job, &outlet).await
     }
 
     fn fill(&self, _source: &Source, gap: Gap) -> Option<Gap> {

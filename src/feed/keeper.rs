@@ -1,0 +1,177 @@
+//! Keeps links running that come and go: one that ends unasked is made anew after a wait, and no other one notices.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use compact_str::CompactString;
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::error::Error;
+use super::link::{Link, Protocol, Word};
+use super::outlet::Outlet;
+use super::settings::Timing;
+use crate::arrival::{Body, Source};
+use crate::runtime::backoff::Backoff;
+use crate::runtime::clock;
+
+type Running = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+/// A link's name among its keeper's.
+pub(super) type Number = u64;
+
+/// The links.
+pub(super) struct Keeper {
+    outlet: Outlet,
+    timing: Timing,
+    /// Ends all of them.
+    stop: CancellationToken,
+    links: BTreeMap<Number, Kept>,
+    running: JoinSet<Result<(), Error>>,
+    who: BTreeMap<Id, Number>,
+    /// When those that failed are made anew.
+    due: BTreeSet<(Instant, Number)>,
+    next: Number,
+}
+
+struct Kept {
+    make: Box<dyn Fn(CancellationToken, watch::Receiver<Word>) -> Running + Send + Sync>,
+    sources: Box<dyn Fn() -> Vec<Source> + Send + Sync>,
+    word: watch::Sender<Word>,
+    stop: CancellationToken,
+    backoff: Backoff,
+    started: Instant,
+}
+
+impl Keeper {
+    /// Begins with none; `stop` ends them all.
+    pub(super) fn new(outlet: Outlet, timing: Timing, stop: CancellationToken) -> Self {
+        Keeper {
+            outlet,
+            timing,
+            stop,
+            links: BTreeMap::new(),
+            running: JoinSet::new(),
+            who: BTreeMap::new(),
+            due: BTreeSet::new(),
+            next: 0,
+        }
+    }
+
+    /// Starts a link and keeps it running.
+    pub(super) fn start<P: Protocol>(&mut self, protocol: Arc<P>) -> Number {
+        let (outlet, timing, whose) = (self.outlet.clone(), self.timing, Arc::clone(&protocol));
+        let kept = Kept {
+            make: Box::new(move |stop, word| {
+                Box::pin(Link::new(Arc::clone(&protocol), outlet.clone(), timing, None).heeding(word).run(stop))
+            }),
+            sources: Box::new(move || whose.sources()),
+            word: watch::Sender::default(),
+            stop: self.stop.child_token(),
+            backoff: Backoff::new(self.timing.backoff),
+            started: clock::steady(),
+        };
+        let number = self.next;
+        self.next += 1;
+        self.links.insert(number, kept);
+        self.run(number);
+        number
+    }
+
+    /// Tells a link that those whose link it is have changed.
+    pub(super) fn look(&self, number: Number) {
+        if let Some(kept) = self.links.get(&number) {
+            kept.word.send_modify(|_| ());
+        }
+    }
+
+    /// Has a link's connection replaced, the new one up before the old one goes.
+    pub(super) fn renew(&self, number: Number) {
+        if let Some(kept) = self.links.get(&number) {
+            kept.word.send_modify(|word| word.renewals += 1);
+        }
+    }
+
+    /// Ends a link; `farewell` is what is said of its subjects that no other link carries.
+    pub(super) async fn end(&mut self, number: Number, farewell: &'static str) -> Result<(), Error> {
+        let Some(kept) = self.links.remove(&number) else { return Ok(()) };
+        kept.word.send_modify(|word| word.farewell = Some(CompactString::const_new(farewell)));
+        kept.stop.cancel();
+        let before = self.due.len();
+        self.due.retain(|(_, waiting)| *waiting != number);
+        // One that waits to be made anew cannot say it itself.
+        if self.due.len() < before { self.say_down(&kept, farewell).await } else { Ok(()) }
+    }
+
+    /// Waits until a link ends or is due, and sees to it; dropping the wait loses nothing. Fails where nobody takes
+    /// what links receive.
+    pub(super) async fn tend(&mut self) -> Result<(), Error> {
+        let next = self.due.first().copied();
+        let waiting = async {
+            match next {
+                Some((at, _)) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(ended) = self.running.join_next_with_id(), if !self.running.is_empty() => self.ended(ended).await,
+            () = waiting => {
+                if let Some((at, number)) = next {
+                    self.due.remove(&(at, number));
+                    self.run(number);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until all have ended, after they were told to.
+    pub(super) async fn ended_all(mut self) {
+        self.links.clear();
+        while self.running.join_next().await.is_some() {}
+    }
+
+    fn run(&mut self, number: Number) {
+        if let Some(kept) = self.links.get_mut(&number) {
+            kept.started = clock::steady();
+            let running = (kept.make)(kept.stop.clone(), kept.word.subscribe());
+            self.who.insert(self.running.spawn(running).id(), number);
+        }
+    }
+
+    async fn ended(&mut self, ended: Result<(Id, Result<(), Error>), JoinError>) -> Result<(), Error> {
+        let (id, why) = match ended {
+            Ok((_, Err(Error::Finished))) => return Err(Error::Finished),
+            Ok((id, Ok(()))) => (id, "it returned".to_owned()),
+            Ok((id, Err(error))) => (id, error.to_string()),
+            // What it said may quote data; the panic hook has printed it where it belongs.
+            Err(error) => (error.id(), "it panicked".to_owned()),
+        };
+        let Some(number) = self.who.remove(&id) else { return Ok(()) };
+        let now = clock::steady();
+        // Nothing is kept of one that was told to end.
+        let Some(kept) = self.links.get_mut(&number).filter(|kept| !kept.stop.is_cancelled()) else { return Ok(()) };
+        kept.backoff.lasted(now.saturating_duration_since(kept.started));
+        let wait = kept.backoff.draw();
+        self.due.insert((now + wait, number));
+        let feeds = (kept.sources)().len();
+        tracing::error!(%why, feeds, wait_ms = wait.as_millis() as u64, "a feed ended unasked and is made anew; report this");
+        match self.links.get(&number) {
+            Some(kept) => self.say_down(kept, "a fault in fillguard; the feed is made anew").await,
+            None => Ok(()),
+        }
+    }
+
+    async fn say_down(&self, kept: &Kept, why: &'static str) -> Result<(), Error> {
+        for source in (kept.sources)() {
+            if !self.outlet.is_carried(&source) {
+                self.outlet.note(source, Body::LinkDown { why: CompactString::const_new(why) }).await?;
+            }
+        }
+        Ok(())
+    }
+}
