@@ -98,6 +98,10 @@ impl Engine {
         while let Some(account) = self.memory.next_due(at) {
             let settings = self.settings.blind;
             let watched = self.memory.watched_mut(account);
+            if watched.sight.is_over(&settings, at) {
+                self.memory.forget(account);
+                continue;
+            }
             out.extend(watched.sight.pass(&settings, n, at, &watched.account.id));
             let unclaimed = watched.claims.overdue(at);
             for order_id in unclaimed {

@@ -31,7 +31,13 @@ impl Limiter {
     pub fn new(count: u32, per: Duration, burst: u32) -> Self {
         let per_second = f64::from(count) / per.as_secs_f64().max(1e-9);
         let state = State { left: f64::from(burst), at: clock::steady(), not_before: None };
-        Limiter { burst: f64::from(burst), per_second, reserve: burst / 8, state: Mutex::new(state), turns: tokio::sync::Mutex::default() }
+        Limiter {
+            burst: f64::from(burst),
+            per_second,
+            reserve: burst / 8,
+            state: Mutex::new(state),
+            turns: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Waits until `cost` may be spent, and spends it. Dropping the wait spends nothing.

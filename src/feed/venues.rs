@@ -55,10 +55,19 @@ impl Venues {
         let full = |count: u32, part: u32| (count / part).max(1);
         let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, limiter).map(Arc::new);
         Ok(Venues {
-            binance: rest(&settings.binance.rest, Limiter::new(limits.binance_weight, secs(60), full(limits.binance_weight, 3)))?,
+            binance: rest(
+                &settings.binance.rest,
+                Limiter::new(limits.binance_weight, secs(60), full(limits.binance_weight, 3)),
+            )?,
             // Each account has 4,000 in 30 s of its own; the public pool of 2,000 is the address's.
-            kucoin: rest(&settings.kucoin.rest, Limiter::new(limits.kucoin_weight, secs(30), full(limits.kucoin_weight, 4)))?,
-            coinbase: rest(&settings.coinbase.rest, Limiter::new(limits.coinbase_calls, secs(1), limits.coinbase_calls))?,
+            kucoin: rest(
+                &settings.kucoin.rest,
+                Limiter::new(limits.kucoin_weight, secs(30), full(limits.kucoin_weight, 4)),
+            )?,
+            coinbase: rest(
+                &settings.coinbase.rest,
+                Limiter::new(limits.coinbase_calls, secs(1), limits.coinbase_calls),
+            )?,
             binance_connects: Limiter::new(limits.binance_connects, secs(300), full(limits.binance_connects, 6)),
             kucoin_connects: Limiter::new(limits.kucoin_connects, secs(60), full(limits.kucoin_connects, 4)),
             coinbase_connects: Limiter::new(limits.coinbase_connects, secs(1), full(limits.coinbase_connects, 2)),

@@ -91,8 +91,11 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     let mut effects = Vec::new();
     let mut absences = Vec::new();
     let configured: BTreeSet<&AccountId> = settings.feed.accounts.iter().map(|account| &account.id).collect();
-    let gone = pipeline.blind().filter(|(id, told)| !told && !configured.contains(id)).map(|(id, _)| id.clone());
-    for id in gone.collect::<Vec<_>>() {
+    let gone: Vec<AccountId> =
+        pipeline.blind().filter(|(id, told)| !told && !configured.contains(id)).map(|(id, _)| id.clone()).collect();
+    // Where nobody says who is watched, nobody says who is watched no longer.
+    let gone = if settings.accounts.is_some() { gone } else { Vec::new() };
+    for id in gone {
         let why = if settings.unreadable.contains(id.name.as_str()) { UNREADABLE } else { REMOVED };
         let body = Body::LinkDown { why: why.into() };
         absences.push(journal.append(Incoming { at: last_at, from: Source::Account(id), body })?);

@@ -162,7 +162,7 @@ async fn the_daemon_watches_tells_stops_as_asked_and_asks_for_what_it_missed_whe
     second.until(&second.log, "is being written by another fillguard").await;
 
     daemon.signal("-HUP");
-    daemon.until(&daemon.log, "not built yet").await;
+    daemon.until(&daemon.log, "the configuration was read again").await;
     daemon.signal("-TERM");
     assert_eq!(daemon.ended().await.code(), Some(0), "{}", fs::read_to_string(&daemon.log).unwrap());
     let log = fs::read_to_string(&daemon.log).unwrap();

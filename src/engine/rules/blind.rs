@@ -14,11 +14,17 @@ pub struct Settings {
     pub verify_within: Span,
     /// How long a feed may be down before people are told.
     pub down_alert: Span,
+    /// How long what was learned of an account is kept after the account was removed from the configuration.
+    pub keep_removed: Span,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { verify_within: Span::from_secs(60), down_alert: Span::from_secs(600) }
+        Settings {
+            verify_within: Span::from_secs(60),
+            down_alert: Span::from_secs(600),
+            keep_removed: Span::from_secs(30 * 86_400),
+        }
     }
 }
 
@@ -135,7 +141,16 @@ impl Sight {
         match &self.state {
             State::Down { since, told: false, .. } => Some(*since + settings.down_alert),
             State::Owed { until, .. } => Some(*until + settings.verify_within),
+            State::Down { since, why, told: true } if why.as_str() == REMOVED => Some(*since + settings.keep_removed),
             State::Untold | State::Clear | State::Down { told: true, .. } => None,
+        }
+    }
+
+    /// Says whether the account was removed so long ago that nothing of it is to be kept.
+    pub fn is_over(&self, settings: &Settings, at: Timestamp) -> bool {
+        match &self.state {
+            State::Down { since, why, .. } => why.as_str() == REMOVED && at >= *since + settings.keep_removed,
+            State::Owed { .. } | State::Untold | State::Clear => false,
         }
     }
 
