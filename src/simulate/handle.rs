@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use super::Error;
+use super::{Error, SimAccount};
 use super::floor::{Floor, News};
 use super::spelling;
 use super::world::{Amount, Happening, Tag, World};
@@ -133,6 +133,19 @@ impl Handle {
         let mut world = self.floor.world();
         let who = find(&world, account)?;
         world.accounts.get_mut(who).map(|owner| owner.revoked = true).ok_or_else(|| unknown(account))
+    }
+
+    /// Gives an account another key, with which it is returned; the one before is not taken any more.
+    pub fn rekey(&self, account: &AccountId) -> Result<SimAccount, Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world.rekey(who)?;
+        world.accounts.get(who).map(SimAccount::of).ok_or_else(|| unknown(account))
+    }
+
+    /// Returns how often sockets were opened at an address, as [`super::Places`] tells it.
+    pub fn connects(&self, address: &str) -> u64 {
+        self.floor.opened(address)
     }
 
     /// Lets an account's key withdraw, or not: what somebody does who widens a key.
