@@ -175,3 +175,106 @@ impl Keeper {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::domain::{Symbol, Timestamp};
+    use crate::feed::limiter::Limiter;
+    use crate::feed::link::{Gap, Session, Step};
+    use crate::feed::socket::{Received, Socket};
+    use crate::runtime::backoff;
+
+    /// Never connects; panics where it is the first time.
+    struct Shy {
+        name: &'static str,
+        panics: bool,
+        tried: Arc<AtomicUsize>,
+        limiter: Limiter,
+    }
+
+    struct Silence;
+
+    impl Session for Silence {
+        type Job = ();
+        fn heard(&mut self, _: Received, _: &mut Vec<Step<()>>) -> Result<(), Error> {
+            Ok(())
+        }
+        fn due(&self) -> Option<(Instant, u32)> {
+            None
+        }
+        fn speak(&mut self, _: Instant, _: &mut Vec<Step<()>>) -> Result<(), Error> {
+            Ok(())
+        }
+        fn settled(&self) -> bool {
+            true
+        }
+        fn want(&mut self, _: &BTreeSet<Symbol>, _: Instant) {}
+    }
+
+    impl Protocol for Shy {
+        type Job = ();
+        type Session = Silence;
+        fn sources(&self) -> Vec<Source> {
+            vec![self.name.parse().unwrap()]
+        }
+        fn limiter(&self) -> &Limiter {
+            &self.limiter
+        }
+        async fn connect(self: Arc<Self>) -> Result<(Socket, Silence), Error> {
+            let first = self.tried.fetch_add(1, Ordering::SeqCst) == 0;
+            assert!(!(first && self.panics), "a fault of ours");
+            std::future::pending().await
+        }
+        async fn run(self: Arc<Self>, (): (), _: Outlet) -> Result<(), Error> {
+            Ok(())
+        }
+        fn fill(&self, _: &Source, _: Gap) -> Option<()> {
+            None
+        }
+        fn known_until(&self, _: &Source) -> Option<Timestamp> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_that_panics_is_said_to_be_down_and_made_anew_and_no_other_is() {
+        let (out, mut said) = mpsc::channel(16);
+        let quick =
+            backoff::Settings { min: Duration::from_millis(1), max: Duration::from_millis(1), healthy: Duration::ZERO };
+        let timing = Timing { backoff: quick, ..Timing::default() };
+        let stop = CancellationToken::new();
+        let mut keeper = Keeper::new(Outlet::new(out), timing, stop.clone());
+        let mut start = |name, panics| {
+            let tried = Arc::new(AtomicUsize::new(0));
+            let limiter = Limiter::new(1, Duration::from_secs(1), 1);
+            let number = keeper.start(Arc::new(Shy { name, panics, tried: Arc::clone(&tried), limiter }));
+            (number, tried)
+        };
+        let ((alice, failing), (_, steady)) = (start("kucoin/alice", true), start("kucoin/bob", false));
+        while failing.load(Ordering::SeqCst) < 2 {
+            keeper.tend().await.unwrap();
+            tokio::task::yield_now().await;
+            if keeper.due.is_empty() {
+                // Nothing else is due: let the new one begin.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        assert_eq!(steady.load(Ordering::SeqCst), 1);
+        let down = said.recv().await.unwrap();
+        assert_eq!(down.from.to_string(), "kucoin/alice");
+        assert!(matches!(down.body, Body::LinkDown { why } if why.contains("a fault in fillguard")));
+        keeper.end(alice, crate::arrival::REMOVED).await.unwrap();
+        let farewell = said.recv().await.unwrap();
+        assert!(matches!(farewell.body, Body::LinkDown { why } if why == crate::arrival::REMOVED));
+        stop.cancel();
+        keeper.ended_all().await;
+        // Bob was never up, so nobody has to hear that he is down.
+        assert!(said.recv().await.is_none());
+    }
+}

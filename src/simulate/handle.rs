@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use super::{Error, SimAccount};
 use super::floor::{Floor, News};
 use super::spelling;
 use super::world::{Amount, Happening, Tag, World};
+use super::{Error, SimAccount};
 use crate::domain::{AccountId, Price, Quantity, Side, Symbol, Timestamp, Venue};
 use crate::runtime::clock;
 
