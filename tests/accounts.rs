@@ -263,9 +263,11 @@ async fn accounts_come_go_and_change_keys_while_fills_flow_and_nothing_is_lost_o
     let gone = &binance[2];
     world.watch(|all| all.retain(|account| account.id != id(gone)));
     world.until("the farewell", || !world.downs().is_empty()).await;
-    world.trade(gone);
     trade_all();
     let stay: Vec<&SimAccount> = world.accounts.iter().filter(|account| id(account) != id(gone)).collect();
+    world.until("all fills", || stay.iter().all(|one| world.judged(one) == world.traded(one))).await;
+    world.trade(gone);
+    stay.iter().for_each(|account| world.trade(account));
     world.until("all fills", || stay.iter().all(|one| world.judged(one) == world.traded(one))).await;
     assert_eq!(world.downs(), [(id(gone).to_string(), REMOVED.to_owned())]);
     assert!(world.judged(gone) < world.traded(gone), "who is gone is watched no longer");

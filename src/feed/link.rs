@@ -25,6 +25,9 @@ use crate::runtime::clock;
 const JOBS: usize = 4;
 /// Jobs of one link that may wait; beyond it the oldest waiting one is dropped, and a later gap fill covers it.
 const WAITING: usize = 4_096;
+/// How long a connection that was replaced is still listened to: what the exchange said on it before the new one was
+/// subscribed may be on its way.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What an exchange's protocol wants done.
 pub enum Step<J> {
@@ -153,6 +156,7 @@ enum Turn<S> {
     Current(Result<Heard, Error>),
     Next(Result<Heard, Error>),
     Renew,
+    Replace,
     Dialed(Box<Result<(Socket, S), Error>>),
     Wanted,
     Told,
@@ -254,6 +258,7 @@ impl<P: Protocol> Link<P> {
     ) -> Result<(), (Error, Timestamp)> {
         let mut next: Option<Connection<P::Session>> = None;
         let mut dialing = None;
+        let mut replace_at: Option<Instant> = None;
         let mut renewals = Backoff::new(self.timing.backoff);
         let mut renew_at = self.renewal();
         let reconciles = !self.timing.reconcile.is_zero();
@@ -277,6 +282,10 @@ impl<P: Protocol> Link<P> {
                     None => std::future::pending().await,
                 } } => Turn::Dialed(Box::new(dialed)),
                 () = tokio::time::sleep_until(renew_at.into()), if idle => Turn::Renew,
+                () = async { match replace_at {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                } } => Turn::Replace,
                 () = tokio::time::sleep_until(reconcile_at.into()), if reconciles => Turn::Reconcile,
                 () = changed(&mut self.wanted) => Turn::Wanted,
                 () = told(&mut self.word) => Turn::Told,
@@ -294,6 +303,10 @@ impl<P: Protocol> Link<P> {
                     Ok(false) => {}
                     Ok(true) if idle => renew_at = clock::steady(),
                     Ok(true) => {}
+                    // The next one is up already: it only takes over sooner.
+                    Err(error) if error != Error::Finished && replace_at.is_some() => {
+                        replace_at = Some(clock::steady())
+                    }
                     Err(error) => return Err((error, heard_at)),
                 },
                 Turn::Next(heard) => {
@@ -306,6 +319,14 @@ impl<P: Protocol> Link<P> {
                         self.not_replaced(&error);
                         next = None;
                         renew_at = clock::steady() + renewals.draw();
+                    }
+                }
+                Turn::Replace => {
+                    replace_at = None;
+                    if let Some(fresh) = next.take() {
+                        std::mem::replace(&mut current, fresh).socket.close().await;
+                        renewals = Backoff::new(self.timing.backoff);
+                        renew_at = self.renewal();
                     }
                 }
                 Turn::Renew => dialing = Some(Box::pin(Arc::clone(&self.protocol).connect())),
@@ -355,13 +376,8 @@ impl<P: Protocol> Link<P> {
                     }
                 }
             }
-            if next.as_ref().is_some_and(|fresh| fresh.session.settled())
-                && let Some(fresh) = next.take()
-            {
-                std::mem::replace(&mut current, fresh).socket.close().await;
-                renewals = Backoff::new(self.timing.backoff);
-                renew_at = self.renewal();
-            }
+            let settled = next.as_ref().is_some_and(|fresh| fresh.session.settled());
+            replace_at = settled.then(|| replace_at.unwrap_or_else(|| clock::steady() + LINGER));
         }
     }
 

@@ -131,12 +131,12 @@ impl Roster {
                 Links::Binance(vec![(number, member)])
             }
             ReadKey::Kucoin(signer) => {
-                let (id, signer, mode) = (id.clone(), Rotating::new(signer.clone()), Mutex::default());
+                let (id, signer, mode) = (id.clone(), Arc::new(Rotating::new(signer.clone())), Mutex::default());
                 let private = Arc::new(kucoin::Private { venues, id, signer, known_until, mode });
                 Links::Kucoin(keeper.start(Arc::clone(&private)), private)
             }
             ReadKey::Coinbase(signer) => {
-                let (id, signer) = (id.clone(), Rotating::new(signer.clone()));
+                let (id, signer) = (id.clone(), Arc::new(Rotating::new(signer.clone())));
                 let user = Arc::new(coinbase::User { venues, id, signer, known_until });
                 Links::Coinbase(keeper.start(Arc::clone(&user)), user)
             }

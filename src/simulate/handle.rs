@@ -135,7 +135,7 @@ impl Handle {
         world.accounts.get_mut(who).map(|owner| owner.revoked = true).ok_or_else(|| unknown(account))
     }
 
-    /// Gives an account another key, with which it is returned; the one before is not taken any more.
+    /// Gives an account one key more, with which it is returned; those it had are taken as before.
     pub fn rekey(&self, account: &AccountId) -> Result<SimAccount, Error> {
         let mut world = self.floor.world();
         let who = find(&world, account)?;

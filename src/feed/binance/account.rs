@@ -108,10 +108,12 @@ pub(crate) struct Subscriptions {
     asked: BTreeMap<u64, (usize, Instant)>,
     questions: u64,
     /// Whose a subscription is.
-    whose: BTreeMap<u64, usize>,
-    /// Subscriptions to end, and those whose end is not confirmed: what they still say is nobody's.
+    whose: BTreeMap<u64, (usize, Source)>,
+    /// Subscriptions to end, and whose they were until that is confirmed: what they still say was said before.
     ending: VecDeque<u64>,
-    ended: BTreeSet<u64>,
+    ended: BTreeMap<u64, Source>,
+    /// Subscriptions of accounts that left before they were answered.
+    unheard: BTreeSet<u64>,
     early: Vec<(u64, Received)>,
 }
 
@@ -130,7 +132,8 @@ impl Subscriptions {
             questions: 0,
             whose: BTreeMap::new(),
             ending: VecDeque::new(),
-            ended: BTreeSet::new(),
+            ended: BTreeMap::new(),
+            unheard: BTreeSet::new(),
             early: Vec::new(),
         };
         subscriptions.follow();
@@ -149,9 +152,9 @@ impl Subscriptions {
         self.queue.retain(|index| own.contains(index));
         self.later.retain(|(_, index)| own.contains(index));
         self.refused.retain(|index, _| own.contains(index));
-        for (number, _) in self.whose.extract_if(.., |_, index| !own.contains(index)) {
+        for (number, (_, source)) in self.whose.extract_if(.., |_, (index, _)| !own.contains(index)) {
             self.ending.push_back(number);
-            self.ended.insert(number);
+            self.ended.insert(number, source);
         }
     }
 
@@ -195,7 +198,10 @@ impl Subscriptions {
             match &envelope.error {
                 // Whatever it is: the account is watched no longer, and what still comes of it is not passed on.
                 Some(fault) => tracing::debug!(code = fault.code, "binance: a subscription could not be ended"),
-                None => drop(self.ended.remove(&ended)),
+                None => {
+                    self.ended.remove(&ended);
+                    self.unheard.remove(&ended);
+                }
             }
             return Ok(());
         }
@@ -214,7 +220,7 @@ impl Subscriptions {
             // It left while the answer was on its way.
             if let Some(subscription) = subscribed {
                 self.ending.push_back(subscription);
-                self.ended.insert(subscription);
+                self.unheard.insert(subscription);
             }
             return Ok(());
         };
@@ -228,7 +234,7 @@ impl Subscriptions {
             return Err(Error::Protocol("an answer to a subscription that names none"));
         };
         self.refused.remove(&index);
-        self.whose.insert(subscription, index);
+        self.whose.insert(subscription, (index, source.clone()));
         account.note_subscribed(true);
         self.members.told_subscribed();
         steps.push(Step::Up(source));
@@ -241,7 +247,7 @@ impl Subscriptions {
 
     fn refuse(&mut self, index: usize, account: &Account, fault: &Fault, steps: &mut Vec<Step<Job>>) {
         // The answer to a suspicion: the subscription lives, and so does the key.
-        if fault.code == ALREADY && self.whose.values().any(|known| *known == index) {
+        if fault.code == ALREADY && self.whose.values().any(|(known, _)| *known == index) {
             return;
         }
         account.note_subscribed(false);
@@ -277,14 +283,21 @@ impl Subscriptions {
         received: Received,
         steps: &mut Vec<Step<Job>>,
     ) -> Result<(), Error> {
-        if self.ended.contains(&number) {
+        if self.unheard.contains(&number) {
             return Ok(());
         }
-        let Some(account) = self.whose.get(&number).and_then(|index| self.members.get(*index)) else {
+        let left = self.ended.get(&number).or_else(|| {
             // It left, and this session has not followed yet.
-            if self.whose.contains_key(&number) {
-                return Ok(());
+            let (index, source) = self.whose.get(&number)?;
+            self.members.get(*index).is_none().then_some(source)
+        });
+        if let Some(source) = left {
+            if head.e != "eventStreamTerminated" {
+                steps.push(Step::Pass(source.clone(), received));
             }
+            return Ok(());
+        }
+        let Some(account) = self.whose.get(&number).and_then(|(index, _)| self.members.get(*index)) else {
             if self.asked.is_empty() || self.early.len() >= EARLY {
                 return Err(Error::Protocol("events of a subscription nobody asked for"));
             }
@@ -295,7 +308,7 @@ impl Subscriptions {
         steps.push(Step::Pass(account.source(), received));
         if head.e == "eventStreamTerminated" {
             steps.push(Step::Down(account.source(), "Binance ended this account's stream; subscribing again".into()));
-            if let Some(index) = self.whose.remove(&number) {
+            if let Some((index, _)) = self.whose.remove(&number) {
                 self.later.insert((clock::steady() + self.timing.backoff.min, index));
             }
         }

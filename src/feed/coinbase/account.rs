@@ -25,7 +25,7 @@ use crate::runtime::clock;
 pub(crate) struct User {
     pub(crate) venues: Arc<Venues>,
     pub(crate) id: AccountId,
-    pub(crate) signer: Rotating<CoinbaseSigner>,
+    pub(crate) signer: Arc<Rotating<CoinbaseSigner>>,
     pub(crate) known_until: Option<Timestamp>,
 }
 
@@ -61,11 +61,13 @@ impl Protocol for User {
         let socket = Socket::connect(&venues.settings.coinbase.ws_user, &venues.tls, venues.patience()).await?;
         let timing = venues.settings.timing;
         let until = clock::steady() + timing.ack;
+        let (signer, age) = self.signer.newest();
         Ok((
             socket,
             UserFeed {
                 source: Source::Account(self.id.clone()),
-                signer: self.signer.now(),
+                signer,
+                signers: (Arc::clone(&self.signer), age),
                 rest: Arc::clone(&venues.coinbase),
                 heartbeat: Heartbeat::new(&timing),
                 timing,
@@ -79,7 +81,7 @@ impl Protocol for User {
     }
 
     async fn run(self: Arc<Self>, job: Job, outlet: Outlet) -> Result<(), Error> {
-        let signer = self.signer.now();
+        let signer = self.signer.proven();
         let asked = fills::Asked { venues: &self.venues, id: &self.id, signer: &signer, outlet: &outlet };
         match job {
             Job::Orders(orders) => asked.orders(&orders).await,
@@ -110,6 +112,8 @@ async fn learn_time(rest: &Rest) -> Result<(), Error> {
 pub(crate) struct UserFeed {
     source: Source,
     signer: CoinbaseSigner,
+    /// Where that came from, and its name there.
+    signers: (Arc<Rotating<CoinbaseSigner>>, u64),
     rest: Arc<Rest>,
     timing: Timing,
     heartbeat: Heartbeat,
@@ -166,6 +170,7 @@ impl Session for UserFeed {
         steps.push(Step::Pass(self.source.clone(), received));
         if came_up {
             self.confirm_until = None;
+            self.signers.0.prove(self.signers.1);
             steps.push(Step::Up(self.source.clone()));
         }
         refused.map_or(Ok(()), Err)

@@ -27,7 +27,7 @@ const TOPICS: [&str; 2] = ["/spotMarket/tradeOrdersV2", "/account/balance"];
 pub(crate) struct Private {
     pub(crate) venues: Arc<Venues>,
     pub(crate) id: AccountId,
-    pub(crate) signer: Rotating<KucoinSigner>,
+    pub(crate) signer: Arc<Rotating<KucoinSigner>>,
     pub(crate) known_until: Option<Timestamp>,
     /// The mode found at the last connect.
     pub(crate) mode: Mutex<Mode>,
@@ -98,7 +98,7 @@ impl Protocol for Private {
         }
         let source = Source::Account(self.id.clone());
         let timing = venues.settings.timing;
-        let signer = self.signer.now();
+        let (signer, age) = self.signer.newest();
         let (socket, talk) = match self.ask_mode(&signer).await? {
             Mode::Classic => {
                 let bullet = Bullet::fetch(venues, Some(&signer)).await?;
@@ -111,12 +111,12 @@ impl Protocol for Private {
                 (socket, Talk::Unified(Unified::new(timing, signer, Arc::clone(&venues.kucoin))))
             }
         };
-        Ok((socket, PrivateFeed { source, talk, to_say: 0, up: false }))
+        Ok((socket, PrivateFeed { source, talk, to_say: 0, up: false, signer: (Arc::clone(&self.signer), age) }))
     }
 
     async fn run(self: Arc<Self>, job: Gap, outlet: Outlet) -> Result<(), Error> {
         let mode = *self.mode.lock().unwrap_or_else(PoisonError::into_inner);
-        gap::fill(&self.venues, &self.id, &self.signer.now(), mode, job, &outlet).await
+        gap::fill(&self.venues, &self.id, &self.signer.proven(), mode, job, &outlet).await
     }
 
     fn fill(&self, _source: &Source, gap: Gap) -> Option<Gap> {
@@ -135,6 +135,8 @@ pub(crate) struct PrivateFeed {
     /// The next of [`TOPICS`] to subscribe.
     to_say: usize,
     up: bool,
+    /// What signed it in, and its name.
+    signer: (Arc<Rotating<KucoinSigner>>, u64),
 }
 
 enum Talk {
@@ -171,6 +173,7 @@ impl Session for PrivateFeed {
         };
         if came_up && !self.up {
             self.up = true;
+            self.signer.0.prove(self.signer.1);
             steps.push(Step::Up(self.source.clone()));
         }
         Ok(())

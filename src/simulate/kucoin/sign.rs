@@ -51,11 +51,12 @@ pub fn check(world: &World, shown: &Shown<'_>, said: &[String], now: Timestamp) 
         return Err(Fault::timestamp());
     }
     let who = world.by_key(Venue::Kucoin, shown.key).ok_or_else(Fault::key)?;
-    let owner = world.accounts.get(who).filter(|owner| !owner.revoked).ok_or_else(Fault::key)?;
-    if !passphrase_fits(&owner.key, shown) {
+    world.accounts.get(who).filter(|owner| !owner.revoked).ok_or_else(Fault::key)?;
+    let key = world.key_of(who, shown.key).ok_or_else(Fault::key)?;
+    if !passphrase_fits(key, shown) {
         return Err(Fault::passphrase());
     }
-    match said.iter().any(|said| sign_fits(&owner.key, shown, said)) {
+    match said.iter().any(|said| sign_fits(key, shown, said)) {
         true => Ok(who),
         false => Err(Fault::sign()),
     }

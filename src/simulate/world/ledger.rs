@@ -63,6 +63,8 @@ pub struct Account {
     pub role: Role,
     /// Its key.
     pub key: Key,
+    /// Those it had before, which are taken as well.
+    pub older: Vec<Key>,
     /// When the key was made.
     pub key_made: Timestamp,
     /// True once the key was deleted.

@@ -190,13 +190,18 @@ impl World {
         self.by_key.get(&(venue, key.to_owned())).copied()
     }
 
-    /// Gives an account another key in place of the one it has. Sockets that are open stay so, as at an exchange.
+    /// Returns an account's key of an id.
+    pub fn key_of(&self, account: usize, id: &str) -> Option<&Key> {
+        let owner = self.accounts.get(account)?;
+        Some(owner.older.iter().find(|key| key.id == id).unwrap_or(&owner.key))
+    }
+
+    /// Gives an account one key more, which is its own from now on; those it had are taken as before.
     pub fn rekey(&mut self, account: usize) -> Result<(), Error> {
         let Some(owner) = self.accounts.get_mut(account) else { return Ok(()) };
         let key = Key::make(owner.venue, owner.key.is_ed25519(), &mut owner.dice)?;
-        self.by_key.remove(&(owner.venue, owner.key.id.clone()));
         self.by_key.insert((owner.venue, key.id.clone()), account);
-        owner.key = key;
+        owner.older.push(std::mem::replace(&mut owner.key, key));
         Ok(())
     }
 

@@ -47,6 +47,7 @@ impl World {
                 name,
                 role,
                 key,
+                older: Vec::new(),
                 key_made: now - Span::from_secs(86_400 * 400 + i64::try_from(dice.below(20_000_000)).unwrap_or(0)),
                 revoked: false,
                 permissions: Permissions { trade: true, withdraw: false, restricted: false },
