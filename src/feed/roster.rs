@@ -2,7 +2,7 @@
 //! before the old one goes. Who stays notices nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use super::kucoin;
 use super::outlet::Outlet;
 use super::rotating::Rotating;
 use super::settings::{Account, ReadKey, Roll};
-use super::sign::{BinanceSigner, CoinbaseSigner, KucoinSigner};
+use super::sign::BinanceSigner;
 use super::venues::Venues;
 use crate::arrival::REMOVED;
 use crate::domain::AccountId;
@@ -131,8 +131,7 @@ impl Roster {
                 Links::Binance(vec![(number, member)])
             }
             ReadKey::Kucoin(signer) => {
-                let (id, signer, mode) = (id.clone(), Arc::new(Rotating::new(signer.clone())), Mutex::default());
-                let private = Arc::new(kucoin::Private { venues, id, signer, known_until, mode });
+                let private = Arc::new(kucoin::Private::new(&venues, id.clone(), signer, known_until));
                 Links::Kucoin(keeper.start(Arc::clone(&private)), private)
             }
             ReadKey::Coinbase(signer) => {
@@ -153,10 +152,12 @@ impl Roster {
                 self.rotate_member((key, signer), account, places, keeper, touched);
             }
             (Links::Kucoin(number, private), ReadKey::Kucoin(signer)) => {
-                rotate_own::<KucoinSigner>(&private.signer, signer, *number, keeper);
+                private.rotate(signer);
+                keeper.renew(*number);
             }
             (Links::Coinbase(number, user), ReadKey::Coinbase(signer)) => {
-                rotate_own::<CoinbaseSigner>(&user.signer, signer, *number, keeper);
+                user.signer.set(signer.clone());
+                keeper.renew(*number);
             }
             // An account's exchange is part of its name.
             (Links::Binance(_) | Links::Kucoin(..) | Links::Coinbase(..), _) => {}
@@ -276,11 +277,6 @@ impl Roster {
         }
         Ok(())
     }
-}
-
-fn rotate_own<S: Clone>(signer: &Rotating<S>, new: &S, number: Number, keeper: &Keeper) {
-    signer.set(new.clone());
-    keeper.renew(number);
 }
 
 /// Returns the accounts in the order in which they are started: those that were watched before come first, the longest

@@ -71,11 +71,11 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             binance_weight: 4_800,
-            binance_connects: 240,
-            kucoin_weight: 1_600,
-            kucoin_connects: 28,
-            coinbase_calls: 8,
-            coinbase_connects: 6,
+            binance_connects: 280,
+            kucoin_weight: 2_000,
+            kucoin_connects: 30,
+            coinbase_calls: 10,
+            coinbase_connects: 8,
         }
     }
 }

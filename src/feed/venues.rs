@@ -51,26 +51,20 @@ impl Venues {
             .map_err(|error| Error::Connect(compact_str::format_compact!("{error}")))?;
         let secs = Duration::from_secs;
         let limits = settings.limits;
-        // A bucket holds a third of a minute's share: a burst and what fills in its minute stay below what is allowed.
-        let full = |count: u32, part: u32| (count / part).max(1);
+        // What a bucket holds, a part of what may be asked, is spent on top of what flows in: together they stay below it.
+        let bucket = |most: u32, per: u64, part: u32| {
+            let held = (most / part).max(1);
+            Limiter::new(most.saturating_sub(held).max(1), secs(per), held)
+        };
         let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, limiter).map(Arc::new);
         Ok(Venues {
-            binance: rest(
-                &settings.binance.rest,
-                Limiter::new(limits.binance_weight, secs(60), full(limits.binance_weight, 3)),
-            )?,
+            binance: rest(&settings.binance.rest, bucket(limits.binance_weight, 60, 5))?,
             // Each account has 4,000 in 30 s of its own; the public pool of 2,000 is the address's.
-            kucoin: rest(
-                &settings.kucoin.rest,
-                Limiter::new(limits.kucoin_weight, secs(30), full(limits.kucoin_weight, 4)),
-            )?,
-            coinbase: rest(
-                &settings.coinbase.rest,
-                Limiter::new(limits.coinbase_calls, secs(1), limits.coinbase_calls),
-            )?,
-            binance_connects: Limiter::new(limits.binance_connects, secs(300), full(limits.binance_connects, 6)),
-            kucoin_connects: Limiter::new(limits.kucoin_connects, secs(60), full(limits.kucoin_connects, 4)),
-            coinbase_connects: Limiter::new(limits.coinbase_connects, secs(1), full(limits.coinbase_connects, 2)),
+            kucoin: rest(&settings.kucoin.rest, bucket(limits.kucoin_weight, 30, 5))?,
+            coinbase: rest(&settings.coinbase.rest, bucket(limits.coinbase_calls, 1, 3))?,
+            binance_connects: bucket(limits.binance_connects, 300, 7),
+            kucoin_connects: bucket(limits.kucoin_connects, 60, 4),
+            coinbase_connects: bucket(limits.coinbase_connects, 1, 2),
             unlimited: Limiter::new(1_000_000, secs(1), 1_000_000),
             pairs: Pairs::default(),
             seeded: Seeded::default(),
@@ -82,5 +76,49 @@ impl Venues {
     /// Returns how long a connection may be quiet.
     pub(crate) fn patience(&self) -> Patience {
         Patience::from(self.settings.timing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::runtime::clock;
+
+    /// Spends as fast as it is let, for ten times `per`; returns the most that was spent within `per`, and in all.
+    async fn most_within(limiter: &Limiter, cost: u32, per: Duration) -> (u32, u32) {
+        let (begun, mut spent): (Instant, VecDeque<Instant>) = (clock::steady(), VecDeque::new());
+        let (mut most, mut all) = (0, 0);
+        while clock::steady() - begun < per * 10 {
+            limiter.ready(cost).await;
+            spent.push_back(clock::steady());
+            while spent.front().is_some_and(|at| clock::steady() - *at >= per) {
+                spent.pop_front();
+            }
+            most = most.max(u32::try_from(spent.len()).unwrap() * cost);
+            all += cost;
+        }
+        (most, all)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_exchange_is_asked_more_than_it_allows_however_many_ask() {
+        let venues = Venues::new(Settings::default()).unwrap();
+        let secs = Duration::from_secs;
+        let budgets = [
+            ("Binance's weight, a fifth left to others", venues.binance.limiter(), 20, secs(60), 4_800),
+            ("Binance's connects", &venues.binance_connects, 1, secs(300), 300),
+            ("KuCoin's public pool", venues.kucoin.limiter(), 10, secs(30), 2_000),
+            ("KuCoin's connects", &venues.kucoin_connects, 1, secs(60), 30),
+            ("Coinbase's calls", venues.coinbase.limiter(), 1, secs(1), 10),
+            ("Coinbase's connects", &venues.coinbase_connects, 1, secs(1), 8),
+        ];
+        for (what, limiter, cost, per, allowed) in budgets {
+            let (most, all) = most_within(limiter, cost, per).await;
+            assert!(most <= allowed, "{what}: {most} of {allowed}");
+            assert!(all >= allowed * 10 / 3, "{what} is not used: {all} in ten times {per:?}");
+        }
     }
 }

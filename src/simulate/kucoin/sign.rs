@@ -51,7 +51,10 @@ pub fn check(world: &World, shown: &Shown<'_>, said: &[String], now: Timestamp) 
         return Err(Fault::timestamp());
     }
     let who = world.by_key(Venue::Kucoin, shown.key).ok_or_else(Fault::key)?;
-    world.accounts.get(who).filter(|owner| !owner.revoked).ok_or_else(Fault::key)?;
+    let owner = world.accounts.get(who).filter(|owner| !owner.revoked).ok_or_else(Fault::key)?;
+    if let Some(fault) = owner.broken.and_then(Fault::of) {
+        return Err(fault);
+    }
     let key = world.key_of(who, shown.key).ok_or_else(Fault::key)?;
     if !passphrase_fits(key, shown) {
         return Err(Fault::passphrase());
