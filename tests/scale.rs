@@ -114,8 +114,10 @@ impl Known {
         for arrival in arrivals.map_while(Result::ok) {
             self.next = arrival.n + 1;
             match &arrival.body {
-                Body::LinkUp => *self.ups.entry(arrival.from.to_string()).or_default() += 1,
-                Body::LinkDown { .. } => self.downs += 1,
+                Body::LinkUp if arrival.from.account().is_some() => {
+                    *self.ups.entry(arrival.from.to_string()).or_default() += 1;
+                }
+                Body::LinkDown { .. } if arrival.from.account().is_some() => self.downs += 1,
                 _ => {}
             }
             self.pipeline.step(&arrival);
