@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::{self, Alert};
 use crate::arrival::Arrival;
 use crate::codec::{self, Codecs};
-use crate::domain::{AccountId, Effect, EffectKind, Event, EventKind, Finding, Symbol, Timestamp, Venue};
+use crate::domain::{AccountId, Effect, EffectKind, Event, EventKind, Finding, Symbol, Timestamp, Venue, Wallet};
 use crate::engine::address::Networks;
 use crate::engine::memory::Memory;
 use crate::engine::{self, Engine};
@@ -54,7 +54,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 4;
+pub const SNAPSHOT_VERSION: u32 = 5;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -178,17 +178,24 @@ impl Pipeline {
         memory.find(account).map(|place| &memory.watched(place).account)
     }
 
-    /// Returns since when an account's fills are not known for certain; nothing while its feed is up and nothing is owed.
-    pub fn blind_since(&self, account: &AccountId) -> Option<Timestamp> {
+    /// Returns since when the fills of an account's wallet are not known for certain; nothing while its feed is up and
+    /// nothing is owed.
+    pub fn blind_since(&self, account: &AccountId, wallet: &Wallet) -> Option<Timestamp> {
         let memory = self.engine.memory();
-        memory.find(account).and_then(|place| memory.watched(place).sight.blind_since())
+        memory.find(account).and_then(|place| memory.watched(place).sights.blind_since(wallet))
     }
 
-    /// Returns the accounts that cannot be seen, and whether people need not be told of it (any more).
-    pub fn blind(&self) -> impl Iterator<Item = (&AccountId, bool)> {
+    /// Tells whether anything was ever heard of the feed of an account's wallet.
+    pub fn knows(&self, account: &AccountId, wallet: &Wallet) -> bool {
+        let memory = self.engine.memory();
+        memory.find(account).is_some_and(|place| memory.watched(place).sights.knows(wallet))
+    }
+
+    /// Returns the wallets that cannot be seen, and whether people need not be told of it (any more).
+    pub fn blind(&self) -> impl Iterator<Item = (&AccountId, &Wallet, bool)> {
         let memory = self.engine.memory();
         let watched = (0..memory.accounts()).map(|place| memory.watched(place));
-        watched.filter_map(|watched| Some((&watched.account.id, watched.sight.down()?)))
+        watched.flat_map(|watched| watched.sights.down().map(|(wallet, told)| (&watched.account.id, wallet, told)))
     }
 
     fn name_effects(&mut self, arrival: &Arrival) -> Vec<Effect> {

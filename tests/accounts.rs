@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fillguard::arrival::{Body, REMOVED};
-use fillguard::domain::{AccountId, Side, Symbol, Venue};
+use fillguard::domain::{AccountId, Side, Symbol, Venue, Wallet};
 use fillguard::feed::{self, Limits, ReadKey, Remembered, Roll, Settings, Timing, tasks};
 use fillguard::pipeline::{self, Pipeline};
 use fillguard::runtime::backoff;
@@ -122,11 +122,11 @@ impl World {
             let mut remembered = BTreeMap::new();
             for account in &mut accounts {
                 let Some(known) = pipeline.account(&account.id) else { continue };
-                account.known_until = pipeline.blind_since(&account.id);
+                account.known_until = pipeline.blind_since(&account.id, &Wallet::Spot);
                 let pairs = known.pairs().cloned().collect();
-                remembered.insert(account.id.clone(), Remembered { pairs, balances: BTreeMap::new() });
+                remembered.insert(account.id.clone(), Remembered { pairs, ..Remembered::default() });
             }
-            *roll = Arc::new(Roll { accounts, remembered });
+            *roll = Arc::new(Roll { accounts, remembered, ..Roll::default() });
         });
     }
 
@@ -204,6 +204,7 @@ fn feeds(places: &Places, room: usize, roll: watch::Receiver<Arc<Roll>>) -> Sett
         kucoin_connects: most,
         coinbase_calls: most,
         coinbase_connects: most,
+        ..Limits::default()
     };
     settings.binance.rest.clone_from(&places.binance.rest);
     settings.binance.ws_api.clone_from(&places.binance.ws_api);

@@ -57,7 +57,7 @@ fn toml(name: &str) -> String {
 }
 
 fn names(look: &Look) -> Option<Vec<String>> {
-    look.accounts.as_ref().map(|all| all.iter().map(|account| account.id.to_string()).collect())
+    look.accounts.as_ref().map(|all| all.accounts.iter().map(|account| account.id.to_string()).collect())
 }
 
 /// Looks until the files look alike twice, and sees to it that nothing is taken before.

@@ -97,7 +97,7 @@ fn listen(log: Log) -> anyhow::Result<()> {
 /// Runs the stages until they end, and passes on what the system asks for.
 async fn serve(mut config: Config) -> anyhow::Result<u8> {
     let book = std::mem::take(&mut config.book);
-    let (accounts, calls) = watch::channel(Vec::new());
+    let (accounts, calls) = watch::channel(crate::feed::Roll::default());
     let unreadable = book.unreadable();
     let settings = Settings { accounts: Some(calls), unreadable, ..settings(config) };
     let (hung_up, hang_ups) = mpsc::channel(1);
@@ -130,7 +130,7 @@ async fn serve(mut config: Config) -> anyhow::Result<u8> {
 }
 
 /// Has the accounts follow their files: every few seconds, and in full at each SIGHUP. It never ends.
-async fn follow(mut book: Book, accounts: watch::Sender<Vec<crate::feed::Account>>, mut hang_ups: mpsc::Receiver<()>) {
+async fn follow(mut book: Book, accounts: watch::Sender<crate::feed::Roll>, mut hang_ups: mpsc::Receiver<()>) {
     loop {
         let reload = tokio::select! {
             () = tokio::time::sleep(book.every()) => false,

@@ -54,7 +54,7 @@ struct Page {
 #[derive(Clone, Debug, Default)]
 pub struct Look {
     /// Everybody who is to be watched from now on, where that changed.
-    pub accounts: Option<Vec<feed::Account>>,
+    pub accounts: Option<feed::Roll>,
     /// What changed, a sentence each.
     pub news: Vec<String>,
     /// What was refused and why, a line each; what was there before goes on.
@@ -241,7 +241,7 @@ impl Book {
                 Err(_) => {}
             }
         }
-        look.accounts = changed.then(|| self.accounts());
+        look.accounts = changed.then(|| self.roll());
         look
     }
 
@@ -323,12 +323,19 @@ impl Book {
     }
 
     /// Returns whom to watch: the configuration's own accounts, then those of the folder.
-    pub(super) fn accounts(&self) -> Vec<feed::Account> {
-        let mut seen = BTreeSet::new();
-        self.entries()
-            .filter_map(|entry| entry.keyed.clone())
-            .filter(|account| seen.insert(account.id.clone()))
-            .collect()
+    pub(super) fn roll(&self) -> feed::Roll {
+        let mut roll = feed::Roll::default();
+        for entry in self.entries() {
+            let id = &entry.account.id;
+            let watched = entry.account.wallets.clone();
+            let wallets = feed::Wallets { watched, ..feed::Wallets::default() };
+            if roll.wallets.contains_key(id) {
+                continue;
+            }
+            roll.wallets.insert(id.clone(), wallets);
+            roll.accounts.extend(entry.keyed.clone());
+        }
+        roll
     }
 
     /// Returns the accounts as the files describe them.

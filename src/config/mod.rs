@@ -144,7 +144,8 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
         root.refuse("account", reason);
     }
     let accounts = book.described();
-    let feed = crate::feed::Settings { accounts: book.accounts(), ..feed::feed(root) };
+    let crate::feed::Roll { accounts: keyed, wallets, .. } = book.roll();
+    let feed = crate::feed::Settings { accounts: keyed, wallets, ..feed::feed(root) };
     let mut pipeline = rules::pipeline(root);
     pipeline.engine.blind.keep_removed = keep_removed;
     let notify = notify::notify(root, &accounts);

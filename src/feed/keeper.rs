@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use compact_str::CompactString;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
-use super::link::{Link, Protocol, Word};
+use super::link::{Count, LINGER, Link, Protocol, Word};
 use super::outlet::Outlet;
 use super::settings::Timing;
-use crate::arrival::{Body, Source};
+use crate::arrival::{Body, REMOVED, Source};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
 
@@ -35,6 +35,10 @@ pub(super) struct Keeper {
     who: BTreeMap<Id, Number>,
     /// When those that failed are made anew.
     due: BTreeSet<(Instant, Number)>,
+    /// When those that were replaced are ended.
+    ending: BTreeSet<(Instant, Number)>,
+    /// Told whenever somebody comes up or goes down.
+    changed: Arc<Notify>,
     next: Number,
 }
 
@@ -42,14 +46,15 @@ struct Kept {
     make: Box<dyn Fn(CancellationToken, watch::Receiver<Word>) -> Running + Send + Sync>,
     sources: Box<dyn Fn() -> Vec<Source> + Send + Sync>,
     word: watch::Sender<Word>,
+    count: Arc<Count>,
     stop: CancellationToken,
     backoff: Backoff,
     started: Instant,
 }
 
 impl Keeper {
-    /// Begins with none; `stop` ends them all.
-    pub(super) fn new(outlet: Outlet, timing: Timing, stop: CancellationToken) -> Self {
+    /// Begins with none; `stop` ends them all, and `changed` is told whenever somebody comes up or goes down.
+    pub(super) fn new(outlet: Outlet, timing: Timing, stop: CancellationToken, changed: Arc<Notify>) -> Self {
         Keeper {
             outlet,
             timing,
@@ -58,6 +63,8 @@ impl Keeper {
             running: JoinSet::new(),
             who: BTreeMap::new(),
             due: BTreeSet::new(),
+            ending: BTreeSet::new(),
+            changed,
             next: 0,
         }
     }
@@ -65,12 +72,19 @@ impl Keeper {
     /// Starts a link and keeps it running.
     pub(super) fn start<P: Protocol>(&mut self, protocol: Arc<P>) -> Number {
         let (outlet, timing, whose) = (self.outlet.clone(), self.timing, Arc::clone(&protocol));
+        let count = Arc::new(Count::new(Arc::clone(&self.changed)));
+        let counted = Arc::clone(&count);
         let kept = Kept {
             make: Box::new(move |stop, word| {
-                Box::pin(Link::new(Arc::clone(&protocol), outlet.clone(), timing, None).heeding(word).run(stop))
+                Box::pin(
+                    Link::new(Arc::clone(&protocol), outlet.clone(), timing, None)
+                        .heeding(word, Arc::clone(&counted))
+                        .run(stop),
+                )
             }),
             sources: Box::new(move || whose.sources()),
             word: watch::Sender::default(),
+            count,
             stop: self.stop.child_token(),
             backoff: Backoff::new(self.timing.backoff),
             started: clock::steady(),
@@ -96,6 +110,16 @@ impl Keeper {
         }
     }
 
+    /// Returns how many of a link's subjects are up.
+    pub(super) fn up(&self, number: Number) -> usize {
+        self.links.get(&number).map_or(0, |kept| kept.count.up())
+    }
+
+    /// Ends a link that was replaced, a little later: what was said on it before may be on its way.
+    pub(super) fn retire(&mut self, number: Number) {
+        self.ending.insert((clock::steady() + LINGER, number));
+    }
+
     /// Ends a link; `farewell` is what is said of its subjects that no other link carries.
     pub(super) async fn end(&mut self, number: Number, farewell: &'static str) -> Result<(), Error> {
         let Some(kept) = self.links.remove(&number) else { return Ok(()) };
@@ -111,6 +135,13 @@ impl Keeper {
     /// what links receive.
     pub(super) async fn tend(&mut self) -> Result<(), Error> {
         let next = self.due.first().copied();
+        let last = self.ending.first().copied();
+        let retiring = async {
+            match last {
+                Some((at, _)) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
         let waiting = async {
             match next {
                 Some((at, _)) => tokio::time::sleep_until(at.into()).await,
@@ -119,6 +150,13 @@ impl Keeper {
         };
         tokio::select! {
             Some(ended) = self.running.join_next_with_id(), if !self.running.is_empty() => self.ended(ended).await,
+            () = retiring => match last {
+                Some((at, number)) => {
+                    self.ending.remove(&(at, number));
+                    self.end(number, REMOVED).await
+                }
+                None => Ok(()),
+            },
             () = waiting => {
                 if let Some((at, number)) = next {
                     self.due.remove(&(at, number));
@@ -249,7 +287,7 @@ mod tests {
             backoff::Settings { min: Duration::from_millis(1), max: Duration::from_millis(1), healthy: Duration::ZERO };
         let timing = Timing { backoff: quick, ..Timing::default() };
         let stop = CancellationToken::new();
-        let mut keeper = Keeper::new(Outlet::new(out), timing, stop.clone());
+        let mut keeper = Keeper::new(Outlet::new(out), timing, stop.clone(), Arc::default());
         let mut start = |name, panics| {
             let tried = Arc::new(AtomicUsize::new(0));
             let limiter = Limiter::new(1, Duration::from_secs(1), 1);

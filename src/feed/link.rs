@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +28,7 @@ const JOBS: usize = 4;
 const WAITING: usize = 4_096;
 /// How long a connection that was replaced is still listened to: what the exchange said on it before the new one was
 /// subscribed may be on its way.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// What an exchange's protocol wants done.
 pub enum Step<J> {
@@ -122,6 +123,35 @@ pub struct Word {
     pub farewell: Option<CompactString>,
 }
 
+/// How many of a link's subjects are up, for whoever waits for that.
+#[derive(Debug, Default)]
+pub struct Count {
+    up: AtomicUsize,
+    changed: Arc<Notify>,
+}
+
+impl Count {
+    /// Begins at none; `changed` is told of every change.
+    pub fn new(changed: Arc<Notify>) -> Self {
+        Count { up: AtomicUsize::new(0), changed }
+    }
+
+    /// Returns how many are up.
+    pub fn up(&self) -> usize {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    fn more(&self) {
+        self.up.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    fn fewer(&self) {
+        self.up.fetch_sub(1, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+}
+
 /// One subject's link.
 pub struct Link<P: Protocol> {
     protocol: Arc<P>,
@@ -130,6 +160,7 @@ pub struct Link<P: Protocol> {
     wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
     word: Option<watch::Receiver<Word>>,
     renewed: u64,
+    count: Option<Arc<Count>>,
     subjects: BTreeMap<Source, Subject>,
     jobs: JoinSet<Done>,
     /// Jobs, and whose gap they fill.
@@ -211,6 +242,7 @@ impl<P: Protocol> Link<P> {
             wanted,
             word: None,
             renewed: 0,
+            count: None,
             subjects,
             jobs: JoinSet::new(),
             waiting: VecDeque::new(),
@@ -218,8 +250,10 @@ impl<P: Protocol> Link<P> {
         }
     }
 
-    /// Has it heed what it is told while it runs.
-    pub fn heeding(mut self, word: watch::Receiver<Word>) -> Self {
+    /// Has it heed what it is told while it runs, and count who is up.
+    pub fn heeding(mut self, word: watch::Receiver<Word>, count: Arc<Count>) -> Self {
+        count.up.store(0, Ordering::Relaxed);
+        self.count = Some(count);
         self.renewed = word.borrow().renewals;
         self.word = Some(word);
         self
@@ -455,6 +489,7 @@ impl<P: Protocol> Link<P> {
         let known = subject.lost.or_else(|| self.protocol.known_until(&source));
         let carried = self.outlet.is_carried(&source);
         subject.carrying = self.outlet.carry(&source);
+        self.count.iter().for_each(|count| count.more());
         if carried {
             tracing::info!(feed = %source, "connected with its new key");
             return Ok(());
@@ -483,6 +518,7 @@ impl<P: Protocol> Link<P> {
         subject.carrying = None;
         if std::mem::take(&mut subject.up) {
             subject.lost = Some(heard_at);
+            self.count.iter().for_each(|count| count.fewer());
         }
         let (why, for_a_person) = (error.why(), error.about_key());
         if self.outlet.is_carried(source) {
@@ -532,7 +568,9 @@ impl<P: Protocol> Link<P> {
         let own: BTreeSet<Source> = self.protocol.sources().into_iter().collect();
         let gone: Vec<Source> = self.subjects.keys().filter(|source| !own.contains(source)).cloned().collect();
         for source in gone {
-            self.subjects.remove(&source);
+            if self.subjects.remove(&source).is_some_and(|subject| subject.up) {
+                self.count.iter().for_each(|count| count.fewer());
+            }
             self.waiting.retain(|(whose, _)| whose.as_ref() != Some(&source));
             if !self.outlet.is_carried(&source) {
                 tracing::info!(feed = %source, why = REMOVED, "not connected");

@@ -13,10 +13,12 @@ mod limiter;
 mod link;
 mod markets;
 mod outlet;
+mod relay;
 mod rest;
 mod roster;
 mod rotating;
 mod settings;
+mod sharing;
 pub mod sign;
 mod socket;
 mod topics;
@@ -28,7 +30,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 pub use error::{Advice, Error, Meaning, Refusal};
-pub use settings::{Account, Binance, Coinbase, Kucoin, Limits, ReadKey, Remembered, Roll, Settings, Timing};
+pub use settings::{Account, Binance, Coinbase, Kucoin, Limits, ReadKey, Remembered, Roll, Settings, Timing, Wallets};
 
 use crate::arrival::Incoming;
 use crate::domain::{Symbol, Venue};
@@ -47,29 +49,31 @@ pub fn tasks(
     pairs: watch::Receiver<BTreeSet<(Venue, Symbol)>>,
 ) -> Result<Vec<Task>, Error> {
     let (venues, outlet) = (Arc::new(Venues::new(settings)?), Outlet::new(out));
-    let roll = venues.settings.roll.clone().unwrap_or_else(|| {
-        let (accounts, remembered) = (venues.settings.accounts.clone(), venues.settings.remembered.clone());
-        watch::channel(Arc::new(Roll { accounts, remembered })).1
-    });
+    let roll = venues.settings.roll.clone().unwrap_or_else(|| watch::channel(Arc::new(venues.settings.first_roll())).1);
     let (shared, out) = (Arc::clone(&venues), outlet.clone());
     let mut tasks = vec![Task::restartable("accounts", Stage::Feeds, move |stop| {
-        let roster = Roster::new(Arc::clone(&shared), out.clone(), roll.clone());
-        async move { outcome(roster.run(stop).await) }
+        let roster = Roster::new(Arc::clone(&shared), out.clone(), roll.clone(), stop);
+        async move { outcome(roster.run().await) }
     })];
     let per = &venues.settings;
     let (binance, kucoin) = (per.binance.pairs_per_connection, per.kucoin.pairs_per_connection);
     let coinbase = per.coinbase.pairs_per_connection;
-    let market = binance::Market { venues: Arc::clone(&venues), outlet: outlet.clone() };
-    tasks.push(markets(Venue::Binance, market, binance, &venues, &outlet, &pairs));
+    for (place, takes) in [
+        (binance::Place::Spot, (|symbol: &Symbol| !symbol.is_contract()) as fn(&Symbol) -> bool),
+        (binance::Place::Futures, Symbol::is_contract),
+    ] {
+        let market = binance::Market { place, venues: Arc::clone(&venues), outlet: outlet.clone() };
+        tasks.push(markets((Venue::Binance, takes), market, binance, &venues, &outlet, &pairs));
+    }
     let market = kucoin::Market { venues: Arc::clone(&venues) };
-    tasks.push(markets(Venue::Kucoin, market, kucoin, &venues, &outlet, &pairs));
+    tasks.push(markets((Venue::Kucoin, |_| true), market, kucoin, &venues, &outlet, &pairs));
     let market = coinbase::Market { venues: Arc::clone(&venues) };
-    tasks.push(markets(Venue::Coinbase, market, coinbase, &venues, &outlet, &pairs));
+    tasks.push(markets((Venue::Coinbase, |_| true), market, coinbase, &venues, &outlet, &pairs));
     Ok(tasks)
 }
 
 fn markets<P: Protocol>(
-    venue: Venue,
+    (venue, takes): (Venue, fn(&Symbol) -> bool),
     protocol: P,
     per_connection: usize,
     venues: &Arc<Venues>,
@@ -79,10 +83,11 @@ fn markets<P: Protocol>(
     let (protocol, outlet, timing, pairs) = (Arc::new(protocol), outlet.clone(), venues.settings.timing, pairs.clone());
     let watched = venues.settings.watch.iter().filter(|(at, _)| *at == venue);
     let always: BTreeSet<Symbol> = watched.map(|(_, symbol)| symbol.clone()).collect();
-    Task::restartable(format!("{venue} market"), Stage::Feeds, move |stop| {
+    let name = protocol.sources().first().map_or_else(|| venue.to_string(), ToString::to_string);
+    Task::restartable(name, Stage::Feeds, move |stop| {
         let (protocol, outlet) = (Arc::clone(&protocol), outlet.clone());
         let (pairs, always) = (pairs.clone(), always.clone());
-        let markets = Markets { venue, protocol, outlet, timing, per_connection, pairs, always };
+        let markets = Markets { venue, takes, protocol, outlet, timing, per_connection, pairs, always };
         async move { outcome(markets.run(stop).await) }
     })
 }

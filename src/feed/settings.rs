@@ -9,8 +9,8 @@ use rust_decimal::Decimal;
 use tokio::sync::watch;
 
 use super::error::Error;
-use super::sign::{BinanceSigner, CoinbaseSigner, KeyError, KucoinSigner};
-use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue};
+use super::sign::{BinanceSigner, CoinbaseSigner, ExchangeSigner, KeyError, KucoinSigner};
+use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue, Wallet};
 use crate::runtime::backoff;
 use crate::secret::Secret;
 
@@ -29,6 +29,8 @@ pub struct Settings {
     pub extra_ca: Option<PathBuf>,
     /// Whom to watch.
     pub accounts: Vec<Account>,
+    /// Which wallets of them to watch; of an account that is not named here the spot wallet.
+    pub wallets: BTreeMap<AccountId, Wallets>,
     /// Pairs to watch besides those the accounts touch.
     pub watch: Vec<(Venue, Symbol)>,
     /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
@@ -45,6 +47,8 @@ pub struct Settings {
 pub struct Roll {
     /// Whom to watch.
     pub accounts: Vec<Account>,
+    /// Which wallets of them to watch; of an account that is not named here the spot wallet.
+    pub wallets: BTreeMap<AccountId, Wallets>,
     /// What is remembered of those that are new.
     pub remembered: BTreeMap<AccountId, Remembered>,
 }
@@ -57,12 +61,18 @@ pub struct Limits {
     pub binance_weight: u32,
     /// Connections to Binance in five minutes; it allows 300.
     pub binance_connects: u32,
+    /// The request weight of Binance's futures in a minute; it allows 2,400.
+    pub binance_futures_weight: u32,
+    /// Connections to Binance's futures in five minutes; it allows 300.
+    pub binance_futures_connects: u32,
     /// KuCoin's request weight in 30 s; it allows 2,000.
     pub kucoin_weight: u32,
     /// Connections to KuCoin in a minute; it allows 30.
     pub kucoin_connects: u32,
     /// Calls to Coinbase in a second; it allows 10.
     pub coinbase_calls: u32,
+    /// Calls to Coinbase Exchange in a second; it allows each profile 15.
+    pub coinbase_exchange_calls: u32,
     /// Connections to Coinbase in a second; it allows 8.
     pub coinbase_connects: u32,
 }
@@ -72,9 +82,12 @@ impl Default for Limits {
         Limits {
             binance_weight: 4_800,
             binance_connects: 280,
+            binance_futures_weight: 1_920,
+            binance_futures_connects: 280,
             kucoin_weight: 2_000,
             kucoin_connects: 30,
             coinbase_calls: 10,
+            coinbase_exchange_calls: 10,
             coinbase_connects: 8,
         }
     }
@@ -87,6 +100,17 @@ pub struct Remembered {
     pub pairs: BTreeSet<Symbol>,
     /// What it held when it was last heard of; nothing when nobody said.
     pub balances: BTreeMap<Asset, Decimal>,
+    /// What it held in other wallets than spot.
+    pub wallets: BTreeMap<Wallet, BTreeMap<Asset, Decimal>>,
+}
+
+/// Which of an account's wallets to watch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wallets {
+    /// The wallets; each may need a right of the key.
+    pub watched: BTreeSet<Wallet>,
+    /// Up to when the fills of those other than spot are known (from the journal).
+    pub known_until: BTreeMap<Wallet, Timestamp>,
 }
 
 /// A watched account and the key to read it with.
@@ -114,6 +138,8 @@ pub enum ReadKey {
     Kucoin(KucoinSigner),
     /// A Coinbase key.
     Coinbase(CoinbaseSigner),
+    /// A Coinbase Exchange key.
+    CoinbaseExchange(ExchangeSigner),
 }
 
 /// Where Binance is.
@@ -125,6 +151,10 @@ pub struct Binance {
     pub ws_api: String,
     /// Market streams: scheme and host, without `/stream`.
     pub stream: String,
+    /// REST of USDⓈ-M futures: scheme and host.
+    pub futures_rest: String,
+    /// Streams of USDⓈ-M futures: scheme and host, without `/private/ws` and `/market/stream`.
+    pub futures_stream: String,
     /// Accounts on one connection; Binance allows 1,000.
     pub accounts_per_connection: usize,
     /// Pairs on one market connection; each takes two of the 1,024 streams Binance allows.
@@ -151,6 +181,10 @@ pub struct Coinbase {
     pub ws_user: String,
     /// The feed of the market.
     pub ws_market: String,
+    /// Coinbase Exchange's REST: scheme and host.
+    pub exchange_rest: String,
+    /// Coinbase Exchange's feed.
+    pub exchange_ws: String,
     /// Pairs on one market connection.
     pub pairs_per_connection: usize,
 }
@@ -184,6 +218,8 @@ pub struct Timing {
     pub overlap: Duration,
     /// How far back an account never watched before is read.
     pub lookback: Duration,
+    /// How often the listen key of a futures feed is kept alive; Binance lets it die after 60 minutes.
+    pub keep_alive: Duration,
     /// The shortest time between two messages we send on a market connection (Binance cuts off above 5 a second).
     pub spacing: Duration,
     /// The span of candles a pair's memory is seeded with.
@@ -196,6 +232,8 @@ impl Default for Binance {
             rest: "https://api.binance.com".to_owned(),
             ws_api: "wss://ws-api.binance.com:443/ws-api/v3".to_owned(),
             stream: "wss://stream.binance.com:443".to_owned(),
+            futures_rest: "https://fapi.binance.com".to_owned(),
+            futures_stream: "wss://fstream.binance.com".to_owned(),
             accounts_per_connection: 1_000,
             pairs_per_connection: 200,
         }
@@ -218,6 +256,8 @@ impl Default for Coinbase {
             rest: "https://api.coinbase.com".to_owned(),
             ws_user: "wss://advanced-trade-ws-user.coinbase.com".to_owned(),
             ws_market: "wss://advanced-trade-ws.coinbase.com".to_owned(),
+            exchange_rest: "https://api.exchange.coinbase.com".to_owned(),
+            exchange_ws: "wss://ws-feed.exchange.coinbase.com".to_owned(),
             pairs_per_connection: 100,
         }
     }
@@ -239,6 +279,7 @@ impl Default for Timing {
             reconcile: secs(300),
             overlap: secs(60),
             lookback: secs(24 * 3_600),
+            keep_alive: secs(1_800),
             spacing: Duration::from_millis(300),
             seed: secs(24 * 3_600),
         }
@@ -271,7 +312,10 @@ impl ReadKey {
             }
             (ReadKey::Kucoin(signer), ReadKey::Kucoin(other)) => signer.same(other),
             (ReadKey::Coinbase(signer), ReadKey::Coinbase(other)) => signer.same(other),
-            (ReadKey::Binance { .. } | ReadKey::Kucoin(_) | ReadKey::Coinbase(_), _) => false,
+            (ReadKey::CoinbaseExchange(signer), ReadKey::CoinbaseExchange(other)) => signer.same(other),
+            (ReadKey::Binance { .. } | ReadKey::Kucoin(_) | ReadKey::Coinbase(_) | ReadKey::CoinbaseExchange(_), _) => {
+                false
+            }
         }
     }
 
@@ -281,7 +325,13 @@ impl ReadKey {
             ReadKey::Binance { key, .. } => key.expose(),
             ReadKey::Kucoin(signer) => signer.id(),
             ReadKey::Coinbase(signer) => signer.id(),
+            ReadKey::CoinbaseExchange(signer) => signer.id(),
         }
+    }
+
+    /// Takes a Coinbase Exchange key: its id, its secret (base64) and its passphrase.
+    pub fn coinbase_exchange(key: &str, secret: &Secret, passphrase: &Secret) -> Result<Self, KeyError> {
+        ExchangeSigner::new(key, secret, passphrase).map(ReadKey::CoinbaseExchange)
     }
 
     /// Returns the exchange it is for.
@@ -289,17 +339,56 @@ impl ReadKey {
         match self {
             ReadKey::Binance { .. } => Venue::Binance,
             ReadKey::Kucoin(_) => Venue::Kucoin,
-            ReadKey::Coinbase(_) => Venue::Coinbase,
+            ReadKey::Coinbase(_) | ReadKey::CoinbaseExchange(_) => Venue::Coinbase,
         }
     }
 }
 
+impl Wallets {
+    /// Watches the spot wallet alone.
+    pub fn spot() -> Self {
+        Wallets { watched: BTreeSet::from([Wallet::Spot]), known_until: BTreeMap::new() }
+    }
+}
+
+impl Roll {
+    /// Returns the wallets to watch, account by account.
+    pub fn watched(&self) -> impl Iterator<Item = (AccountId, Wallet)> {
+        wallets_of(&self.accounts, &self.wallets)
+    }
+}
+
+/// Returns the wallets to watch of each account.
+fn wallets_of(
+    accounts: &[Account],
+    wallets: &BTreeMap<AccountId, Wallets>,
+) -> impl Iterator<Item = (AccountId, Wallet)> {
+    accounts.iter().flat_map(|account| {
+        let wallets = wallets.get(&account.id).cloned().unwrap_or_else(Wallets::spot);
+        wallets.watched.into_iter().map(|wallet| (account.id.clone(), wallet))
+    })
+}
+
 impl Settings {
-    /// Refuses an account whose key is another exchange's.
+    /// Returns the wallets to watch, account by account.
+    pub fn watched(&self) -> impl Iterator<Item = (AccountId, Wallet)> {
+        wallets_of(&self.accounts, &self.wallets)
+    }
+
+    /// Returns the accounts as they are to be watched at first.
+    pub fn first_roll(&self) -> Roll {
+        let (accounts, wallets) = (self.accounts.clone(), self.wallets.clone());
+        Roll { accounts, wallets, remembered: self.remembered.clone() }
+    }
+
+    /// Refuses an account whose key is another exchange's, and a wallet that cannot be watched.
     pub(super) fn check(&self) -> Result<(), Error> {
         match self.accounts.iter().find(|account| account.id.venue != account.key.venue()) {
-            None => Ok(()),
             Some(_) => Err(Error::Protocol("an account's key is for another exchange than the account")),
+            None if self.watched().any(|(id, wallet)| id.venue != Venue::Binance && wallet != Wallet::Spot) => {
+                Err(Error::Protocol("only Binance's margin and futures wallets can be watched"))
+            }
+            None => Ok(()),
         }
     }
 }
@@ -314,6 +403,7 @@ mod tests {
         let keys = [
             ReadKey::binance("visible-id", &secret()).unwrap(),
             ReadKey::kucoin("visible-id", &secret(), &secret(), 3).unwrap(),
+            ReadKey::coinbase_exchange("visible-id", &Secret::new("dmVyeS1oaWRkZW4=".into()), &secret()).unwrap(),
         ];
         for key in keys {
             let shown = format!("{key:?}");

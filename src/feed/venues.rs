@@ -19,9 +19,13 @@ pub(crate) struct Venues {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     /// Pays in Binance's request weight: 6,000 a minute, of which a fifth is left to the user's own programs.
     pub(crate) binance: Arc<Rest>,
+    /// Pays in the request weight of Binance's futures: 2,400 a minute on a host of its own.
+    pub(crate) binance_futures: Arc<Rest>,
     pub(crate) kucoin: Arc<Rest>,
     pub(crate) coinbase: Arc<Rest>,
+    pub(crate) coinbase_exchange: Arc<Rest>,
     pub(crate) binance_connects: Limiter,
+    pub(crate) binance_futures_connects: Limiter,
     pub(crate) kucoin_connects: Limiter,
     pub(crate) coinbase_connects: Limiter,
     /// For what no exchange counts.
@@ -59,10 +63,13 @@ impl Venues {
         let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, limiter).map(Arc::new);
         Ok(Venues {
             binance: rest(&settings.binance.rest, bucket(limits.binance_weight, 60, 5))?,
+            binance_futures: rest(&settings.binance.futures_rest, bucket(limits.binance_futures_weight, 60, 5))?,
             // Each account has 4,000 in 30 s of its own; the public pool of 2,000 is the address's.
             kucoin: rest(&settings.kucoin.rest, bucket(limits.kucoin_weight, 30, 5))?,
             coinbase: rest(&settings.coinbase.rest, bucket(limits.coinbase_calls, 1, 3))?,
+            coinbase_exchange: rest(&settings.coinbase.exchange_rest, bucket(limits.coinbase_exchange_calls, 1, 3))?,
             binance_connects: bucket(limits.binance_connects, 300, 7),
+            binance_futures_connects: bucket(limits.binance_futures_connects, 300, 7),
             kucoin_connects: bucket(limits.kucoin_connects, 60, 4),
             coinbase_connects: bucket(limits.coinbase_connects, 1, 2),
             unlimited: Limiter::new(1_000_000, secs(1), 1_000_000),
@@ -109,6 +116,8 @@ mod tests {
         let secs = Duration::from_secs;
         let budgets = [
             ("Binance's weight, a fifth left to others", venues.binance.limiter(), 20, secs(60), 4_800),
+            ("Binance's futures' weight, a fifth left to others", venues.binance_futures.limiter(), 5, secs(60), 1_920),
+            ("Binance's futures' connects", &venues.binance_futures_connects, 1, secs(300), 300),
             ("Binance's connects", &venues.binance_connects, 1, secs(300), 300),
             ("KuCoin's public pool", venues.kucoin.limiter(), 10, secs(30), 2_000),
             ("KuCoin's connects", &venues.kucoin_connects, 1, secs(60), 30),

@@ -12,7 +12,7 @@ use super::roll::{Calls, RollBook};
 use super::roll_call::RollCall;
 use crate::arrival::Arrival;
 use crate::domain::{Effect, EventKind, Symbol, Venue};
-use crate::feed::Account;
+use crate::feed::Roll;
 use crate::pipeline::{Pipeline, SNAPSHOT_VERSION};
 use crate::runtime::backoff::{self, Backoff};
 use crate::runtime::clock;
@@ -100,7 +100,7 @@ impl Chain {
                     self.want(&mut done);
                 }
                 accounts = called(&mut self.calls) => {
-                    self.roll_call.change(accounts.iter().map(|account| account.id.clone()).collect());
+                    self.roll_call.change(accounts.watched().collect());
                     self.roll.follow(accounts, &self.pipeline);
                 }
                 () = self.roll_call.patience() => self.roll_call.say_ready(),
@@ -134,7 +134,7 @@ impl Chain {
                 if let EventKind::Feed(change) = &event.kind {
                     self.feed_log.note(arrival, &change.kind);
                     if let Some(account) = &change.account {
-                        self.roll_call.hear(account, &change.kind);
+                        self.roll_call.hear(account, &change.wallet, &change.kind);
                     }
                 }
             }
@@ -222,7 +222,7 @@ impl Chain {
 }
 
 /// Waits until others are to be watched; for ever when nobody can say so any more.
-async fn called(calls: &mut Calls) -> Vec<Account> {
+async fn called(calls: &mut Calls) -> Roll {
     if let Some(calls) = calls
         && calls.changed().await.is_ok()
     {

@@ -52,7 +52,7 @@ pub struct Settings {
     /// instead; 1 GiB by default.
     pub reread_bytes: u64,
     /// Whom to watch from now on, where that may change; the feeds' settings tell whom at first.
-    pub accounts: Option<watch::Receiver<Vec<feed::Account>>>,
+    pub accounts: Option<watch::Receiver<feed::Roll>>,
     /// Names of accounts that are configured and cannot be read: they are not watched, and not taken as removed.
     pub unreadable: BTreeSet<String>,
     /// The daemon says that it is ready once every account's feed is up or has failed, but at the latest after this;
@@ -146,6 +146,11 @@ pub async fn run_fed_by(
     for account in &mut settings.feed.accounts {
         account.known_until = resumed.known_until.get(&account.id).copied().or(account.known_until);
     }
+    for (id, known) in resumed.wallets_known_until {
+        if let Some(wallets) = settings.feed.wallets.get_mut(&id) {
+            wallets.known_until = known;
+        }
+    }
     settings.feed.remembered.extend(resumed.remembered);
     let store = store::Handle::new(resumed.store, settings.notify.routes());
     let couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
@@ -153,7 +158,7 @@ pub async fn run_fed_by(
     let (incoming, inbox) = mpsc::channel(settings.journal.queue.max(1));
     let (outbox, batches) = mpsc::channel(BATCHES);
     let (pairs, wanted) = watch::channel(chain::pairs(&memory));
-    let accounts = settings.feed.accounts.iter().map(|account| account.id.clone()).collect();
+    let accounts = settings.feed.watched().collect();
     let (roll, calls) = RollBook::open(&mut settings);
     let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
     tasks.push(ticks(incoming, settings.tick));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::Settings;
-use crate::domain::AccountId;
-use crate::feed::{Account, Remembered, Roll};
+use crate::domain::{AccountId, Wallet};
+use crate::feed::{Account, Remembered, Roll, Wallets};
 use crate::pipeline::Pipeline;
 
 /// The accounts the feeds were told to watch.
@@ -17,42 +17,46 @@ pub(super) struct RollBook {
 }
 
 /// Who is to be watched, where that may change.
-pub(super) type Calls = Option<watch::Receiver<Vec<Account>>>;
+pub(super) type Calls = Option<watch::Receiver<Roll>>;
 
 impl RollBook {
     /// Begins with the accounts of `settings`, and has the feeds follow what comes after.
     pub(super) fn open(settings: &mut Settings) -> (Self, Calls) {
         let feed = &mut settings.feed;
-        let first = Roll { accounts: feed.accounts.clone(), remembered: std::mem::take(&mut feed.remembered) };
-        feed.remembered.clone_from(&first.remembered);
-        let (feeds, followed) = watch::channel(Arc::new(first));
+        let (feeds, followed) = watch::channel(Arc::new(feed.first_roll()));
         feed.roll = Some(followed);
         let accounts = feed.accounts.iter().map(|account| (account.id.clone(), account.clone())).collect();
         (RollBook { accounts, feeds }, settings.accounts.take())
     }
 
-    /// Has the feeds watch `accounts` from now on. One that is new or has another key goes on where the memory of it
-    /// ends, so that one that comes back is not a stranger.
-    pub(super) fn follow(&mut self, accounts: Vec<Account>, pipeline: &Pipeline) {
-        let mut remembered = BTreeMap::new();
+    /// Has the feeds watch `roll` from now on. Who is new or has another key goes on where the memory of it ends, so
+    /// that one that comes back is not a stranger.
+    pub(super) fn follow(&mut self, mut roll: Roll, pipeline: &Pipeline) {
         let mut now = BTreeMap::new();
-        let mut listed = Vec::with_capacity(accounts.len());
-        for account in accounts {
-            let before = self.accounts.get(&account.id).filter(|before| before.key.same(&account.key));
-            let account = before.cloned().unwrap_or_else(|| known(account, pipeline, &mut remembered));
+        for account in &mut roll.accounts {
+            match self.accounts.get(&account.id).filter(|before| before.key.same(&account.key)) {
+                Some(before) => account.known_until = before.known_until,
+                None => roll.remembered.extend(known(account, pipeline).map(|known| (account.id.clone(), known))),
+            }
             now.insert(account.id.clone(), account.clone());
-            listed.push(account);
+        }
+        for (id, wallets) in &mut roll.wallets {
+            wallets.known_until = known_wallets(id, wallets, pipeline);
         }
         self.accounts = now;
-        self.feeds.send_replace(Arc::new(Roll { accounts: listed, remembered }));
+        self.feeds.send_replace(Arc::new(roll));
     }
 }
 
-fn known(mut account: Account, pipeline: &Pipeline, remembered: &mut BTreeMap<AccountId, Remembered>) -> Account {
-    let Some(habits) = pipeline.account(&account.id) else { return account };
-    account.known_until = Some(pipeline.blind_since(&account.id).unwrap_or(pipeline.now()));
-    let balances = habits.balances.iter().map(|(asset, held)| (asset.clone(), held.amount)).collect();
-    let pairs = habits.pairs().cloned().collect();
-    remembered.insert(account.id.clone(), Remembered { pairs, balances });
-    account
+fn known(account: &mut Account, pipeline: &Pipeline) -> Option<Remembered> {
+    let habits = pipeline.account(&account.id)?;
+    account.known_until = Some(pipeline.blind_since(&account.id, &Wallet::Spot).unwrap_or(pipeline.now()));
+    let balances = habits.balances_in(&Wallet::Spot).into_iter().flatten();
+    let balances = balances.map(|(asset, held)| (asset.clone(), held.amount)).collect();
+    Some(Remembered { pairs: habits.pairs().cloned().collect(), balances, wallets: BTreeMap::new() })
+}
+
+fn known_wallets(id: &AccountId, wallets: &Wallets, pipeline: &Pipeline) -> BTreeMap<Wallet, crate::domain::Timestamp> {
+    let heard = wallets.watched.iter().filter(|wallet| **wallet != Wallet::Spot && pipeline.knows(id, wallet));
+    heard.map(|wallet| (wallet.clone(), pipeline.blind_since(id, wallet).unwrap_or(pipeline.now()))).collect()
 }

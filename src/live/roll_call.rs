@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::domain::{AccountId, FeedKind};
+use crate::domain::{AccountId, FeedKind, Wallet};
 use crate::runtime::{clock, systemd};
+
+/// A wallet of an account: each has a feed that reports for itself.
+pub(super) type Watched = (AccountId, Wallet);
 
 /// The accounts that should report.
 #[derive(Debug)]
 pub(super) struct RollCall {
-    accounts: BTreeSet<AccountId>,
-    silent: BTreeSet<AccountId>,
-    up: BTreeSet<AccountId>,
+    accounts: BTreeSet<Watched>,
+    silent: BTreeSet<Watched>,
+    up: BTreeSet<Watched>,
     /// When waiting for the silent ones ends; nothing once the daemon is ready.
     deadline: Option<Instant>,
     ready: watch::Sender<bool>,
@@ -28,7 +31,7 @@ const NAMED: usize = 20;
 
 impl RollCall {
     /// Waits for `accounts` for so long; without any the daemon is ready at once.
-    pub(super) fn begin(accounts: BTreeSet<AccountId>, patience: Duration, ready: watch::Sender<bool>) -> Self {
+    pub(super) fn begin(accounts: BTreeSet<Watched>, patience: Duration, ready: watch::Sender<bool>) -> Self {
         let (silent, up) = (accounts.clone(), BTreeSet::new());
         let deadline = Some(clock::steady() + patience);
         let told = Some((clock::steady(), 0));
@@ -41,13 +44,14 @@ impl RollCall {
     }
 
     /// Takes what a feed said about an account.
-    pub(super) fn hear(&mut self, account: &AccountId, kind: &FeedKind) {
-        if !self.accounts.contains(account) {
+    pub(super) fn hear(&mut self, account: &AccountId, wallet: &Wallet, kind: &FeedKind) {
+        let watched = (account.clone(), wallet.clone());
+        if !self.accounts.contains(&watched) {
             return;
         }
         match kind {
-            FeedKind::Up => drop(self.up.insert(account.clone())),
-            FeedKind::Down(_) | FeedKind::Ended(_) => drop(self.up.remove(account)),
+            FeedKind::Up => drop(self.up.insert(watched.clone())),
+            FeedKind::Down(_) | FeedKind::Ended(_) => drop(self.up.remove(&watched)),
             FeedKind::Refused { .. } => {}
             FeedKind::ClosingSoon
             | FeedKind::Skipped { .. }
@@ -55,14 +59,14 @@ impl RollCall {
             | FeedKind::Unknown(_)
             | FeedKind::GapFilled { .. } => return,
         }
-        self.silent.remove(account);
+        self.silent.remove(&watched);
         if self.silent.is_empty() && self.deadline.is_some() {
             self.say_ready();
         }
     }
 
     /// Takes who should report from now on.
-    pub(super) fn change(&mut self, accounts: BTreeSet<AccountId>) {
+    pub(super) fn change(&mut self, accounts: BTreeSet<Watched>) {
         let new = accounts.difference(&self.accounts).cloned();
         self.silent.extend(new);
         self.silent.retain(|account| accounts.contains(account));
@@ -99,8 +103,11 @@ impl RollCall {
     /// Says that the daemon is ready, and who is not seen.
     pub(super) fn say_ready(&mut self) {
         self.deadline = None;
-        for account in self.accounts.difference(&self.up).take(NAMED) {
-            tracing::warn!(%account, "not seen yet: what it trades is unknown until its feed comes up");
+        for (account, wallet) in self.accounts.difference(&self.up).take(NAMED) {
+            tracing::warn!(
+                account = wallet.of(account),
+                "not seen yet: what it trades is unknown until its feed comes up"
+            );
         }
         let unnamed = self.accounts.len().saturating_sub(self.up.len()).saturating_sub(NAMED);
         if unnamed > 0 {
@@ -138,20 +145,24 @@ mod tests {
         name.parse().unwrap()
     }
 
+    fn watched(name: &str) -> Watched {
+        (account(name), Wallet::Spot)
+    }
+
     fn call(names: &[&str]) -> (RollCall, watch::Receiver<bool>) {
         let (ready, heard) = watch::channel(false);
-        let accounts = names.iter().map(|name| account(name)).collect();
+        let accounts = names.iter().map(|name| watched(name)).collect();
         (RollCall::begin(accounts, Duration::from_secs(60), ready), heard)
     }
 
     #[test]
     fn ready_is_said_when_the_last_account_came_up_or_failed() {
         let (mut call, ready) = call(&["binance/alice", "kucoin/bob"]);
-        call.hear(&account("binance/alice"), &FeedKind::Up);
-        call.hear(&account("binance/stranger"), &FeedKind::Up);
-        call.hear(&account("kucoin/bob"), &FeedKind::ClosingSoon);
+        call.hear(&account("binance/alice"), &Wallet::Spot, &FeedKind::Up);
+        call.hear(&account("binance/stranger"), &Wallet::Spot, &FeedKind::Up);
+        call.hear(&account("kucoin/bob"), &Wallet::Spot, &FeedKind::ClosingSoon);
         assert!(!*ready.borrow());
-        call.hear(&account("kucoin/bob"), &FeedKind::Down("closed".into()));
+        call.hear(&account("kucoin/bob"), &Wallet::Spot, &FeedKind::Down("closed".into()));
         assert!(*ready.borrow());
         assert_eq!(call.seen(), (1, 2));
     }
@@ -159,11 +170,11 @@ mod tests {
     #[test]
     fn who_joins_is_waited_for_and_who_leaves_is_not() {
         let (mut call, ready) = call(&["binance/alice", "kucoin/bob"]);
-        call.hear(&account("binance/alice"), &FeedKind::Up);
-        call.change(["binance/alice", "binance/carol"].map(account).into());
+        call.hear(&account("binance/alice"), &Wallet::Spot, &FeedKind::Up);
+        call.change(["binance/alice", "binance/carol"].map(watched).into());
         assert!(!*ready.borrow(), "carol did not report");
         assert_eq!(call.seen(), (1, 2));
-        call.change([account("binance/alice")].into());
+        call.change([watched("binance/alice")].into());
         assert!(*ready.borrow());
         assert_eq!(call.seen(), (1, 1));
     }
@@ -171,6 +182,19 @@ mod tests {
     #[test]
     fn a_large_count_is_readable() {
         assert_eq!([0, 999, 4_200, 10_000, 1_234_567].map(grouped), ["0", "999", "4,200", "10,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn each_wallet_reports_for_itself() {
+        let (ready, heard) = watch::channel(false);
+        let wallets = [watched("binance/alice"), (account("binance/alice"), Wallet::Futures)];
+        let mut call = RollCall::begin(wallets.into(), Duration::from_secs(60), ready);
+        call.hear(&account("binance/alice"), &Wallet::Spot, &FeedKind::Up);
+        call.hear(&account("binance/alice"), &Wallet::Margin, &FeedKind::Up);
+        assert!(!*heard.borrow());
+        call.hear(&account("binance/alice"), &Wallet::Futures, &FeedKind::Down("refused".into()));
+        assert!(*heard.borrow());
+        assert_eq!(call.seen(), (1, 2));
     }
 
     #[test]

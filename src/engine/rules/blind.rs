@@ -159,6 +159,10 @@ impl Sight {
         if self.due(settings).is_none_or(|due| at < due) {
             return None;
         }
+        if self.is_over(settings, at) {
+            self.state = State::Untold;
+            return None;
+        }
         match std::mem::take(&mut self.state) {
             State::Down { since, why, .. } => {
                 self.state = State::Down { since, why: why.clone(), told: true };
