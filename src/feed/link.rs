@@ -7,18 +7,19 @@ mod protocol;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Advice, Error};
 use super::limiter::Limiter;
-use super::outlet::Outlet;
+use super::outlet::{Carrying, Outlet};
 use super::settings::Timing;
 use super::socket::{Received, Socket};
-use crate::arrival::{Body, Source};
+use crate::arrival::{Body, REMOVED, Source};
 use crate::domain::{Symbol, Timestamp};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
@@ -26,12 +27,57 @@ use jobs::{Done, Jobs};
 use owed::Owed;
 pub use protocol::{Gap, Protocol, Session, Step};
 
+/// How long a connection that was replaced is still listened to: what the exchange said on it before the new one was
+/// subscribed may be on its way.
+pub(super) const LINGER: Duration = Duration::from_secs(1);
+
+/// What whoever runs a link tells it meanwhile. A change of any kind also has it look whom it is for.
+#[derive(Clone, Debug, Default)]
+pub struct Word {
+    /// How often the connection was to be replaced, because the key behind it was.
+    pub renewals: u64,
+    /// What is said of its subjects when it is stopped, where that is not fillguard's own end.
+    pub farewell: Option<CompactString>,
+}
+
+/// How many of a link's subjects are up, for whoever waits for that.
+#[derive(Debug, Default)]
+pub struct Count {
+    up: AtomicUsize,
+    changed: Arc<Notify>,
+}
+
+impl Count {
+    /// Begins at none; `changed` is told of every change.
+    pub fn new(changed: Arc<Notify>) -> Self {
+        Count { up: AtomicUsize::new(0), changed }
+    }
+
+    /// Returns how many are up.
+    pub fn up(&self) -> usize {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    fn more(&self) {
+        self.up.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    fn fewer(&self) {
+        self.up.fetch_sub(1, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+}
+
 /// One subject's link.
 pub struct Link<P: Protocol> {
     protocol: Arc<P>,
     outlet: Outlet,
     timing: Timing,
     wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
+    word: Option<watch::Receiver<Word>>,
+    renewed: u64,
+    count: Option<Arc<Count>>,
     subjects: BTreeMap<Source, Subject>,
     owed: Owed,
     jobs: Jobs<P::Job>,
@@ -42,6 +88,7 @@ pub struct Link<P: Protocol> {
 #[derive(Default)]
 struct Subject {
     up: bool,
+    carrying: Option<Carrying>,
     lost: Option<Timestamp>,
     /// Why it is down, as told, and whether that is for a person to mend.
     said: Option<(CompactString, bool)>,
@@ -64,8 +111,10 @@ enum Turn<S> {
     Current(Result<Heard, Error>),
     Next(Result<Heard, Error>),
     Renew,
+    Replace,
     Dialed(Box<Result<(Socket, S), Error>>),
     Wanted,
+    Told,
     Reconcile,
     Ask,
     JobDone(Box<Done>),
@@ -103,7 +152,28 @@ impl<P: Protocol> Link<P> {
         let known = sources.iter().map(|source| (source.clone(), protocol.known_until(source)));
         let owed = Owed::new(timing, known);
         let subjects = sources.into_iter().map(|source| (source, Subject::default())).collect();
-        Link { protocol, outlet, timing, wanted, subjects, owed, jobs: Jobs::new(), doubted: false }
+        Link {
+            protocol,
+            outlet,
+            timing,
+            wanted,
+            word: None,
+            renewed: 0,
+            count: None,
+            subjects,
+            owed,
+            jobs: Jobs::new(),
+            doubted: false,
+        }
+    }
+
+    /// Has it heed what it is told while it runs, and count who is up.
+    pub fn heeding(mut self, word: watch::Receiver<Word>, count: Arc<Count>) -> Self {
+        count.up.store(0, Ordering::Relaxed);
+        self.count = Some(count);
+        self.renewed = word.borrow().renewals;
+        self.word = Some(word);
+        self
     }
 
     /// Stays connected until `stop`. Ends with an error only when nobody takes what it receives.
@@ -111,6 +181,8 @@ impl<P: Protocol> Link<P> {
         let mut backoff = Backoff::new(self.timing.backoff);
         let mut refused = Backoff::new(self.timing.refused);
         loop {
+            self.let_go().await?;
+            self.renewal_asked();
             let (protocol, outlet, doubted) = (Arc::clone(&self.protocol), self.outlet.clone(), self.doubted);
             let dialing = async {
                 if doubted {
@@ -142,9 +214,20 @@ impl<P: Protocol> Link<P> {
                 Advice::Retry | Advice::Reconnect => backoff.draw().max(error.wait()),
             };
             self.down(&error, heard_at).await?;
-            tokio::select! {
-                () = stop.cancelled() => return self.stopped().await,
-                () = tokio::time::sleep(wait) => {}
+            let mut waiting = std::pin::pin!(tokio::time::sleep(wait));
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return self.stopped().await,
+                    () = &mut waiting => break,
+                    () = told(&mut self.word) => {
+                        self.let_go().await?;
+                        // With another key there is nothing to wait for.
+                        if self.renewal_asked() {
+                            refused = Backoff::new(self.timing.refused);
+                            break;
+                        }
+                    }
+                }
             }
         }
     }
@@ -157,6 +240,7 @@ impl<P: Protocol> Link<P> {
     ) -> Result<(), (Error, Timestamp)> {
         let mut next: Option<Connection<P::Session>> = None;
         let mut dialing = None;
+        let mut replace_at: Option<Instant> = None;
         let mut renewals = Backoff::new(self.timing.backoff);
         let mut renew_at = self.renewal();
         let reconciles = !self.timing.reconcile.is_zero();
@@ -181,10 +265,15 @@ impl<P: Protocol> Link<P> {
                     None => std::future::pending().await,
                 } } => Turn::Dialed(Box::new(dialed)),
                 () = tokio::time::sleep_until(renew_at.into()), if idle => Turn::Renew,
+                () = async { match replace_at {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                } } => Turn::Replace,
                 () = tokio::time::sleep_until(reconcile_at.into()), if reconciles => Turn::Reconcile,
                 () = changed(&mut self.wanted) => Turn::Wanted,
                 () = until(due) => Turn::Ask,
                 done = self.jobs.ended() => Turn::JobDone(Box::new(done)),
+                () = told(&mut self.word) => Turn::Told,
             };
             let heard_at = current.socket.heard_at();
             match turn {
@@ -196,6 +285,10 @@ impl<P: Protocol> Link<P> {
                     Ok(false) => {}
                     Ok(true) if idle => renew_at = clock::steady(),
                     Ok(true) => {}
+                    // The next one is up already: it only takes over sooner.
+                    Err(error) if error != Error::Finished && replace_at.is_some() => {
+                        replace_at = Some(clock::steady())
+                    }
                     Err(error) => return Err((error, heard_at)),
                 },
                 Turn::Next(heard) => {
@@ -205,8 +298,17 @@ impl<P: Protocol> Link<P> {
                         if error == Error::Finished {
                             return Err((error, heard_at));
                         }
+                        self.not_replaced(&error);
                         next = None;
                         renew_at = clock::steady() + renewals.draw();
+                    }
+                }
+                Turn::Replace => {
+                    replace_at = None;
+                    if let Some(fresh) = next.take() {
+                        std::mem::replace(&mut current, fresh).socket.close().await;
+                        renewals = Backoff::new(self.timing.backoff);
+                        renew_at = self.renewal();
                     }
                 }
                 Turn::Renew => dialing = Some(Box::pin(Arc::clone(&self.protocol).connect())),
@@ -219,7 +321,10 @@ impl<P: Protocol> Link<P> {
                             }
                             next = Some(Connection { socket, session });
                         }
-                        Err(error) => renew_at = clock::steady() + renewals.draw().max(error.wait()),
+                        Err(error) => {
+                            self.not_replaced(&error);
+                            renew_at = clock::steady() + renewals.draw().max(error.wait());
+                        }
                     }
                 }
                 Turn::Wanted => {
@@ -229,6 +334,15 @@ impl<P: Protocol> Link<P> {
                         if let Some(fresh) = &mut next {
                             fresh.session.want(&pairs, clock::steady());
                         }
+                    }
+                }
+                Turn::Told => {
+                    self.let_go().await.map_err(|error| (error, heard_at))?;
+                    if self.renewal_asked() {
+                        // What was begun was begun with the key before.
+                        (next, dialing) = (None, None);
+                        renewals = Backoff::new(self.timing.backoff);
+                        renew_at = clock::steady();
                     }
                 }
                 Turn::Reconcile => {
@@ -247,13 +361,8 @@ impl<P: Protocol> Link<P> {
                     }
                 }
             }
-            if next.as_ref().is_some_and(|fresh| fresh.session.settled())
-                && let Some(fresh) = next.take()
-            {
-                std::mem::replace(&mut current, fresh).socket.close().await;
-                renewals = Backoff::new(self.timing.backoff);
-                renew_at = self.renewal();
-            }
+            let settled = next.as_ref().is_some_and(|fresh| fresh.session.settled());
+            replace_at = settled.then(|| replace_at.unwrap_or_else(|| clock::steady() + LINGER));
         }
     }
 
@@ -295,16 +404,26 @@ impl<P: Protocol> Link<P> {
 
     async fn up(&mut self, source: Source) -> Result<(), Error> {
         let now = clock::now();
-        let Some(subject) = self.subjects.get_mut(&source) else { return Ok(()) };
+        let subject = self.subjects.entry(source.clone()).or_default();
         // Already up on the connection that is being replaced: nothing was missed.
         if subject.up {
             return Ok(());
         }
         (subject.up, subject.said) = (true, None);
         let lost = subject.lost;
+        let carried = self.outlet.is_carried(&source);
+        subject.carrying = self.outlet.carry(&source);
+        self.count.iter().for_each(|count| count.more());
+        self.owed.know(&source, self.protocol.known_until(&source));
+        self.owed.up(&source, lost, now);
+        if carried {
+            // What the connection with the old key still owed is asked for with the new one.
+            tracing::info!(feed = %source, "connected with its new key");
+            self.ask();
+            return Ok(());
+        }
         self.outlet.pass(now, source.clone(), Body::LinkUp).await?;
         tracing::info!(feed = %source, "connected");
-        self.owed.up(&source, lost, now);
         self.ask();
         Ok(())
     }
@@ -317,11 +436,17 @@ impl<P: Protocol> Link<P> {
     }
 
     async fn one_down(&mut self, source: &Source, error: &Error, heard_at: Timestamp) -> Result<(), Error> {
-        let Some(subject) = self.subjects.get_mut(source) else { return Ok(()) };
+        let subject = self.subjects.entry(source.clone()).or_default();
+        subject.carrying = None;
         if std::mem::take(&mut subject.up) {
             subject.lost = Some(heard_at);
+            self.count.iter().for_each(|count| count.fewer());
         }
         let (why, for_a_person) = (error.why(), error.about_key());
+        if self.outlet.is_carried(source) {
+            tracing::warn!(feed = %source, %why, "not connected with one of its two keys; the other goes on");
+            return Ok(());
+        }
         // One line a reason, not one an attempt; and what a person must mend is not hidden behind what passes.
         let quiet = |(said, mend): &(CompactString, bool)| *said == why || (*mend && !for_a_person);
         if subject.said.as_ref().is_some_and(quiet) {
@@ -357,14 +482,49 @@ impl<P: Protocol> Link<P> {
         whose.filter(|_| doubts).map(|source| (source, error))
     }
 
+    /// Lets go of those whose link this is no longer, unless another connection carries them.
+    async fn let_go(&mut self) -> Result<(), Error> {
+        if self.word.is_none() {
+            return Ok(());
+        }
+        let own: BTreeSet<Source> = self.protocol.sources().into_iter().collect();
+        let gone: Vec<Source> = self.subjects.keys().filter(|source| !own.contains(source)).cloned().collect();
+        for source in gone {
+            if self.subjects.remove(&source).is_some_and(|subject| subject.up) {
+                self.count.iter().for_each(|count| count.fewer());
+            }
+            self.jobs.forget(&source);
+            self.owed.forget(&source);
+            if !self.outlet.is_carried(&source) {
+                tracing::info!(feed = %source, why = REMOVED, "not connected");
+                self.outlet.note(source, Body::LinkDown { why: REMOVED.into() }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether the connection is to be replaced since this was last asked.
+    fn renewal_asked(&mut self) -> bool {
+        let asked = self.word.as_ref().map_or(self.renewed, |word| word.borrow().renewals);
+        std::mem::replace(&mut self.renewed, asked) != asked
+    }
+
+    fn not_replaced(&self, error: &Error) {
+        let feed = self.subjects.keys().next().map(tracing::field::display);
+        tracing::warn!(feed, %error, "a connection could not be replaced; the one in use goes on");
+    }
+
     /// Writes down that from now on nobody watches; the queue may be gone already.
     async fn stopped(mut self) -> Result<(), Error> {
         self.jobs.abort();
+        let farewell = self.word.as_ref().and_then(|word| word.borrow().farewell.clone());
         let saying = async {
-            for (source, subject) in &self.subjects {
-                if subject.up {
-                    let why = "fillguard is stopping".into();
-                    self.outlet.note(source.clone(), Body::LinkDown { why }).await?;
+            for (source, subject) in std::mem::take(&mut self.subjects) {
+                let said = subject.up || farewell.is_some();
+                drop(subject);
+                if said && !self.outlet.is_carried(&source) {
+                    let why = farewell.clone().unwrap_or_else(|| "fillguard is stopping".into());
+                    self.outlet.note(source, Body::LinkDown { why }).await?;
                 }
             }
             Ok::<(), Error>(())
@@ -429,6 +589,16 @@ async fn until(due: Option<Instant>) {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
     }
+}
+
+/// Waits for a word; for ever when nobody can say one.
+async fn told(word: &mut Option<watch::Receiver<Word>>) {
+    if let Some(word) = word
+        && word.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// Waits for a change of what is wanted; for ever when nobody can change it any more.

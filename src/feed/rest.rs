@@ -26,6 +26,8 @@ pub struct Rest {
     wait: Duration,
     /// Milliseconds to add to our clock to get theirs.
     offset: AtomicI64,
+    /// When that was learned, in milliseconds by our clock; zero when it was not.
+    learned: AtomicI64,
 }
 
 /// A call, signed and ready to go.
@@ -79,7 +81,7 @@ impl Rest {
             .build()
             .map_err(|error| Error::Connect(format_compact!("{}", error.without_url())))?;
         let base = base.trim_end_matches('/').to_owned();
-        Ok(Rest { client, base, limiter, wait, offset: AtomicI64::new(0) })
+        Ok(Rest { client, base, limiter, wait, offset: AtomicI64::new(0), learned: AtomicI64::new(0) })
     }
 
     /// Returns host, port and path of the base, as a Coinbase token names it.
@@ -97,6 +99,13 @@ impl Rest {
         clock::now().millis().saturating_add(self.offset.load(Ordering::Relaxed))
     }
 
+    /// Says whether the exchange's clock was learned within the last minute: a thousand accounts that connect together
+    /// need not ask a thousand times.
+    pub fn knows_time(&self) -> bool {
+        let learned = self.learned.load(Ordering::Relaxed);
+        learned != 0 && (clock::now().millis() - learned).abs() < 60_000
+    }
+
     /// Returns milliseconds by which the exchange's clock is ahead of ours, as last learned.
     pub fn offset(&self) -> i64 {
         self.offset.load(Ordering::Relaxed)
@@ -112,6 +121,7 @@ impl Rest {
         // Half the way there and back is the best guess of when they looked at their clock.
         let middle = before.millis() + (answer.at.millis() - before.millis()) / 2;
         self.offset.store(theirs.saturating_sub(middle), Ordering::Relaxed);
+        self.learned.store(clock::now().millis(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -139,7 +149,9 @@ impl Rest {
                 // A ban of our address holds for everybody.
                 self.limiter.ready(0).await;
             }
-            None => self.limiter.ready(call.cost).await,
+            // Learning the time comes before a connection, and so before any subscription: it does not stand back.
+            None if call.cost <= 1 => self.limiter.ready(call.cost).await,
+            None => self.limiter.spare(call.cost).await,
         }
         let url = format!("{}{}", self.base, call.path);
         let mut request = match (call.put, call.post) {

@@ -9,9 +9,11 @@ use tokio::task::JoinSet;
 use super::counters::Counters;
 use super::fault::Faults;
 use super::feed_log::FeedLog;
+use super::roll::{Calls, RollBook};
 use super::roll_call::RollCall;
 use crate::arrival::Arrival;
 use crate::domain::{Effect, EventKind, Symbol, Venue};
+use crate::feed::Roll;
 use crate::pipeline::{Pipeline, SNAPSHOT_VERSION};
 use crate::runtime::backoff::{self, Backoff};
 use crate::runtime::clock;
@@ -50,6 +52,8 @@ pub(super) struct Chain {
     pub(super) store: Handle,
     pub(super) batches: mpsc::Receiver<Vec<Arrival>>,
     pub(super) pairs: watch::Sender<BTreeSet<(Venue, Symbol)>>,
+    pub(super) roll: RollBook,
+    pub(super) calls: Calls,
     pub(super) roll_call: RollCall,
     pub(super) feed_log: FeedLog,
     /// Since yesterday's line was written.
@@ -114,6 +118,10 @@ impl Chain {
                     let Some(batch) = batch else { break };
                     self.take(&batch).await?;
                     self.want(&mut done);
+                }
+                accounts = called(&mut self.calls) => {
+                    self.roll_call.change(accounts.watched().collect());
+                    self.roll.follow(accounts, &self.pipeline);
                 }
                 () = self.roll_call.patience() => self.roll_call.say_ready(),
                 Some(_) = saving.join_next(), if !saving.is_empty() => {}
@@ -222,11 +230,12 @@ impl Chain {
     }
 
     /// Tells the service manager how it goes.
-    fn tell_status(&self, done: &mut Done) {
+    fn tell_status(&mut self, done: &mut Done) {
         if done.told.is_some_and(|at| at.elapsed() < STATUS_EVERY) {
             return;
         }
         done.told = Some(clock::steady());
+        self.roll_call.tell_progress();
         let (seen, accounts) = self.roll_call.seen();
         let (fills, open) = (self.pipeline.counts().fills, self.pipeline.open_incidents());
         let status = format!("watching {seen} of {accounts} accounts, {fills} fills, {open} open incidents");
@@ -235,6 +244,16 @@ impl Chain {
             done.status = status;
         }
     }
+}
+
+/// Waits until others are to be watched; for ever when nobody can say so any more.
+async fn called(calls: &mut Calls) -> Roll {
+    if let Some(calls) = calls
+        && calls.changed().await.is_ok()
+    {
+        return calls.borrow_and_update().clone();
+    }
+    std::future::pending().await
 }
 
 async fn forget(store: &Handle, keep: Duration) {

@@ -36,6 +36,8 @@ pub struct Floor {
     faults: Mutex<FaultBook>,
     news: broadcast::Sender<Arc<News>>,
     sockets: Mutex<JoinSet<()>>,
+    /// Sockets opened, by host and path.
+    opened: Mutex<BTreeMap<String, u64>>,
     stop: CancellationToken,
 }
 
@@ -89,6 +91,7 @@ impl Floor {
             world: Mutex::new(world),
             news: broadcast::channel(NEWS).0,
             sockets: Mutex::new(JoinSet::new()),
+            opened: Mutex::default(),
             stop: CancellationToken::new(),
         }
     }
@@ -153,6 +156,17 @@ impl Floor {
                 () = serve => {}
             }
         });
+    }
+
+    /// Counts a socket that is opened at `place`: host and path.
+    pub fn count_opened(&self, place: String) {
+        *locked(&self.opened).entry(place).or_default() += 1;
+    }
+
+    /// Returns how often sockets were opened at an address.
+    pub fn opened(&self, address: &str) -> u64 {
+        let place = address.split_once("://").map_or(address, |(_, place)| place);
+        locked(&self.opened).get(place).copied().unwrap_or(0)
     }
 
     /// Ends every socket.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use super::Error;
 use super::broken::How;
 use super::floor::{Floor, News};
 use super::spelling;
 use super::world::{Amount, Happening, Tag, World};
+use super::{Error, SimAccount};
 use crate::domain::{AccountId, Price, Quantity, Side, Symbol, Timestamp, Venue, Wallet};
 use crate::runtime::clock;
 
@@ -187,6 +187,19 @@ impl Handle {
         let mut world = self.floor.world();
         let who = find(&world, account)?;
         world.accounts.get_mut(who).map(|owner| owner.revoked = true).ok_or_else(|| unknown(account))
+    }
+
+    /// Gives an account one key more, with which it is returned; those it had are taken as before.
+    pub fn rekey(&self, account: &AccountId) -> Result<SimAccount, Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world.rekey(who)?;
+        world.accounts.get(who).map(SimAccount::of).ok_or_else(|| unknown(account))
+    }
+
+    /// Returns how often sockets were opened at an address, as [`super::Places`] tells it.
+    pub fn connects(&self, address: &str) -> u64 {
+        self.floor.opened(address)
     }
 
     /// Makes an account's key of no use, in the way given; `None` mends it.

@@ -172,6 +172,8 @@ where
     let Some(key) = request.headers().get(header::SEC_WEBSOCKET_KEY) else {
         return plain(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is missing");
     };
+    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    floor.count_opened(format!("{host}{}", request.uri().path()));
     let accept = derive_accept_key(key.as_bytes());
     let upgraded = hyper::upgrade::on(request);
     floor.keep_socket(async move {

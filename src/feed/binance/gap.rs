@@ -3,6 +3,8 @@
 //! which names every pair that was traded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -26,13 +28,16 @@ use crate::secret::Secret;
 const PAIRS: usize = 120;
 
 /// A watched wallet of an account.
+#[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) id: AccountId,
     pub(crate) wallet: Wallet,
     pub(super) key: Secret,
     pub(super) signer: BinanceSigner,
-    pub(super) known: Known,
+    pub(super) known: Arc<Known>,
     pub(crate) known_until: Option<Timestamp>,
+    /// Whether the exchange took this key on a connection.
+    subscribed: AtomicBool,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +53,23 @@ impl Account {
         (key, signer): (Secret, BinanceSigner),
         known_until: Option<Timestamp>,
     ) -> Self {
-        Account { id, wallet, key, signer, known: Known::default(), known_until }
+        Account { id, wallet, key, signer, known: Arc::default(), known_until, subscribed: AtomicBool::new(false) }
+    }
+
+    /// Returns the same wallet with another key; what was seen of it is shared.
+    pub(crate) fn rotated(&self, key: (Secret, BinanceSigner), known_until: Option<Timestamp>) -> Self {
+        let known = Arc::clone(&self.known);
+        Account { known, ..Account::new(self.id.clone(), self.wallet.clone(), key, known_until) }
+    }
+
+    /// Says whether the exchange took this key on a connection.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.subscribed.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the exchange took this key.
+    pub(super) fn note_subscribed(&self, subscribed: bool) {
+        self.subscribed.store(subscribed, Ordering::Relaxed);
     }
 
     /// Takes what is remembered from before: a gap is then filled as one within a run is.

@@ -14,6 +14,7 @@ use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::Rest;
+use crate::feed::rotating::Rotating;
 use crate::feed::settings::Timing;
 use crate::feed::sign::CoinbaseSigner;
 use crate::feed::socket::{Frame, Received, Socket};
@@ -30,7 +31,7 @@ const HELD: usize = 32;
 pub(crate) struct User {
     pub(crate) venues: Arc<Venues>,
     pub(crate) id: AccountId,
-    pub(crate) signer: CoinbaseSigner,
+    pub(crate) signer: Arc<Rotating<CoinbaseSigner>>,
     pub(crate) known_until: Option<Timestamp>,
 }
 
@@ -55,25 +56,31 @@ impl Protocol for User {
     }
 
     async fn probe(self: Arc<Self>, outlet: Outlet) -> Result<(), Error> {
-        fills::Asked { venues: &self.venues, id: &self.id, signer: &self.signer, outlet: &outlet }.probe().await
+        fills::Asked { venues: &self.venues, id: &self.id, signer: &self.signer.newest().0, outlet: &outlet }
+            .probe()
+            .await
     }
 
     async fn connect(self: Arc<Self>) -> Result<(Socket, UserFeed), Error> {
         let venues = &self.venues;
         // A token lives two minutes: a clock off by that much is refused.
-        if let Err(error) = learn_time(&venues.coinbase).await {
+        venues.coinbase_connects.turn(1).await;
+        if !venues.coinbase.knows_time()
+            && let Err(error) = learn_time(&venues.coinbase).await
+        {
             tracing::debug!(%error, "coinbase: its clock could not be read");
         }
-        venues.coinbase_connects.ready(1).await;
         let socket = Socket::connect(&venues.settings.coinbase.ws_user, &venues.tls, venues.patience()).await;
         let socket = obeyed(socket, &[&venues.coinbase_connects])?;
         let timing = venues.settings.timing;
         let until = clock::steady() + timing.ack;
+        let (signer, age) = self.signer.newest();
         Ok((
             socket,
             UserFeed {
                 source: Source::Account(self.id.clone()),
-                signer: self.signer.clone(),
+                signer,
+                signers: (Arc::clone(&self.signer), age),
                 rest: Arc::clone(&venues.coinbase),
                 heartbeat: Heartbeat::new(&timing),
                 timing,
@@ -90,7 +97,8 @@ impl Protocol for User {
     }
 
     async fn run(self: Arc<Self>, job: Job, outlet: Outlet) -> Result<(), Error> {
-        let asked = fills::Asked { venues: &self.venues, id: &self.id, signer: &self.signer, outlet: &outlet };
+        let signer = self.signer.proven();
+        let asked = fills::Asked { venues: &self.venues, id: &self.id, signer: &signer, outlet: &outlet };
         match job {
             Job::Orders(orders) => asked.orders(&orders).await,
             Job::Fill(gap) => asked.gap(gap).await,
@@ -120,6 +128,8 @@ pub(super) async fn learn_time(rest: &Rest) -> Result<(), Error> {
 pub(crate) struct UserFeed {
     source: Source,
     signer: CoinbaseSigner,
+    /// Where that came from, and its name there.
+    signers: (Arc<Rotating<CoinbaseSigner>>, u64),
     rest: Arc<Rest>,
     timing: Timing,
     heartbeat: Heartbeat,
@@ -170,6 +180,7 @@ impl UserFeed {
         steps.push(Step::Pass(self.source.clone(), received));
         if came_up {
             self.confirm_until = None;
+            self.signers.0.prove(self.signers.1);
             steps.push(Step::Up(self.source.clone()));
         }
         refused.map_or(Ok(()), Err)

@@ -47,6 +47,11 @@ impl<J> Jobs<J> {
         dropped.and_then(|(purpose, _)| purpose)
     }
 
+    /// Drops what waits for a subject.
+    pub(super) fn forget(&mut self, source: &Source) {
+        self.waiting.retain(|(purpose, _)| purpose.as_ref().is_none_or(|(whose, _)| whose != source));
+    }
+
     /// Starts what may run.
     pub(super) fn start<F>(&mut self, run: impl Fn(J) -> F)
     where

@@ -37,16 +37,18 @@ struct Debt {
 impl Owed {
     /// Starts with what is known from before this process: up to when each subject's events are known.
     pub(super) fn new(timing: Timing, subjects: impl Iterator<Item = (Source, Option<Timestamp>)>) -> Self {
-        let debt = |proven| Debt {
-            proven,
-            since: None,
-            asked: None,
-            again: None,
-            failures: 0,
-            backoff: Backoff::new(timing.backoff),
-            refused: Backoff::new(timing.refused),
-        };
-        Owed { timing, debts: subjects.map(|(source, proven)| (source, debt(proven))).collect() }
+        Owed { timing, debts: subjects.map(|(source, proven)| (source, Debt::new(timing, proven))).collect() }
+    }
+
+    /// Takes a subject that may have come later, and up to when its events are known.
+    pub(super) fn know(&mut self, source: &Source, proven: Option<Timestamp>) {
+        let timing = self.timing;
+        self.debts.entry(source.clone()).or_insert_with(|| Debt::new(timing, proven));
+    }
+
+    /// Drops a subject.
+    pub(super) fn forget(&mut self, source: &Source) {
+        self.debts.remove(source);
     }
 
     /// Takes that a link came up which was lost at `lost`: what came before it is asked for at once, from the last
@@ -131,6 +133,18 @@ impl Owed {
 }
 
 impl Debt {
+    fn new(timing: Timing, proven: Option<Timestamp>) -> Self {
+        Debt {
+            proven,
+            since: None,
+            asked: None,
+            again: None,
+            failures: 0,
+            backoff: Backoff::new(timing.backoff),
+            refused: Backoff::new(timing.refused),
+        }
+    }
+
     fn owe(&mut self, since: Timestamp) {
         self.since = Some(self.since.map_or(since, |owed| owed.min(since)));
     }
