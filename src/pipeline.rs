@@ -54,7 +54,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 4;
+pub const SNAPSHOT_VERSION: u32 = 5;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -116,6 +116,8 @@ impl Pipeline {
                 | EventKind::Order(_)
                 | EventKind::Balance(_)
                 | EventKind::Access(_)
+                | EventKind::KeyState(_)
+                | EventKind::KeyList(_)
                 | EventKind::Market(_)
                 | EventKind::Tick => {}
             }

@@ -4,6 +4,7 @@ pub mod access;
 pub mod binance;
 pub mod coinbase;
 pub mod dedupe;
+mod key;
 pub mod kucoin;
 pub mod newest;
 pub mod scalar;
@@ -128,6 +129,8 @@ fn traded(event: &Event) -> Timestamp {
         EventKind::Order(_)
         | EventKind::Balance(_)
         | EventKind::Access(_)
+        | EventKind::KeyState(_)
+        | EventKind::KeyList(_)
         | EventKind::Market(_)
         | EventKind::Feed(_)
         | EventKind::Tick => Timestamp::EPOCH,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Claims;
 use super::account::Account;
 use super::address::Places;
+use super::keys::Keys;
 use super::pair::{Pair, float};
 use super::rules::blind::{self, Sight};
 use super::worth::Worth;
@@ -60,6 +61,8 @@ pub struct Watched {
     pub sight: Sight,
     /// Which of its orders our own systems named.
     pub claims: Claims,
+    /// What its keys may do.
+    pub keys: Keys,
     /// When its first fill was told.
     pub(super) since: Option<Timestamp>,
     pub(super) due: Option<Timestamp>,
