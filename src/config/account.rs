@@ -7,8 +7,10 @@ use serde::Deserialize;
 use super::credential::{Found, secret};
 use super::problem::value;
 use super::section::{Scope, Section};
-use crate::domain::{AccountId, Venue};
-use crate::feed::{self, ReadKey};
+use super::values::one_of;
+use crate::domain::{AccountId, Right, Venue};
+use crate::engine::rules::key_policy::Policy;
+use crate::feed::{self, ReadKey, SubAccounts};
 use crate::secret::Secret;
 
 /// What is done about a key when an incident is opened.
@@ -30,6 +32,10 @@ pub struct Account {
     pub tags: Vec<String>,
     /// What is done about its key.
     pub response: Response,
+    /// The sub-accounts whose keys are listed with its key.
+    pub sub_accounts: SubAccounts,
+    /// What its owner expects of its key; anything where nothing is written.
+    pub policy: Policy,
 }
 
 /// Coinbase's own key file (`cdp_api_key.json`): `name` in older ones, `id` in newer ones.
@@ -81,6 +87,8 @@ fn read(
         tag => Ok(tag.to_owned()),
     });
     let response = response(section);
+    let sub_accounts = sub_accounts(section);
+    let policy = policy(section);
     let version = section.has("key_version");
     let key_version = section.count("key_version", 3, 1..=3);
     let place = ["key_file", "key_credential", "key_json_file", "key_json_credential"]
@@ -105,6 +113,9 @@ fn read(
     if version && venue != Venue::Kucoin {
         section.refuse("key_version", "only KuCoin's keys have a version");
     }
+    if venue == Venue::Coinbase && sub_accounts != SubAccounts::None {
+        section.refuse("sub_accounts", "Coinbase lists no keys; leave it out");
+    }
     if let Some((key, place)) = place
         && let Some(other) = keys.insert((venue, place), id.clone())
         && other != id
@@ -112,7 +123,40 @@ fn read(
         section.refuse(key, format!("is the same key as that of {other}; each account has its own"));
     }
     let key = secrets.join(section, venue, key_version as u8);
-    Some((Account { id, tags, response }, key))
+    Some((Account { id, tags, response, sub_accounts, policy }, key))
+}
+
+/// Returns the accounts whose owners expect something of their keys.
+pub(super) fn policies(accounts: &[Account]) -> Vec<(AccountId, Policy)> {
+    let with_one = accounts.iter().filter(|account| account.policy != Policy::default());
+    with_one.map(|account| (account.id.clone(), account.policy.clone())).collect()
+}
+
+fn sub_accounts(section: &mut Section<'_>) -> SubAccounts {
+    let read = |given: &toml::de::DeValue<'_>| {
+        let wrong = || "must be true, false, or a list of e-mails (Binance) or names (KuCoin)".to_owned();
+        if let Some(all) = given.as_bool() {
+            return Ok(if all { SubAccounts::All } else { SubAccounts::None });
+        }
+        let mut names = Vec::new();
+        for item in given.as_array().ok_or_else(wrong)? {
+            let name = item.get_ref().as_str().ok_or_else(wrong)?;
+            if !SubAccounts::is_name(name) {
+                return Err(format!("{} is neither an e-mail nor a name of a sub-account", value(name)));
+            }
+            names.push(name.to_owned());
+        }
+        Ok(if names.is_empty() { SubAccounts::None } else { SubAccounts::Named(names) })
+    };
+    section.ask("sub_accounts", Some("false".to_owned()), read).unwrap_or_default()
+}
+
+fn policy(section: &mut Section<'_>) -> Policy {
+    let mut section = section.section("policy");
+    let allow = section.list("allow", |text| text.parse::<Right>().map_err(|_| one_of(text, Right::NAMES.into_iter())));
+    let restricted = section.flag("restricted", false);
+    section.close();
+    Policy { allow, restricted }
 }
 
 fn response(section: &mut Section<'_>) -> Response {

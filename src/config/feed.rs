@@ -60,6 +60,7 @@ fn timing(section: &mut Section<'_>) -> Timing {
         renew: section.time("renew", usual.renew, MILLI..=DAY),
         debounce: section.time("debounce", usual.debounce, Duration::ZERO..=MINUTE),
         reconcile: section.time("reconcile", usual.reconcile, Duration::ZERO..=DAY),
+        key_state: section.time("key_state", usual.key_state, Duration::ZERO..=DAY),
         overlap: section.time("overlap", usual.overlap, Duration::ZERO..=DAY),
         lookback: section.time("lookback", usual.lookback, Duration::ZERO..=90 * DAY),
         spacing: section.time("spacing", usual.spacing, Duration::ZERO..=MINUTE),

@@ -118,8 +118,10 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
     let state_dir = keeping::state(root);
     let journal = keeping::journal(root, &state_dir);
     let (accounts, keyed) = account::accounts(root);
-    let feed = crate::feed::Settings { accounts: keyed, ..feed::feed(root) };
-    let pipeline = rules::pipeline(root);
+    let sub_accounts = accounts.iter().map(|account| (account.id.clone(), account.sub_accounts.clone())).collect();
+    let feed = crate::feed::Settings { accounts: keyed, sub_accounts, ..feed::feed(root) };
+    let mut pipeline = rules::pipeline(root);
+    pipeline.engine.key_policy.expected = account::policies(&accounts);
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);
     root.close();

@@ -23,6 +23,8 @@ use crate::runtime::clock;
 
 /// Jobs (REST calls) of one link that run at once.
 const JOBS: usize = 4;
+/// Questions about keys of one link that run at once, beside the jobs: they are cheap and must not wait behind gaps.
+const INSPECTIONS: usize = 2;
 /// Jobs of one link that may wait; beyond it the oldest waiting one is dropped, and a later gap fill covers it.
 const WAITING: usize = 4_096;
 
@@ -88,6 +90,16 @@ pub trait Protocol: Send + Sync + 'static {
     /// Runs a job.
     fn run(self: Arc<Self>, job: Self::Job, outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Returns whether there are keys to ask about.
+    fn inspects(&self) -> bool {
+        false
+    }
+
+    /// Asks what the key of `source` may do.
+    fn inspect(self: Arc<Self>, _source: Source, _outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Returns the job that asks for what `source` missed.
     fn fill(&self, source: &Source, gap: Gap) -> Option<Self::Job>;
 
@@ -114,6 +126,9 @@ pub struct Link<P: Protocol> {
     jobs: JoinSet<Done>,
     /// Jobs, and whose gap they fill.
     waiting: VecDeque<(Option<Source>, P::Job)>,
+    /// When it is asked next what a subject's key may do.
+    inspect_at: BTreeSet<(Instant, Source)>,
+    inspections: JoinSet<Done>,
 }
 
 /// A job's end, and whose gap it filled.
@@ -145,6 +160,8 @@ enum Turn<S> {
     Wanted,
     Reconcile,
     JobDone(Option<(Source, Error)>),
+    Inspect,
+    Inspected(Result<Done, tokio::task::JoinError>),
 }
 
 impl<S: Session> Connection<S> {
@@ -176,7 +193,17 @@ impl<P: Protocol> Link<P> {
         wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
     ) -> Self {
         let subjects = protocol.sources().into_iter().map(|source| (source, Subject::default())).collect();
-        Link { protocol, outlet, timing, wanted, subjects, jobs: JoinSet::new(), waiting: VecDeque::new() }
+        Link {
+            protocol,
+            outlet,
+            timing,
+            wanted,
+            subjects,
+            jobs: JoinSet::new(),
+            waiting: VecDeque::new(),
+            inspect_at: BTreeSet::new(),
+            inspections: JoinSet::new(),
+        }
     }
 
     /// Stays connected until `stop`. Ends with an error only when nobody takes what it receives.
@@ -231,6 +258,8 @@ impl<P: Protocol> Link<P> {
             let protocol = Arc::clone(&self.protocol);
             let limiter = protocol.limiter();
             let idle = next.is_none() && dialing.is_none();
+            let inspect_at = self.inspect_at.first().map(|(at, _)| *at);
+            let inspect_at = inspect_at.filter(|_| self.inspections.len() < INSPECTIONS);
             let turn: Turn<P::Session> = tokio::select! {
                 () = stop.cancelled() => Turn::Stop,
                 heard = current.hear(limiter) => Turn::Current(heard),
@@ -244,6 +273,11 @@ impl<P: Protocol> Link<P> {
                 } } => Turn::Dialed(Box::new(dialed)),
                 () = tokio::time::sleep_until(renew_at.into()), if idle => Turn::Renew,
                 () = tokio::time::sleep_until(reconcile_at.into()), if reconciles => Turn::Reconcile,
+                () = async { match inspect_at {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                } } => Turn::Inspect,
+                Some(done) = self.inspections.join_next(), if !self.inspections.is_empty() => Turn::Inspected(done),
                 () = changed(&mut self.wanted) => Turn::Wanted,
                 Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
                     Turn::JobDone(finished(done))
@@ -297,6 +331,15 @@ impl<P: Protocol> Link<P> {
                 Turn::Reconcile => {
                     reconcile_at = clock::steady() + self.timing.reconcile;
                     self.reconcile();
+                }
+                Turn::Inspect => self.inspect(),
+                Turn::Inspected(done) => {
+                    self.inspected(&done);
+                    if let Some((source, error)) = finished(done)
+                        && let Err(error) = current.session.suspect(&source, error)
+                    {
+                        return Err((error, heard_at));
+                    }
                 }
                 Turn::JobDone(refused) => {
                     self.start_jobs();
@@ -362,6 +405,8 @@ impl<P: Protocol> Link<P> {
             Some(known) => known - Span::from(self.timing.overlap),
             None => now - Span::from(self.timing.lookback),
         };
+        self.inspect_at.retain(|(_, other)| *other != source);
+        self.inspect_in(Duration::ZERO, source.clone());
         if let Some(job) = self.protocol.fill(&source, Gap { since, until: now }) {
             self.job(Some(source), job);
         }
@@ -392,6 +437,7 @@ impl<P: Protocol> Link<P> {
     /// Writes down that from now on nobody watches; the queue may be gone already.
     async fn stopped(mut self) -> Result<(), Error> {
         self.jobs.abort_all();
+        self.inspections.abort_all();
         let saying = async {
             for (source, subject) in &self.subjects {
                 if subject.up {
@@ -417,6 +463,37 @@ impl<P: Protocol> Link<P> {
         for source in up.collect::<Vec<_>>() {
             if let Some(job) = self.protocol.fill(&source, Gap { since, until }) {
                 self.job(Some(source), job);
+            }
+        }
+    }
+
+    /// Has it asked what a subject's key may do, so much later.
+    fn inspect_in(&mut self, wait: Duration, source: Source) {
+        if !self.timing.key_state.is_zero() && self.protocol.inspects() {
+            self.inspect_at.insert((clock::steady() + wait, source));
+        }
+    }
+
+    /// Asks about the key of the subject whose turn it is; one that is down is asked about when it is up again.
+    fn inspect(&mut self) {
+        let Some((_, source)) = self.inspect_at.pop_first() else { return };
+        if self.subjects.get(&source).is_some_and(|subject| subject.up) {
+            let running = Arc::clone(&self.protocol).inspect(source.clone(), self.outlet.clone());
+            self.inspections.spawn(async move { (Some(source), running.await) });
+        }
+    }
+
+    /// Plans the next question, from the last one's end and never on the same beat: a slow exchange is not asked twice.
+    fn inspected(&mut self, done: &Result<Done, tokio::task::JoinError>) {
+        let again: Vec<Source> = match done {
+            Ok((source, _)) => source.iter().cloned().collect(),
+            // Whose it was is not known; another question too many does no harm.
+            Err(_) => self.subjects.keys().cloned().collect(),
+        };
+        for source in again {
+            if !self.inspect_at.iter().any(|(_, other)| *other == source) {
+                let wait = self.timing.key_state.mul_f64(0.9 + 0.2 * rand::random::<f64>());
+                self.inspect_in(wait, source);
             }
         }
     }

@@ -7,6 +7,7 @@
 mod binance;
 mod coinbase;
 mod error;
+mod key_state;
 mod kucoin;
 mod limiter;
 mod link;
@@ -25,7 +26,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 
 pub use error::{Advice, Error, Meaning, Refusal};
-pub use settings::{Account, Binance, Coinbase, Kucoin, ReadKey, Remembered, Settings, Timing};
+pub use settings::{Account, Binance, Coinbase, Kucoin, ReadKey, Remembered, Settings, SubAccounts, Timing};
 
 use crate::arrival::Incoming;
 use crate::domain::{Symbol, Venue};
@@ -58,11 +59,13 @@ pub fn tasks(
             }
             ReadKey::Kucoin(signer) => {
                 let mode = Mutex::default();
-                let private = kucoin::Private { venues: Arc::clone(&venues), id, signer, known_until, mode };
+                let refused = key_state::Refused::default();
+                let private = kucoin::Private { venues: Arc::clone(&venues), id, signer, known_until, mode, refused };
                 tasks.push(linked(name, private, &venues, &outlet));
             }
             ReadKey::Coinbase(signer) => {
-                let user = coinbase::User { venues: Arc::clone(&venues), id, signer, known_until };
+                let refused = key_state::Refused::default();
+                let user = coinbase::User { venues: Arc::clone(&venues), id, signer, known_until, refused };
                 tasks.push(linked(name, user, &venues, &outlet));
             }
         }

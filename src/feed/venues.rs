@@ -19,6 +19,9 @@ pub(crate) struct Venues {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     /// Pays in Binance's request weight: 6,000 a minute, of which a fifth is left to the user's own programs.
     pub(crate) binance: Arc<Rest>,
+    /// Questions of a master about its sub-accounts: 3,000 of the account's own 180,000 weight a minute each, of which at
+    /// most half is spent even if all are one account's.
+    pub(crate) binance_sub: Limiter,
     pub(crate) kucoin: Arc<Rest>,
     pub(crate) coinbase: Arc<Rest>,
     pub(crate) binance_connects: Limiter,
@@ -56,6 +59,7 @@ impl Venues {
             // Each account has 4,000 in 30 s of its own; the public pool of 2,000 is the address's.
             kucoin: rest(&settings.kucoin.rest, Limiter::new(1_600, secs(30), 400))?,
             coinbase: rest(&settings.coinbase.rest, Limiter::new(8, secs(1), 8))?,
+            binance_sub: Limiter::new(30, secs(60), 10),
             binance_connects: Limiter::new(240, secs(300), 40),
             kucoin_connects: Limiter::new(28, secs(60), 8),
             coinbase_connects: Limiter::new(6, secs(1), 4),

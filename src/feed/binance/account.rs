@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::frames::{Envelope, Fault, Head, Position, Subscribed};
 use super::gap::{self, Account};
-use super::learn_time;
+use super::{keys, learn_time};
 use crate::arrival::Source;
 use crate::domain::Timestamp;
 use crate::feed::error::{Advice, Error, Refusal};
@@ -75,6 +75,17 @@ impl Protocol for Accounts {
                 Some(account) => gap::fill(&self.venues, account, gap, &outlet).await,
                 None => Ok(()),
             },
+        }
+    }
+
+    fn inspects(&self) -> bool {
+        true
+    }
+
+    async fn inspect(self: Arc<Self>, source: Source, outlet: Outlet) -> Result<(), Error> {
+        match self.accounts.iter().find(|account| account.source() == source) {
+            Some(account) => keys::inspect(&self.venues, account, &outlet).await,
+            None => Ok(()),
         }
     }
 

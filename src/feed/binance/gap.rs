@@ -11,6 +11,7 @@ use super::{accepted, learn_time};
 use crate::arrival::{Body, Source};
 use crate::domain::{AccountId, Symbol, Timestamp, Venue, decimal};
 use crate::feed::error::{Error, Meaning};
+use crate::feed::key_state::Refused;
 use crate::feed::link::Gap;
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::{Answer, Call};
@@ -32,6 +33,8 @@ pub(crate) struct Account {
     pub(super) key: Secret,
     pub(super) signer: BinanceSigner,
     pub(super) known: Known,
+    /// What was refused of the questions about the key.
+    pub(super) refused: Refused,
     pub(crate) known_until: Option<Timestamp>,
 }
 
@@ -62,7 +65,7 @@ struct Trade {
 impl Account {
     /// Takes an account and what signs for it.
     pub(crate) fn new(id: AccountId, key: Secret, signer: BinanceSigner, known_until: Option<Timestamp>) -> Self {
-        Account { id, key, signer, known: Known::default(), known_until }
+        Account { id, key, signer, known: Known::default(), refused: Refused::default(), known_until }
     }
 
     /// Takes what is remembered from before: a gap is then filled as one within a run is.
@@ -82,11 +85,22 @@ impl Account {
     }
 
     async fn ask(&self, venues: &Venues, path: &str, params: &[(&str, String)], cost: u32) -> Result<Answer, Error> {
+        self.ask_at(venues, &format!("/api/v3/{path}"), params, cost).await
+    }
+
+    /// Makes a signed call of a whole path.
+    pub(super) async fn ask_at(
+        &self,
+        venues: &Venues,
+        path: &str,
+        params: &[(&str, String)],
+        cost: u32,
+    ) -> Result<Answer, Error> {
         let sign = || {
             let time = venues.binance.millis().to_string();
             let mut all: Vec<(&str, &str)> = params.iter().map(|(name, value)| (*name, value.as_str())).collect();
             all.push(("timestamp", &time));
-            let path = format!("/api/v3/{path}?{}", self.signer.sign_rest(&all));
+            let path = format!("{path}?{}", self.signer.sign_rest(&all));
             let headers = vec![("X-MBX-APIKEY", self.key.expose().to_owned())];
             Ok(Call { post: false, path, headers, cost })
         };
@@ -185,6 +199,6 @@ fn totals(text: &str) -> Result<BTreeMap<String, Decimal>, Error> {
     page.balances.into_iter().map(|asset| total(asset).ok_or(REFUSED)).collect()
 }
 
-fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
+pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|_| Error::Protocol("an answer of an unexpected shape"))
 }

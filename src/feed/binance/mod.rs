@@ -3,6 +3,7 @@
 mod account;
 mod frames;
 mod gap;
+mod keys;
 mod known;
 mod market;
 mod pairs;

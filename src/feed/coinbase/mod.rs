@@ -3,6 +3,7 @@
 mod account;
 mod fills;
 mod frames;
+mod keys;
 mod market;
 
 pub(super) use account::User;

@@ -8,10 +8,11 @@ use serde::Deserialize;
 use super::bullet::Bullet;
 use super::classic::{Classic, Meant};
 use super::unified::Unified;
-use super::{ask, gap, learn_time, read};
+use super::{ask, gap, keys, learn_time, read};
 use crate::arrival::Source;
 use crate::domain::{AccountId, Timestamp};
 use crate::feed::error::{Error, Meaning};
+use crate::feed::key_state::Refused;
 use crate::feed::limiter::Limiter;
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
@@ -30,6 +31,8 @@ pub(crate) struct Private {
     pub(crate) known_until: Option<Timestamp>,
     /// The mode found at the last connect.
     pub(crate) mode: Mutex<Mode>,
+    /// What was refused of the questions about the key.
+    pub(crate) refused: Refused,
 }
 
 /// Which feed carries the account's fills.
@@ -113,6 +116,14 @@ impl Protocol for Private {
     async fn run(self: Arc<Self>, job: Gap, outlet: Outlet) -> Result<(), Error> {
         let mode = *self.mode.lock().unwrap_or_else(PoisonError::into_inner);
         gap::fill(&self.venues, &self.id, &self.signer, mode, job, &outlet).await
+    }
+
+    fn inspects(&self) -> bool {
+        true
+    }
+
+    async fn inspect(self: Arc<Self>, _source: Source, outlet: Outlet) -> Result<(), Error> {
+        keys::inspect(&self, &outlet).await
     }
 
     fn fill(&self, _source: &Source, gap: Gap) -> Option<Gap> {

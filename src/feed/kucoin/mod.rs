@@ -4,6 +4,7 @@ mod account;
 mod bullet;
 mod classic;
 mod gap;
+mod keys;
 mod market;
 mod unified;
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{KeyError, ed25519, hex, plain, private_key};
-use crate::domain::Timestamp;
+use crate::domain::{Fingerprint, Timestamp};
 use crate::secret::Secret;
 
 /// Seconds a token is valid.
@@ -61,6 +61,11 @@ impl CoinbaseSigner {
         }
         let key = if text.starts_with("-----BEGIN") { Key::from_pem(text)? } else { Key::from_base64(text)? };
         Ok(CoinbaseSigner { name: name.to_owned(), key })
+    }
+
+    /// Returns what the key is known by in recordings.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.name)
     }
 
     /// Returns a token valid for two minutes from `at`; `uri` is method, host and path of a REST call without its

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{KeyError, hmac_sha256, plain};
+use crate::domain::Fingerprint;
 use crate::secret::Secret;
 
 /// Signs KuCoin requests.
@@ -39,6 +40,11 @@ impl KucoinSigner {
             _ => Secret::new(base64_hmac(&secret, phrase)),
         };
         Ok(KucoinSigner { key: key.to_owned(), secret, passphrase, version })
+    }
+
+    /// Returns what the key is known by in recordings.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.key)
     }
 
     /// Returns the headers of a call at `millis`; `path` is with its query, as sent, `body` empty for GET and DELETE.
