@@ -29,7 +29,7 @@ use crate::runtime::clock;
 use crate::secret::Secret;
 use floor::Floor;
 pub use handle::{Handle, TrueFill, Truth};
-pub use scenario::{Pace, PairScene, Scenario, Scene};
+pub use scenario::{KeyChange, Pace, PairScene, Scenario, Scene};
 pub use world::{Kind, Role};
 
 /// How a simulator runs.

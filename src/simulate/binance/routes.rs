@@ -70,6 +70,9 @@ pub const ROUTES: &[Route] = &[
     signed(["DELETE /api/v3/openOrders", "openOrders.cancelAll"], |_| 0, account::cancel_all),
     signed(["POST /api/v3/order", "order.place"], |_| 0, account::place),
     signed(["GET /sapi/v1/account/apiRestrictions", ""], |_| 0, account::restrictions),
+    signed(["GET /sapi/v1/sub-account/list", ""], |_| 0, account::sub_accounts),
+    signed(["GET /sapi/v1/sub-account/subAccountApi", ""], |_| 0, account::sub_keys),
+    signed(["GET /sapi/v1/sub-account/subAccountApi/ipRestriction", ""], |_| 0, account::sub_key_addresses),
 ];
 
 /// Finds a route by verb and path, or by method.

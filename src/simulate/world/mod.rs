@@ -4,6 +4,7 @@
 
 mod attack;
 mod exchange;
+mod keys;
 mod ledger;
 mod market;
 mod minutes;
@@ -20,7 +21,9 @@ use super::scenario::Scenario;
 use crate::domain::{Span, Symbol, Timestamp, Venue};
 pub use attack::Strike;
 pub use exchange::{Amount, Tag};
-pub use ledger::{Account, Changed, Fill, Holding, Kind, Order, OrderKind, Permissions, Role, Status, fee_rate};
+pub use ledger::{
+    Account, Changed, Fill, Holding, Kind, Order, OrderKind, Permissions, Role, Status, SubKey, fee_rate,
+};
 pub use market::{Pair, PublicTrade};
 pub use minutes::Candle;
 
@@ -55,6 +58,7 @@ enum Deed {
     Strangers(usize),
     Habit(usize),
     Strike(Strike),
+    Key(usize),
 }
 
 /// What the faces have to tell.
@@ -135,6 +139,10 @@ impl World {
             let wait = world.first_habit(account);
             world.plan(now, wait, Deed::Habit(account));
         }
+        for (place, change) in scenario.key_changes.iter().enumerate() {
+            world.account_of(change)?;
+            world.plan(now, change.after_secs, Deed::Key(place));
+        }
         if let Some(after) = scenario.attack_after_secs {
             world.plan_attack(now + seconds(after));
         }
@@ -160,6 +168,7 @@ impl World {
                     self.plan(now, wait, Deed::Habit(account));
                 }
                 Deed::Strike(strike) => self.strike(strike, now, &mut news),
+                Deed::Key(change) => self.change_key(change, now),
             }
         }
         news

@@ -49,7 +49,12 @@ impl World {
                 key,
                 key_made: now - Span::from_secs(86_400 * 400 + i64::try_from(dice.below(20_000_000)).unwrap_or(0)),
                 revoked: false,
-                permissions: Permissions { trade: true, withdraw: false, restricted: false },
+                permissions: Permissions {
+                    trade: true,
+                    addresses: vec!["127.0.0.1".to_owned()],
+                    ..Permissions::default()
+                },
+                sub_keys: Vec::new(),
                 unified: venue == Venue::Kucoin && place < unified,
                 uid: 100_000_000 + dice.bits() % 800_000_000,
                 holdings: Default::default(),
