@@ -104,7 +104,7 @@ pub(super) fn flag(value: &Scalar<'_>) -> Option<bool> {
 pub(super) fn addresses<'t>(list: impl Iterator<Item = &'t str>) -> Vec<CompactString> {
     let spelled = |text: &str| match text.parse::<IpAddr>() {
         Ok(ip) => format_compact!("{}", ip.to_canonical()),
-        Err(_) => plain(text).to_ascii_lowercase().into(),
+        Err(_) => plain(text).to_ascii_lowercase(),
     };
     let list = list.map(str::trim).filter(|text| !text.is_empty());
     let mut addresses: Vec<CompactString> = list.map(spelled).take(MOST_ADDRESSES).collect();

@@ -80,11 +80,6 @@ impl Keys {
         }
     }
 
-    /// Returns the watched key.
-    pub fn own(&self) -> Option<&Known> {
-        self.own.as_ref()
-    }
-
     fn take_own(&mut self, state: &KeyState, told: Option<&Fingerprint>, at: Timestamp) -> (Vec<Change>, &mut Known) {
         let mut changes = Vec::new();
         let other = |known: &Known| matches!((&known.name.fingerprint, told), (Some(old), Some(new)) if old != new);

@@ -18,11 +18,9 @@ impl Refused {
     /// Takes that a question about the watched key failed. A key that may not ask is said once and is no failure; one that
     /// may be dead is.
     pub(super) fn own(&self, id: &AccountId, failed: Error) -> Result<(), Error> {
-        match &failed {
-            Error::Refused(refusal)
-                if matches!(refusal.meaning, Meaning::Right | Meaning::Unknown | Meaning::Other) => {}
-            Error::Http(_) => {}
-            _ => return Err(failed),
+        let may_not = matches!(refused(&failed), Some(None | Some(Meaning::Right | Meaning::Unknown | Meaning::Other)));
+        if !may_not {
+            return Err(failed);
         }
         if self.first("own") {
             tracing::warn!(account = %id, error = %failed, "what the watched key may do cannot be read; changes of it go unseen");
@@ -33,10 +31,9 @@ impl Refused {
     /// Takes that a question about sub-accounts failed, after one about the key itself was answered: the key is alive, so
     /// a refusal is a lack of right.
     pub(super) fn listed(&self, id: &AccountId, failed: Error) -> Result<(), Error> {
-        match &failed {
-            Error::Refused(refusal) if !matches!(refusal.meaning, Meaning::Busy | Meaning::Clock | Meaning::Token) => {}
-            Error::Http(_) => {}
-            _ => return Err(failed),
+        let passes = matches!(refused(&failed), None | Some(Some(Meaning::Busy | Meaning::Clock | Meaning::Token)));
+        if passes {
+            return Err(failed);
         }
         if self.first("listed") {
             tracing::warn!(
@@ -61,6 +58,24 @@ impl Refused {
 
     fn first(&self, what: &'static str) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(what)
+    }
+}
+
+/// Returns whether an exchange answered and said no; and what it meant, where it told.
+fn refused(failed: &Error) -> Option<Option<Meaning>> {
+    match failed {
+        Error::Refused(refusal) => Some(Some(refusal.meaning)),
+        Error::Http(status) if *status < 500 => Some(None),
+        Error::Finished
+        | Error::Connect(_)
+        | Error::Closed(_)
+        | Error::Silent { .. }
+        | Error::Oversize
+        | Error::Protocol(_)
+        | Error::Shutdown
+        | Error::Http(_)
+        | Error::Limited(_)
+        | Error::Key(_) => None,
     }
 }
 

@@ -32,7 +32,7 @@ const SECRET: [&str; 17] = [
 
 /// One of these stands in every text that has a secret key. An ordinary frame has none, and costs only this search.
 /// `\u00` is there because a key may be spelled with escapes.
-const HINTS: [&str; 20] = [
+const HINTS: [&str; 18] = [
     "oken",
     "istenKey",
     "jwt",
@@ -50,9 +50,7 @@ const HINTS: [&str; 20] = [
     "pikey",
     "pi_key",
     "pi-key",
-    "PIKEY",
-    "PI_KEY",
-    "PI-KEY",
+    "PI",
 ];
 
 /// The longest spelling of a secret key that is looked at, in bytes.
