@@ -18,7 +18,10 @@ impl Refused {
     /// Takes that a question about the watched key failed. A key that may not ask is said once and is no failure; one that
     /// may be dead is.
     pub(super) fn own(&self, id: &AccountId, failed: Error) -> Result<(), Error> {
-        let may_not = matches!(refused(&failed), Some(None | Some(Meaning::Right | Meaning::Unknown | Meaning::Other)));
+        let may_not = matches!(
+            refused(&failed),
+            Some(None | Some(Meaning::Right | Meaning::UnifiedRight | Meaning::Unknown | Meaning::Other))
+        );
         if !may_not {
             return Err(failed);
         }
@@ -72,6 +75,7 @@ fn refused(failed: &Error) -> Option<Option<Meaning>> {
         | Error::Silent { .. }
         | Error::Oversize
         | Error::Protocol(_)
+        | Error::Moved(_)
         | Error::Shutdown
         | Error::Http(_)
         | Error::Limited(_)

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::daemon::{Screen, arrivals, incidents};
 
 /// How often keys are asked about here.
-const POLL: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(600);
 
 /// A sub-account.
 const BOTS: &str = "bots@example.org";

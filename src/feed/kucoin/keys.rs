@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::account::Private;
-use super::{ask, read};
+use super::read;
 use crate::arrival::Source;
 use crate::feed::error::Error;
 use crate::feed::key_state::askable;
@@ -43,7 +43,7 @@ pub(super) async fn inspect(account: &Private, outlet: &Outlet) -> Result<(), Er
         Ok(own) => own,
         Err(error) => return account.refused.own(&account.id, error),
     };
-    asked.pass(own, format!("user/api-key?key={}", account.signer.fingerprint())).await?;
+    asked.pass(own, format!("user/api-key?key={}", account.asker.signer().fingerprint())).await?;
     match asked.listed().await {
         Ok(()) => Ok(()),
         Err(error) => account.refused.listed(&account.id, error),
@@ -57,7 +57,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     async fn ask(&self, path: &str) -> Result<Answer, Error> {
-        ask(&self.account.venues.kucoin, &self.account.signer, false, path, COST).await
+        self.account.asker.get(path, COST).await
     }
 
     async fn pass(&self, answer: Answer, call: String) -> Result<(), Error> {

@@ -17,8 +17,9 @@ use std::collections::VecDeque;
 use rust_decimal::Decimal;
 
 use super::Error;
+use super::broken::How;
 use super::scenario::Scenario;
-use crate::domain::{Span, Symbol, Timestamp, Venue};
+use crate::domain::{AccountId, Span, Symbol, Timestamp, Venue};
 pub use attack::Strike;
 pub use exchange::{Amount, Tag};
 pub use ledger::{
@@ -59,6 +60,7 @@ enum Deed {
     Habit(usize),
     Strike(Strike),
     Key(usize),
+    Break(usize, How),
 }
 
 /// What the faces have to tell.
@@ -143,6 +145,16 @@ impl World {
             world.account_of(change)?;
             world.plan(now, change.after_secs, Deed::Key(place));
         }
+        for key in &scenario.broken {
+            let found = key.account.parse().ok().and_then(|id: AccountId| world.by_name(id.venue, &id.name));
+            let Some(account) = found else {
+                return Err(Error::Scenario(format!("broken: there is no account {}", key.account)));
+            };
+            match key.after_secs > 0.0 {
+                true => world.plan(now, key.after_secs, Deed::Break(account, key.how)),
+                false => world.break_key(account, Some(key.how)),
+            }
+        }
         if let Some(after) = scenario.attack_after_secs {
             world.plan_attack(now + seconds(after));
         }
@@ -169,6 +181,7 @@ impl World {
                 }
                 Deed::Strike(strike) => self.strike(strike, now, &mut news),
                 Deed::Key(change) => self.change_key(change, now),
+                Deed::Break(account, how) => self.break_key(account, Some(how)),
             }
         }
         news
@@ -183,6 +196,14 @@ impl World {
     pub fn attack(&mut self, now: Timestamp) {
         self.agenda.retain(|_, deed| !matches!(deed, Deed::Strike(_)));
         self.plan_attack(now);
+    }
+
+    /// Breaks an account's key, or mends it.
+    pub fn break_key(&mut self, account: usize, how: Option<How>) {
+        if let Some(owner) = self.accounts.get_mut(account) {
+            owner.broken = how;
+            owner.unified |= how == Some(How::Unified);
+        }
     }
 
     /// Finds an account by venue and key.

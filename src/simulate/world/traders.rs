@@ -49,6 +49,8 @@ impl World {
                 key,
                 key_made: now - Span::from_secs(86_400 * 400 + i64::try_from(dice.below(20_000_000)).unwrap_or(0)),
                 revoked: false,
+                broken: None,
+                mode_hidden: false,
                 permissions: Permissions {
                     trade: true,
                     addresses: vec!["127.0.0.1".to_owned()],
