@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{FINE, MISUSE};
 use crate::config::{Config, Response, write_part, write_size, write_time, write_worth};
-use crate::domain::{RuleName, Span};
+use crate::domain::{RuleName, Span, Wallet};
 use crate::engine::rules::Levels;
 use crate::notify::console;
 
@@ -44,6 +44,7 @@ struct Summary {
     channels: Vec<(String, String)>,
     rules: Vec<Rule>,
     kept: Vec<(&'static str, String)>,
+    wallets: Vec<String>,
     watch: Vec<String>,
 }
 
@@ -99,6 +100,12 @@ impl Summary {
             channels: email.chain(telegram).chain(console).collect(),
             rules: rules(config),
             kept: kept(config),
+            wallets: config
+                .feed
+                .watched()
+                .filter(|(_, wallet)| *wallet != Wallet::Spot)
+                .map(|(id, wallet)| wallet.of(&id))
+                .collect(),
             watch: config
                 .feed
                 .watch
@@ -128,6 +135,7 @@ impl Summary {
             "channels": channels.collect::<Vec<_>>(),
             "rules": rules.collect::<Vec<_>>(),
             "kept": kept,
+            "wallets": self.wallets,
             "watch": self.watch,
             "warnings": config.warnings,
         })
@@ -262,6 +270,9 @@ impl fmt::Display for Summary {
         }
         for (key, value) in &self.kept {
             writeln!(f, "keeps     {key:<19}{value}")?;
+        }
+        if !self.wallets.is_empty() {
+            writeln!(f, "wallets   {}", self.wallets.join(" "))?;
         }
         if !self.watch.is_empty() {
             writeln!(f, "watches   {}", self.watch.join(" "))?;

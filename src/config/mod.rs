@@ -119,7 +119,11 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
     let journal = keeping::journal(root, &state_dir);
     let (accounts, keyed) = account::accounts(root);
     let sub_accounts = accounts.iter().map(|account| (account.id.clone(), account.sub_accounts.clone())).collect();
-    let feed = crate::feed::Settings { accounts: keyed, sub_accounts, ..feed::feed(root) };
+    let wallets = accounts.iter().map(|account| {
+        let watched = account.wallets.clone();
+        (account.id.clone(), crate::feed::Wallets { watched, ..crate::feed::Wallets::default() })
+    });
+    let feed = crate::feed::Settings { accounts: keyed, wallets: wallets.collect(), sub_accounts, ..feed::feed(root) };
     let mut pipeline = rules::pipeline(root);
     pipeline.engine.key_policy.expected = account::policies(&accounts);
     let notify = notify::notify(root, &accounts);

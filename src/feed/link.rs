@@ -96,8 +96,8 @@ pub trait Protocol: Send + Sync + 'static {
     /// Runs a job.
     fn run(self: Arc<Self>, job: Self::Job, outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Returns whether there are keys to ask about.
-    fn inspects(&self) -> bool {
+    /// Returns whether it is for the link of `source` to ask about its key.
+    fn inspects(&self, _source: &Source) -> bool {
         false
     }
 
@@ -513,7 +513,7 @@ impl<P: Protocol> Link<P> {
 
     /// Has it asked what a subject's key may do, so much later.
     fn inspect_in(&mut self, wait: Duration, source: Source) {
-        if !self.timing.key_state.is_zero() && self.protocol.inspects() {
+        if !self.timing.key_state.is_zero() && self.protocol.inspects(&source) {
             self.inspect_at.insert((clock::steady() + wait, source));
         }
     }

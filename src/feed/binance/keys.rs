@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::gap::{Account, read};
 use crate::arrival::Source;
-use crate::domain::Fingerprint;
+use crate::domain::{Fingerprint, Wallet};
 use crate::feed::error::Error;
 use crate::feed::key_state::askable;
 use crate::feed::outlet::Outlet;
@@ -46,7 +46,7 @@ struct Key {
 /// Asks what the account's key may do, and its sub-accounts' keys, and hands the pages over.
 pub(super) async fn inspect(venues: &Venues, account: &Account, outlet: &Outlet) -> Result<(), Error> {
     let asked = Asked { venues, account, outlet };
-    let own = match account.ask_at(venues, "/sapi/v1/account/apiRestrictions", &[], 1).await {
+    let own = match account.ask_of(&Wallet::Spot, venues, "/sapi/v1/account/apiRestrictions", &[], 1).await {
         Ok(own) => own,
         Err(error) => return account.refused.own(&account.id, error),
     };
@@ -73,7 +73,7 @@ impl Asked<'_> {
     /// These calls are counted by account, and dearly.
     async fn ask(&self, path: &str, params: &[(&str, String)]) -> Result<Answer, Error> {
         self.venues.binance_sub.ready(1).await;
-        self.account.ask_at(self.venues, path, params, 1).await
+        self.account.ask_of(&Wallet::Spot, self.venues, path, params, 1).await
     }
 
     async fn listed(&self) -> Result<(), Error> {

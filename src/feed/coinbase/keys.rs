@@ -17,7 +17,7 @@ pub(super) async fn inspect(user: &User, outlet: &Outlet) -> Result<(), Error> {
         let uri = format!("GET {}{PATH}", rest.host());
         let token = user.signer.token(Timestamp::from_millis(rest.millis()), Some(&uri))?;
         let headers = vec![("Authorization", format!("Bearer {token}"))];
-        Ok(Call { post: false, path: PATH.to_owned(), headers, cost: 1, purse: None })
+        Ok(Call { path: PATH.to_owned(), headers, cost: 1, ..Call::default() })
     };
     let answer = rest.ask(sign).await?;
     if answer.status != 200 {

@@ -191,7 +191,7 @@ impl Protocol for Private {
         }
     }
 
-    fn inspects(&self) -> bool {
+    fn inspects(&self, _source: &Source) -> bool {
         true
     }
 
