@@ -1,5 +1,7 @@
 //! One pure step: an arrival in, effects out. Live, replay and tests call the same.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{self, Alert};
@@ -54,7 +56,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 6;
+pub const SNAPSHOT_VERSION: u32 = 7;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -119,6 +121,7 @@ impl Pipeline {
                 | EventKind::KeyState(_)
                 | EventKind::KeyList(_)
                 | EventKind::Market(_)
+                | EventKind::Cap(_)
                 | EventKind::Tick => {}
             }
             self.engine.judge(event, &mut self.findings);
@@ -159,12 +162,13 @@ impl Pipeline {
         self.alert.open()
     }
 
-    /// Returns the pairs whose market the accounts make interesting.
-    pub fn pairs_of_interest(&self) -> impl Iterator<Item = (Venue, &Symbol)> {
-        self.engine.pairs_of_interest()
+    /// Returns the pairs whose market the accounts make worth watching, at most `most` an exchange, and how many that
+    /// leaves out.
+    pub fn pairs_of_interest(&self, most: usize) -> (BTreeSet<(Venue, Symbol)>, usize) {
+        self.engine.memory().wanted_at_most(most, self.now)
     }
 
-    /// Returns a count that moves whenever [`Pipeline::pairs_of_interest`] changes.
+    /// Returns a count that moves whenever [`Pipeline::pairs_of_interest`] may have changed.
     pub fn interest_moved(&self) -> u64 {
         self.engine.memory().interest_moved()
     }

@@ -6,7 +6,9 @@ pub mod coinbase;
 pub mod dedupe;
 mod key;
 pub mod kucoin;
+pub mod market_cap;
 pub mod newest;
+mod past;
 pub mod scalar;
 mod shape;
 mod sorted;
@@ -96,6 +98,7 @@ impl Codecs {
     fn read(&mut self, arrival: &Arrival, out: &mut Vec<Event>) -> Result<(), Unread> {
         match &arrival.from {
             Source::Access(_) => access::Codec.decode(arrival, out),
+            Source::MarketCap(_) => market_cap::decode(arrival, out),
             Source::Clock => Err(unread("a clock only ticks")),
             Source::Account(_)
             | Source::AccountRest(_)
@@ -138,6 +141,7 @@ fn traded(event: &Event) -> Timestamp {
         | EventKind::KeyState(_)
         | EventKind::KeyList(_)
         | EventKind::Market(_)
+        | EventKind::Cap(_)
         | EventKind::Feed(_)
         | EventKind::Tick => Timestamp::EPOCH,
     }

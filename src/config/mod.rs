@@ -9,6 +9,7 @@ mod credential;
 mod document;
 mod feed;
 mod keeping;
+mod market_cap;
 mod notify;
 mod problem;
 mod rules;
@@ -123,7 +124,13 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
         let watched = account.wallets.clone();
         (account.id.clone(), crate::feed::Wallets { watched, ..crate::feed::Wallets::default() })
     });
-    let feed = crate::feed::Settings { accounts: keyed, wallets: wallets.collect(), sub_accounts, ..feed::feed(root) };
+    let feed = crate::feed::Settings {
+        accounts: keyed,
+        wallets: wallets.collect(),
+        sub_accounts,
+        market_cap: market_cap::market_cap(root),
+        ..feed::feed(root)
+    };
     let mut pipeline = rules::pipeline(root);
     pipeline.engine.key_policy.expected = account::policies(&accounts);
     let notify = notify::notify(root, &accounts);
