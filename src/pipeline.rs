@@ -59,7 +59,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 6;
+pub const SNAPSHOT_VERSION: u32 = 8;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -122,6 +122,8 @@ impl Pipeline {
                 | EventKind::Order(_)
                 | EventKind::Balance(_)
                 | EventKind::Access(_)
+                | EventKind::KeyState(_)
+                | EventKind::KeyList(_)
                 | EventKind::Market(_)
                 | EventKind::Cap(_)
                 | EventKind::Tick => {}

@@ -4,6 +4,7 @@ pub mod access;
 pub mod binance;
 pub mod coinbase;
 pub mod dedupe;
+mod key;
 pub mod kucoin;
 pub mod market_cap;
 pub mod newest;
@@ -157,6 +158,8 @@ fn traded(event: &Event) -> Timestamp {
         EventKind::Order(_)
         | EventKind::Balance(_)
         | EventKind::Access(_)
+        | EventKind::KeyState(_)
+        | EventKind::KeyList(_)
         | EventKind::Market(_)
         | EventKind::Cap(_)
         | EventKind::Feed(_)

@@ -11,6 +11,7 @@ use super::account::Account;
 use super::address::Places;
 use super::caps::Caps;
 use super::cold::ColdOrders;
+use super::keys::Keys;
 use super::pair::{Pair, float};
 use super::rules::blind;
 use super::sights::Sights;
@@ -76,6 +77,8 @@ pub struct Watched {
     pub sights: Sights,
     /// Which of its orders our own systems named.
     pub claims: Claims,
+    /// What its keys may do.
+    pub keys: Keys,
     /// Its orders that wait for their pair's past.
     pub cold: ColdOrders,
     /// When its first fill was told.

@@ -9,6 +9,7 @@ pub mod cold;
 pub mod decay;
 pub mod habit;
 pub mod interest;
+pub mod keys;
 pub mod memory;
 pub mod origin;
 pub mod pair;
@@ -20,13 +21,17 @@ pub mod worth;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, Fill, Finding, Level, Market, MarketKind,
-    OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
+    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, Fill, Finding, KeyState, Level, Market,
+    MarketKind, OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
 };
 use address::Networks;
+use keys::{Change, Keys};
 use memory::{Memory, Watched};
 use pair::{Bar, OwnOrder, Pair, Trade, float};
-use rules::{Case, blind, churn_loss, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin};
+use rules::{
+    Case, KeyCase, blind, churn_loss, key_permission_widened, key_policy, key_unrestricted, liquidation, new_key,
+    planted_ask, pump_buy, unfamiliar_address, unknown_origin,
+};
 use score::{evidence, market_score};
 
 /// Settings of the engine: one block a rule.
@@ -46,6 +51,14 @@ pub struct Settings {
     pub unknown_origin: unknown_origin::Settings,
     /// Unverified gaps.
     pub blind: blind::Settings,
+    /// Keys that may do more than before.
+    pub key_permission_widened: key_permission_widened::Settings,
+    /// Keys that may be used from more places than before.
+    pub key_unrestricted: key_unrestricted::Settings,
+    /// Keys that were not there before.
+    pub new_key: new_key::Settings,
+    /// Keys that may do more than their owners expect.
+    pub key_policy: key_policy::Settings,
     /// Rules that are switched off.
     pub off: Vec<RuleName>,
 }
@@ -126,6 +139,12 @@ impl Engine {
             EventKind::Order(order) => self.order(order, at),
             EventKind::Balance(balance) => self.balance(balance, at),
             EventKind::Access(access) => self.access(access, n, at, out),
+            EventKind::KeyState(state) => self.key_state(state, n, at, out),
+            EventKind::KeyList(list) => {
+                let at = at.max(self.passed);
+                let account = self.memory.account(&list.account);
+                self.memory.watched_mut(account).keys.listed(list, at);
+            }
             EventKind::Market(market) => self.market(market, n, at, out),
             EventKind::Cap(cap) => {
                 if self.memory.caps.take(cap, at) {
@@ -318,6 +337,38 @@ impl Engine {
         }
     }
 
+    fn key_state(&mut self, state: &KeyState, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        // What was last seen when counts from the latest time heard of: a clock that jumped back makes no key younger.
+        let at = at.max(self.passed);
+        let account = self.memory.account(&state.account);
+        let Watched { account, keys, .. } = self.memory.watched_mut(account);
+        let Some((changes, key)) = keys.take(state, at) else { return };
+        let case = KeyCase { account: &account.id, n, at };
+        let settings = &self.settings;
+        let mut found = Vec::new();
+        for change in &changes {
+            found.extend(match change {
+                // The rights of a key that just appeared are part of what is said about it.
+                Change::Has(_) => None,
+                Change::Gained(rights, since) => {
+                    key_permission_widened::judge(&settings.key_permission_widened, &case, key, rights, *since)
+                }
+                Change::Opened(since) => key_unrestricted::opened(&settings.key_unrestricted, &case, key, *since),
+                Change::Grew(added, since) => {
+                    key_unrestricted::grew(&settings.key_unrestricted, &case, key, added, *since)
+                }
+                Change::NeverRestricted => key_unrestricted::never_restricted(&settings.key_unrestricted, &case, key),
+                Change::Appeared(made, since) => new_key::appeared(&settings.new_key, &case, key, *made, *since),
+                Change::Remade(made, before, since, certain) => {
+                    new_key::remade(&settings.new_key, &case, key, (*made, *before, *since), *certain)
+                }
+                Change::Replaced(since) => new_key::replaced(&settings.new_key, &case, key, *since),
+            });
+        }
+        found.extend(key_policy::judge(&settings.key_policy, &case, key, &changes));
+        out.extend(found.into_iter().filter(|finding| !settings.off.contains(&finding.rule)));
+    }
+
     fn market(&mut self, market: &Market, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
         let time = match &market.kind {
             MarketKind::Trade { time, .. } | MarketKind::Volume { time, .. } | MarketKind::PastTrade { time, .. } => {
@@ -434,7 +485,16 @@ impl Engine {
     fn mark_alarms(&mut self, found: &[Finding]) {
         for finding in found {
             // Selling everything is a habit some have, and alone it cost nothing yet.
-            let harmless = matches!(finding.rule, RuleName::Blind | RuleName::Liquidation);
+            // What a key may do says nothing about who trades.
+            let harmless = matches!(
+                finding.rule,
+                RuleName::Blind
+                    | RuleName::Liquidation
+                    | RuleName::KeyPermissionWidened
+                    | RuleName::KeyUnrestricted
+                    | RuleName::NewKey
+                    | RuleName::KeyPolicy
+            );
             if finding.level >= Level::Alert && !harmless {
                 let account = self.memory.account(&finding.account);
                 self.memory.watched_mut(account).account.session.alarmed = true;
@@ -552,6 +612,7 @@ impl Watched {
             account: account::Account::new(id),
             sights: sights::Sights::default(),
             claims: Claims::default(),
+            keys: Keys::default(),
             cold: cold::ColdOrders::default(),
             since: None,
             due: None,

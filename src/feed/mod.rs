@@ -8,6 +8,7 @@ mod binance;
 mod coinbase;
 mod error;
 mod keeper;
+mod key_state;
 mod kucoin;
 mod limiter;
 mod link;
@@ -32,7 +33,9 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 pub use error::{Advice, Error, Meaning, Refusal};
-pub use settings::{Account, Binance, Coinbase, Kucoin, Limits, ReadKey, Remembered, Roll, Settings, Timing, Wallets};
+pub use settings::{
+    Account, Binance, Coinbase, Kucoin, Limits, ReadKey, Remembered, Roll, Settings, SubAccounts, Timing, Wallets,
+};
 
 pub use market_cap::{CapSource, MarketCap};
 

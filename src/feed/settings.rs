@@ -48,6 +48,8 @@ pub struct Settings {
     pub roll: Option<watch::Receiver<Arc<Roll>>>,
     /// How much is asked of each exchange.
     pub limits: Limits,
+    /// The sub-accounts whose keys are listed with an account's key; none of those that are not here.
+    pub sub_accounts: BTreeMap<AccountId, SubAccounts>,
 }
 
 /// The accounts to watch from now on. Those that are gone from it are watched no longer.
@@ -98,6 +100,26 @@ impl Default for Limits {
             coinbase_exchange_calls: 10,
             coinbase_connects: 8,
         }
+    }
+}
+
+/// The sub-accounts whose keys are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SubAccounts {
+    /// None: the key is no master's, or nobody wants to know.
+    #[default]
+    None,
+    /// All that the exchange names.
+    All,
+    /// These, by e-mail (Binance) or name (KuCoin).
+    Named(Vec<String>),
+}
+
+impl SubAccounts {
+    /// Returns whether a text can be the e-mail or name of a sub-account, and may stand in a call.
+    pub fn is_name(text: &str) -> bool {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+".contains(&byte))
     }
 }
 
@@ -222,6 +244,8 @@ pub struct Timing {
     /// How often an account is compared with the exchange's own list although its connection looks healthy; zero for
     /// never. It also finds a key that died while its feed was quiet.
     pub reconcile: Duration,
+    /// How often it is asked what each key may do, a tenth more or less at random; zero for never.
+    pub key_state: Duration,
     /// How far before a gap its filling begins, because exchanges deliver late.
     pub overlap: Duration,
     /// How far back an account never watched before is read.
@@ -259,6 +283,7 @@ impl Timing {
             spacing: self.spacing / times,
             seed: self.seed / times,
             keep_alive: self.keep_alive / times,
+            key_state: self.key_state / times,
         }
     }
 }
@@ -266,6 +291,7 @@ impl Timing {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
+            sub_accounts: BTreeMap::new(),
             binance: Binance::default(),
             kucoin: Kucoin::default(),
             coinbase: Coinbase::default(),
@@ -335,6 +361,7 @@ impl Default for Timing {
             refused: backoff::Settings { min: secs(60), max: secs(1_800), healthy: secs(60) },
             debounce: secs(1),
             reconcile: secs(300),
+            key_state: secs(300),
             overlap: secs(60),
             lookback: secs(24 * 3_600),
             keep_alive: secs(1_800),

@@ -19,6 +19,9 @@ pub(crate) struct Venues {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     /// Pays in Binance's request weight: 6,000 a minute, of which a fifth is left to the user's own programs.
     pub(crate) binance: Arc<Rest>,
+    /// Questions of a master about its sub-accounts: 3,000 of the account's own 180,000 weight a minute each, of which at
+    /// most half is spent even if all are one account's.
+    pub(crate) binance_sub: Limiter,
     /// Pays in the request weight of Binance's futures: 2,400 a minute on a host of its own.
     pub(crate) binance_futures: Arc<Rest>,
     pub(crate) kucoin: Arc<Rest>,
@@ -65,6 +68,7 @@ impl Venues {
             binance_futures_connects: bucket(limits.binance_futures_connects, 300, 7),
             kucoin_connects: bucket(limits.kucoin_connects, 60, 4),
             coinbase_connects: bucket(limits.coinbase_connects, 1, 2),
+            binance_sub: Limiter::new(30, secs(60), 10),
             unlimited: Limiter::new(1_000_000, secs(1), 1_000_000),
             pairs: Pairs::default(),
             seeded: Seeded::default(),

@@ -61,6 +61,8 @@ impl Counters {
                 | EventKind::Access(_)
                 | EventKind::Market(_)
                 | EventKind::Cap(_)
+                | EventKind::KeyState(_)
+                | EventKind::KeyList(_)
                 | EventKind::Tick => {}
             }
         }

@@ -33,7 +33,7 @@ pub use broken::{BrokenKey, How};
 pub use fault::{Deed, Faults, Scripted, Tally};
 use floor::Floor;
 pub use handle::{Handle, TrueFill, Truth};
-pub use scenario::{Pace, PairScene, Scenario, Scene};
+pub use scenario::{KeyChange, Pace, PairScene, Scenario, Scene};
 pub use world::{Kind, Role};
 
 /// How a simulator runs.

@@ -23,6 +23,8 @@ pub struct Scenario {
     pub lift: f64,
     /// Days of earlier fills that the ordinary habits left behind.
     pub history_days: u32,
+    /// What somebody changes about keys.
+    pub key_changes: Vec<KeyChange>,
     /// The seconds each kind of trader waits between two deeds.
     pub pace: Pace,
     /// Keys that are of no use, or become so.
@@ -36,6 +38,27 @@ pub struct Scenario {
     /// What the exchanges do wrong at given times; nothing by default.
     pub script: Vec<Scripted>,
 }
+
+/// A change of an account's key, or a new key of one of its sub-accounts.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeyChange {
+    /// Seconds from the start.
+    pub after_secs: f64,
+    /// Whose, as `binance/amber`.
+    pub account: String,
+    /// Rights that are given: `trade`, `margin`, `futures`, `internal_transfer`, `universal_transfer`, `withdraw`.
+    pub permit: Vec<String>,
+    /// Rights that are taken.
+    pub forbid: Vec<String>,
+    /// The addresses the key is restricted to from then on, any when empty; absent to leave them.
+    pub addresses: Option<Vec<String>>,
+    /// The sub-account (e-mail or name) that gets a new key with the rights in `permit`; the account's own key then stays.
+    pub new_key_of: Option<String>,
+}
+
+/// The rights a key change may name.
+const RIGHTS: [&str; 6] = ["trade", "margin", "futures", "internal_transfer", "universal_transfer", "withdraw"];
 
 /// The seconds each kind of trader waits between two deeds.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -141,6 +164,16 @@ impl Scenario {
         if paces.iter().any(|pace| !pace.is_finite() || *pace < 0.01) {
             return Err(Error::Scenario("pace: every wait is at least 0.01 seconds".to_owned()));
         }
+        for change in &self.key_changes {
+            if let Some(wrong) =
+                change.permit.iter().chain(&change.forbid).find(|name| !RIGHTS.contains(&name.as_str()))
+            {
+                return Err(Error::Scenario(format!("key_changes: {wrong} is none of {}", RIGHTS.join(", "))));
+            }
+            if !change.after_secs.is_finite() || change.after_secs < 0.0 {
+                return Err(Error::Scenario("key_changes: after_secs is a number of seconds from zero up".to_owned()));
+            }
+        }
         for key in &self.broken {
             if key.account.parse::<AccountId>().is_err() || !(0.0..=1e6).contains(&key.after_secs) {
                 return Err(Error::Scenario(format!(
@@ -180,6 +213,7 @@ impl Default for Scenario {
             hostile_buys: 9,
             lift: 0.05,
             history_days: 3,
+            key_changes: Vec::new(),
             pace: Pace::default(),
             broken: Vec::new(),
             binance: Scene::default(),

@@ -436,7 +436,7 @@ fn order_lists_are_read_and_unknown_calls_are_told() {
         })
         .collect();
     assert_eq!(steps, [(OrderStep::Accepted, 0, Some("bot-5")), (OrderStep::Cancelled, 100, Some("bot-6"))]);
-    assert_eq!(page("binance/alice/rest", "sapi/v1/account/apiRestrictions", r#"{"ipRestrict":false}"#), []);
+    assert_eq!(page("binance/alice/rest", "sapi/v1/sub-account/list?page=1", r#"{"subAccounts":[]}"#), []);
     assert_eq!(feed(page("binance/alice/rest", "dustLog", "{}")), FeedKind::Unknown("dustLog".into()));
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::frames::{Envelope, Fault, Head, Position, Subscribed};
 use super::gap::{self, Account};
-use super::learn_time;
 use super::members::Members;
+use super::{keys, learn_time};
 use crate::arrival::Source;
 use crate::domain::Timestamp;
 use crate::feed::error::{Advice, Error, Meaning, Refusal};
@@ -80,6 +80,17 @@ impl Protocol for Accounts {
                 Some(account) => gap::fill(&self.venues, &account, gap, &outlet).await,
                 None => Ok(()),
             },
+        }
+    }
+
+    fn inspects(&self, source: &Source) -> bool {
+        self.members.number(source).and_then(|number| self.members.get(number)).is_some_and(|one| one.asks_about_key)
+    }
+
+    async fn inspect(self: Arc<Self>, source: Source, outlet: Outlet) -> Result<(), Error> {
+        match self.members.number(&source).and_then(|number| self.members.get(number)) {
+            Some(account) => keys::inspect(&self.venues, &account, &outlet).await,
+            None => Ok(()),
         }
     }
 

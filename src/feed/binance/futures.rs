@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::account_page::named;
 use super::gap::{self, Account};
-use super::{accepted, learn_time_at};
+use super::{accepted, keys, learn_time_at};
 use crate::arrival::Source;
 use crate::domain::Timestamp;
 use crate::feed::error::{Advice, Error};
@@ -111,6 +111,14 @@ impl Protocol for Futures {
             }
             Job::Fill(gap) => gap::fill(&self.venues, &self.account, gap, &outlet).await,
         }
+    }
+
+    fn inspects(&self, _source: &Source) -> bool {
+        self.account.asks_about_key
+    }
+
+    async fn inspect(self: Arc<Self>, _source: Source, outlet: Outlet) -> Result<(), Error> {
+        keys::inspect(&self.venues, &self.account, &outlet).await
     }
 
     fn fill(&self, _source: &Source, gap: Gap) -> Option<Job> {

@@ -16,6 +16,7 @@ use super::{accepted, learn_time};
 use crate::arrival::{Body, Source};
 use crate::domain::{AccountId, Symbol, Timestamp, Venue, Wallet};
 use crate::feed::error::{Error, Meaning, Refusal};
+use crate::feed::key_state::Refused;
 use crate::feed::link::Gap;
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::{Answer, Call, Rest};
@@ -35,6 +36,10 @@ pub(crate) struct Account {
     pub(super) key: Secret,
     pub(super) signer: BinanceSigner,
     pub(super) known: Arc<Known>,
+    /// What was refused of the questions about the key.
+    pub(super) refused: Refused,
+    /// True for the one wallet of the account whose link asks what the key may do.
+    pub(crate) asks_about_key: bool,
     pub(crate) known_until: Option<Timestamp>,
     /// Whether the exchange took this key on a connection.
     subscribed: AtomicBool,
@@ -53,13 +58,24 @@ impl Account {
         (key, signer): (Secret, BinanceSigner),
         known_until: Option<Timestamp>,
     ) -> Self {
-        Account { id, wallet, key, signer, known: Arc::default(), known_until, subscribed: AtomicBool::new(false) }
+        Account {
+            id,
+            wallet,
+            key,
+            signer,
+            known: Arc::default(),
+            refused: Refused::default(),
+            asks_about_key: false,
+            known_until,
+            subscribed: AtomicBool::new(false),
+        }
     }
 
     /// Returns the same wallet with another key; what was seen of it is shared.
     pub(crate) fn rotated(&self, key: (Secret, BinanceSigner), known_until: Option<Timestamp>) -> Self {
         let known = Arc::clone(&self.known);
-        Account { known, ..Account::new(self.id.clone(), self.wallet.clone(), key, known_until) }
+        let asks_about_key = self.asks_about_key;
+        Account { known, asks_about_key, ..Account::new(self.id.clone(), self.wallet.clone(), key, known_until) }
     }
 
     /// Says whether the exchange took this key on a connection.
@@ -104,17 +120,7 @@ impl Account {
 
     /// Returns the host that answers for this wallet.
     pub(super) fn rest<'v>(&self, venues: &'v Venues) -> &'v Rest {
-        match &self.wallet {
-            Wallet::Spot | Wallet::Margin | Wallet::Isolated(_) => &venues.binance,
-            Wallet::Futures => &venues.binance_futures,
-        }
-    }
-
-    async fn learn_time(&self, venues: &Venues) -> Result<(), Error> {
-        match &self.wallet {
-            Wallet::Spot | Wallet::Margin | Wallet::Isolated(_) => learn_time(&venues.binance).await,
-            Wallet::Futures => super::futures::learn_time(&venues.binance_futures).await,
-        }
+        host(venues, &self.wallet)
     }
 
     pub(super) async fn ask(
@@ -124,7 +130,20 @@ impl Account {
         params: &[(&str, String)],
         cost: u32,
     ) -> Result<Answer, Error> {
-        let rest = self.rest(venues);
+        let answer = self.ask_of(&self.wallet, venues, path, params, cost).await;
+        answer.map_err(|error| self.worded(error))
+    }
+
+    /// Makes a signed call of the host of a wallet, whichever this one is.
+    pub(super) async fn ask_of(
+        &self,
+        wallet: &Wallet,
+        venues: &Venues,
+        path: &str,
+        params: &[(&str, String)],
+        cost: u32,
+    ) -> Result<Answer, Error> {
+        let rest = host(venues, wallet);
         let sign = || {
             let time = rest.millis().to_string();
             let mut all: Vec<(&str, &str)> = params.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -134,12 +153,14 @@ impl Account {
         };
         match accepted(rest.ask(sign).await?) {
             Err(Error::Refused(refusal)) if refusal.meaning == Meaning::Clock => {
-                self.learn_time(venues).await?;
+                match wallet {
+                    Wallet::Spot | Wallet::Margin | Wallet::Isolated(_) => learn_time(rest).await?,
+                    Wallet::Futures => super::futures::learn_time(rest).await?,
+                }
                 accepted(rest.ask(sign).await?)
             }
             answer => answer,
         }
-        .map_err(|error| self.worded(error))
     }
 
     /// Returns the headers of a call; some need no more than these.
@@ -156,6 +177,13 @@ impl Account {
             }
             (Wallet::Margin | Wallet::Isolated(_) | Wallet::Futures, error) => error,
         }
+    }
+}
+
+fn host<'v>(venues: &'v Venues, wallet: &Wallet) -> &'v Rest {
+    match wallet {
+        Wallet::Spot | Wallet::Margin | Wallet::Isolated(_) => &venues.binance,
+        Wallet::Futures => &venues.binance_futures,
     }
 }
 

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::fills;
 use super::frames::{Head, Heartbeat, UserEvent};
+use super::{fills, keys};
 use crate::arrival::Source;
 use crate::domain::{AccountId, Span, Timestamp};
 use crate::feed::error::{Error, Refusal};
+use crate::feed::key_state::Refused;
 use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
@@ -33,6 +34,8 @@ pub(crate) struct User {
     pub(crate) id: AccountId,
     pub(crate) signer: Arc<Rotating<CoinbaseSigner>>,
     pub(crate) known_until: Option<Timestamp>,
+    /// What was refused of the questions about the key.
+    pub(crate) refused: Refused,
 }
 
 /// What runs beside the connection.
@@ -103,6 +106,14 @@ impl Protocol for User {
             Job::Orders(orders) => asked.orders(&orders).await,
             Job::Fill(gap) => asked.gap(gap).await,
         }
+    }
+
+    fn inspects(&self, _source: &Source) -> bool {
+        true
+    }
+
+    async fn inspect(self: Arc<Self>, _source: Source, outlet: Outlet) -> Result<(), Error> {
+        keys::inspect(&self, &outlet).await
     }
 
     fn fill(&self, _source: &Source, gap: Gap) -> Option<Job> {

@@ -82,6 +82,16 @@ pub trait Protocol: Send + Sync + 'static {
     /// Runs a job.
     fn run(self: Arc<Self>, job: Self::Job, outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Returns whether it is for the link of `source` to ask about its key.
+    fn inspects(&self, _source: &Source) -> bool {
+        false
+    }
+
+    /// Asks what the key of `source` may do.
+    fn inspect(self: Arc<Self>, _source: Source, _outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Returns the job that asks for what `source` missed.
     fn fill(&self, source: &Source, gap: Gap) -> Option<Self::Job>;
 

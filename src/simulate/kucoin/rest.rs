@@ -71,6 +71,8 @@ fn private(floor: &Floor, asked: &Asked) -> Option<Result<Value, Fault>> {
         ("POST", "/api/v1/hf/orders") => account::place,
         ("DELETE", "/api/v1/hf/orders/cancelAll") => account::cancel_all,
         ("GET", "/api/v1/user/api-key" | "/api/ua/v2/user/api-key") => account::key_info,
+        ("GET", "/api/v2/sub/user") => account::sub_users,
+        ("GET", "/api/v1/sub/api-key") => account::sub_keys,
         ("GET", "/api/ua/v1/account/mode" | "/api/ua/v2/account/mode") => account::mode,
         ("GET", "/api/ua/v1/unified/order/execution" | "/api/ua/v2/unified/order/execution") => account::executions,
         ("GET", path) if path.starts_with("/api/v1/hf/orders/") => account::order,
