@@ -1,5 +1,7 @@
 //! One pure step: an arrival in, effects out. Live, replay and tests call the same.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{self, Alert};
@@ -121,6 +123,7 @@ impl Pipeline {
                 | EventKind::Balance(_)
                 | EventKind::Access(_)
                 | EventKind::Market(_)
+                | EventKind::Cap(_)
                 | EventKind::Tick => {}
             }
             self.engine.judge(event, &mut self.findings);
@@ -161,12 +164,13 @@ impl Pipeline {
         self.alert.open()
     }
 
-    /// Returns the pairs whose market the accounts make interesting.
-    pub fn pairs_of_interest(&self) -> impl Iterator<Item = (Venue, &Symbol)> {
-        self.engine.pairs_of_interest()
+    /// Returns the pairs whose market the accounts make worth watching, at most `most` an exchange, and how many that
+    /// leaves out.
+    pub fn pairs_of_interest(&self, most: usize) -> (BTreeSet<(Venue, Symbol)>, usize) {
+        self.engine.memory().wanted_at_most(most, self.now)
     }
 
-    /// Returns a count that moves whenever [`Pipeline::pairs_of_interest`] changes.
+    /// Returns a count that moves whenever [`Pipeline::pairs_of_interest`] may have changed.
     pub fn interest_moved(&self) -> u64 {
         self.engine.memory().interest_moved()
     }

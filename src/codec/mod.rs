@@ -5,7 +5,9 @@ pub mod binance;
 pub mod coinbase;
 pub mod dedupe;
 pub mod kucoin;
+pub mod market_cap;
 pub mod newest;
+mod past;
 pub mod scalar;
 mod shape;
 mod sorted;
@@ -114,6 +116,7 @@ impl Codecs {
     fn read(&mut self, arrival: &Arrival, out: &mut Vec<Event>) -> Result<(), Unread> {
         match &arrival.from {
             Source::Access(_) => access::Codec.decode(arrival, out),
+            Source::MarketCap(_) => market_cap::decode(arrival, out),
             Source::Clock => Err(unread("a clock only ticks")),
             Source::Account(_)
             | Source::AccountRest(_)
@@ -155,6 +158,7 @@ fn traded(event: &Event) -> Timestamp {
         | EventKind::Balance(_)
         | EventKind::Access(_)
         | EventKind::Market(_)
+        | EventKind::Cap(_)
         | EventKind::Feed(_)
         | EventKind::Tick => Timestamp::EPOCH,
     }

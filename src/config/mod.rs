@@ -9,6 +9,7 @@ mod credential;
 mod document;
 mod feed;
 mod keeping;
+mod market_cap;
 mod notify;
 mod problem;
 mod rules;
@@ -122,7 +123,8 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
         let watched = account.wallets.clone();
         (account.id.clone(), crate::feed::Wallets { watched, ..crate::feed::Wallets::default() })
     });
-    let feed = crate::feed::Settings { accounts: keyed, wallets: wallets.collect(), ..feed::feed(root) };
+    let (wallets, market_cap) = (wallets.collect(), market_cap::market_cap(root));
+    let feed = crate::feed::Settings { accounts: keyed, wallets, market_cap, ..feed::feed(root) };
     let pipeline = rules::pipeline(root);
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);

@@ -7,13 +7,14 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::error::Error;
+use super::market_cap::MarketCap;
 use super::sign::{BinanceSigner, CoinbaseSigner, ExchangeSigner, KeyError, KucoinSigner};
 use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue, Wallet};
 use crate::runtime::backoff;
 use crate::secret::Secret;
 
 /// What the feeds are told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Where Binance is.
     pub binance: Binance,
@@ -31,6 +32,10 @@ pub struct Settings {
     pub wallets: BTreeMap<AccountId, Wallets>,
     /// Pairs to watch besides those the accounts touch.
     pub watch: Vec<(Venue, Symbol)>,
+    /// Pairs of an exchange that are watched at most because accounts trade or hold them; those in use are left out last.
+    pub market_pairs: usize,
+    /// Where to read what assets are worth in all; nowhere by default.
+    pub market_cap: Vec<MarketCap>,
     /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
     /// exchange that has no list of all of them.
     pub remembered: BTreeMap<AccountId, Remembered>,
@@ -197,6 +202,25 @@ impl Timing {
             spacing: self.spacing / times,
             seed: self.seed / times,
             keep_alive: self.keep_alive / times,
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            binance: Binance::default(),
+            kucoin: Kucoin::default(),
+            coinbase: Coinbase::default(),
+            timing: Timing::default(),
+            extra_ca: None,
+            accounts: Vec::new(),
+            wallets: BTreeMap::new(),
+            watch: Vec::new(),
+            market_pairs: 1_000,
+            market_cap: Vec::new(),
+            remembered: BTreeMap::new(),
+            hurry: 1,
         }
     }
 }

@@ -60,6 +60,7 @@ impl Counters {
                 | EventKind::Balance(_)
                 | EventKind::Access(_)
                 | EventKind::Market(_)
+                | EventKind::Cap(_)
                 | EventKind::Tick => {}
             }
         }

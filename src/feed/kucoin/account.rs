@@ -219,11 +219,13 @@ impl Session for PrivateFeed {
                 match meant? {
                     Meant::Welcome => {
                         let now = crate::runtime::clock::steady();
-                        steps.extend(TOPICS.map(|topic| Step::Send(classic.subscribe(topic, false, true, now))));
+                        steps.extend(TOPICS.map(|topic| Step::Send(classic.subscribe(topic, false, true, now).1)));
                         self.to_say = TOPICS.len();
                         false
                     }
-                    Meant::Ack => self.to_say == TOPICS.len() && classic.answered(),
+                    Meant::Ack(_) => self.to_say == TOPICS.len() && classic.answered(),
+                    // An account's topics are always there.
+                    Meant::Refused(_) => return Err(Error::Refused(Refusal::kucoin("404"))),
                     Meant::Else => false,
                 }
             }
