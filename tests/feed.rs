@@ -199,9 +199,9 @@ async fn a_lost_connection_is_said_made_anew_and_its_gap_asked_for() {
     let mut peer = exchange.peer().await;
     subscribed(&mut peer, 3).await;
     daemon.until("binance/alice up").await;
-    daemon.until("binance/alice/rest account ->").await;
-    // The pair is known from the account's own event.
+    // The pair is known from the account's own event. What was held is told after the trades, as the stream does.
     daemon.until("binance/alice/rest myTrades?symbol=APCBTC&startTime=").await;
+    daemon.until("binance/alice/rest account ->").await;
     assert_eq!(daemon.next().await, "binance/alice/rest filled, verified true");
     let signed = exchange.request("/api/v3/myTrades").await;
     assert_eq!(signed.header("X-MBX-APIKEY"), "key-of-alice");
@@ -676,8 +676,9 @@ async fn a_coinbase_key_signs_in_reads_its_gap_and_asks_for_the_fills_of_changed
     assert_eq!(coinbase_in(&mut peer).await, ["user", "heartbeats"]);
     daemon.until("coinbase/erin up").await;
     let gap = "coinbase/erin/rest orders/historical/fills?start_sequence_timestamp=";
-    daemon.until(gap).await;
+    // The list comes newest first, and is handed over oldest first.
     assert!(daemon.until(gap).await.contains("&cursor=next%3D1 ->"));
+    assert!(!daemon.until(gap).await.contains("&cursor="));
     assert_eq!(daemon.next().await, "coinbase/erin/rest filled, verified true");
     let signed = exchange.request("/api/v3/brokerage/orders").await;
     let token = signed.header("Authorization").strip_prefix("Bearer ").unwrap();
