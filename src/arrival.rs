@@ -60,6 +60,9 @@ pub enum Source {
     Clock,
 }
 
+/// Why the feed of an account that is watched no longer went down: nobody has to be told that it stays so.
+pub const REMOVED: &str = "removed from the configuration";
+
 /// What an arrival was.
 #[derive(Clone, Debug)]
 pub enum Body {

@@ -99,6 +99,10 @@ impl Engine {
         while let Some(account) = self.memory.next_due(at) {
             let settings = self.settings.blind;
             let watched = self.memory.watched_mut(account);
+            if watched.sights.is_over(&settings, at) {
+                self.memory.forget(account);
+                continue;
+            }
             out.extend(watched.sights.pass(&settings, n, at, &watched.account.id));
             watched.cold.pass(at);
             let unclaimed = watched.claims.overdue(at);

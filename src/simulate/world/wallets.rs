@@ -42,6 +42,7 @@ impl World {
             positions: BTreeMap::new(),
             barred: Default::default(),
             exchange: None,
+            older: Vec::new(),
             ..*owner
         };
         self.accounts.push(opened);
