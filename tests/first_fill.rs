@@ -14,10 +14,8 @@ use watched::{Watched, timing, world};
 
 /// Returns the call of a page about a market.
 fn call(one: &Arrival, venue: Venue) -> Option<&str> {
-    match &one.body {
-        Body::Page { call, .. } if one.from == Source::MarketRest(venue) => Some(call),
-        _ => None,
-    }
+    let Body::Page { call, .. } = &one.body else { return None };
+    (one.from == Source::MarketRest(venue)).then_some(call.as_str())
 }
 
 async fn followed_from_the_first_fill(venue: Venue, pair: &str, name: &str) {
