@@ -16,7 +16,7 @@ use exchange::{Exchange, Peer, Reply, Request, within};
 use fillguard::arrival::{Body, Incoming};
 use fillguard::domain::{AccountId, Symbol, Venue};
 use fillguard::feed::sign::BinanceSigner;
-use fillguard::feed::{Account, ReadKey, Settings, SubAccounts, Timing, tasks};
+use fillguard::feed::{Account, CapSource, MarketCap, ReadKey, Settings, SubAccounts, Timing, tasks};
 use fillguard::runtime::supervisor::{self, Supervisor};
 use fillguard::runtime::{backoff, clock};
 use fillguard::secret::Secret;
@@ -990,4 +990,54 @@ async fn a_key_that_may_not_be_looked_at_keeps_its_connection_and_a_dead_one_doe
     let why = daemon.until("kucoin/bob down").await;
     assert!(why.contains("400003"), "{why}");
     daemon.end().await;
+}
+
+#[tokio::test]
+async fn a_file_of_market_caps_is_handed_over_when_it_changes() {
+    let exchange = Exchange::open(binance_rest).await;
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("caps.csv");
+    let mut given = settings(&exchange, Vec::new());
+    given.market_cap = vec![MarketCap { from: CapSource::File(file.clone()), every: Duration::from_millis(20) }];
+    // Whole at once, so that nobody reads half of it.
+    let put = |bytes: &[u8]| {
+        std::fs::write(home.path().join("new"), bytes).unwrap();
+        std::fs::rename(home.path().join("new"), &file).unwrap();
+    };
+    // It is not there yet; that is told once and hinders nothing.
+    let mut daemon = Daemon::start(given);
+    for text in ["APC,2100000,1400", "APC,2200000,1390\n"] {
+        put(text.as_bytes());
+        assert_eq!(daemon.until("market-cap/file").await, format!("market-cap/file text {text}"));
+    }
+    put(&vec![b'x'; (1 << 20) + 1]);
+    put(br#"[{"asset":"APC","usd":5}]"#);
+    assert_eq!(daemon.until("market-cap/file [").await, r#"market-cap/file [{"asset":"APC","usd":5}]"#);
+    daemon.end().await;
+}
+
+#[tokio::test]
+async fn a_list_of_market_caps_on_the_web_is_read_page_by_page_with_its_key() {
+    let mut exchange = Exchange::open(|port, request: &Request| match request.path.split('?').next().unwrap() {
+        "/api/v3/coins/markets" if request.param("page") == Some("1") => {
+            Reply::json(json!(vec![json!({"symbol": "apc", "market_cap": 7}); 250]).to_string())
+        }
+        "/api/v3/coins/markets" => Reply::json(r#"[{"symbol":"xyz","market_cap":1}]"#),
+        _ => binance_rest(port, request),
+    })
+    .await;
+    let mut given = settings(&exchange, Vec::new());
+    let url = format!("{}/api/v3/coins/markets", exchange.http());
+    let from = CapSource::Web { url, pages: 9, key: Some(secret("cap-key")) };
+    given.market_cap = vec![MarketCap { from, every: Duration::from_secs(3_600) }];
+    let mut daemon = Daemon::start(given);
+    for page in 1..=2 {
+        let line = daemon.until("market-cap/web").await;
+        let call =
+            format!("market-cap/web coins/markets?vs_currency=usd&order=market_cap_desc&per_page=250&page={page} ->");
+        assert!(line.starts_with(&call), "{line}");
+        assert_eq!(exchange.request("/api/v3/coins/markets").await.header("x-cg-demo-api-key"), "cap-key");
+    }
+    let rest = daemon.end().await;
+    assert!(!rest.iter().any(|line| line.starts_with("market-cap")), "a short page is the last: {rest:?}");
 }
