@@ -13,6 +13,8 @@ pub mod symbols;
 pub mod unread;
 pub mod wire;
 
+use std::collections::BTreeMap;
+
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +22,7 @@ use self::dedupe::Seen;
 use self::shape::{Heard, unread};
 use self::unread::Unread;
 use crate::arrival::{Arrival, Body, Source};
-use crate::domain::{Event, EventKind, FeedKind, Timestamp, Venue};
+use crate::domain::{Event, EventKind, FeedKind, LogProgress, Timestamp, Venue};
 
 /// What the codecs have to be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +37,7 @@ pub struct Codecs {
     binance: binance::Codec,
     kucoin: kucoin::Codec,
     coinbase: coinbase::Codec,
+    access: access::Codec,
     seen: Seen,
 }
 
@@ -45,6 +48,7 @@ impl Codecs {
             binance: binance::Codec::new(settings),
             kucoin: kucoin::Codec::default(),
             coinbase: coinbase::Codec::default(),
+            access: access::Codec::default(),
             seen: Seen::default(),
         }
     }
@@ -52,6 +56,11 @@ impl Codecs {
     /// Takes over changed settings, after a snapshot was read back or the configuration was read again.
     pub fn set(&mut self, settings: &Settings) {
         self.binance.set(settings);
+    }
+
+    /// Returns how far each access log was taken.
+    pub fn access_logs(&self) -> &BTreeMap<CompactString, LogProgress> {
+        self.access.logs()
     }
 
     /// Appends the events of an arrival; what cannot be read becomes an event that says so.
@@ -93,7 +102,7 @@ impl Codecs {
 
     fn read(&mut self, arrival: &Arrival, out: &mut Vec<Event>) -> Result<(), Unread> {
         match &arrival.from {
-            Source::Access(_) => access::Codec.decode(arrival, out),
+            Source::Access(_) => self.access.decode(arrival, out),
             Source::Clock => Err(unread("a clock only ticks")),
             Source::Account(_) | Source::AccountRest(_) | Source::Market(_) | Source::MarketRest(_) => {
                 match arrival.from.venue() {

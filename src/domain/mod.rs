@@ -1,5 +1,6 @@
 //! The words everything else is written in. They know no stage.
 
+mod access;
 mod account;
 mod event;
 mod finding;
@@ -7,6 +8,7 @@ mod incident;
 mod money;
 mod time;
 
+pub use access::{LogMark, LogProgress, LogRequest};
 pub use account::{AccountId, NotAnAccount, Venue};
 pub use event::{
     Access, Balance, BalanceWhy, Basis, Confirmation, Event, EventKind, FeedChange, FeedKind, Fill, Market, MarketKind,
