@@ -315,6 +315,10 @@ mod tests {
         let kept = &codec.logs()["gateway"].requests[0];
         assert_eq!((kept.accepted, kept.duplicates, kept.at.millis()), (2, 1, 1_775_572_206_000));
         let bare = r#"{"fillguard":{"lines":[{"account":"alice"}]}}"#;
-        assert_eq!((all(&mut codec, 3, bare).len(), all(&mut codec, 4, bare).len()), (1, 1), "without a key nobody asks");
+        assert_eq!(
+            (all(&mut codec, 3, bare).len(), all(&mut codec, 4, bare).len()),
+            (1, 1),
+            "without a key nobody asks"
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! Coinbase account, or some pairs of a market. The exchange's protocol on it is a state machine that touches no
 //! socket (its `Session`); calls beside it (gap fills, fills behind running totals, candles) run as jobs.
 
+pub mod access;
 mod binance;
 mod coinbase;
 mod error;
