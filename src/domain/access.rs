@@ -30,6 +30,10 @@ pub struct LogMark {
     pub inode: u64,
     /// Up to where it was read; a line begins there.
     pub offset: u64,
+    /// The number of the file that the log was rotated into last when this one was begun; 0 when there was none. Whatever
+    /// it was rotated into since was not read.
+    #[serde(default)]
+    pub before: u64,
     /// How many of its first bytes `head` stands for.
     pub head_bytes: u32,
     /// The hash of its first bytes.

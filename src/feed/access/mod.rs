@@ -3,9 +3,12 @@
 mod dialect;
 mod entry;
 mod flaw;
+mod folder;
 mod line;
 mod pattern;
 mod query;
+mod tail;
+mod trace;
 
 pub use dialect::Dialect;
 pub use entry::{Entry, Whose};
