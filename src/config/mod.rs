@@ -4,6 +4,7 @@
 //! and bounds, and whatever nobody asked for is unknown; what is wrong is gathered with its line, so that three
 //! mistakes are told as three. Secrets are read from files of their own, never from the TOML.
 
+mod access;
 mod account;
 mod credential;
 mod document;
@@ -118,8 +119,9 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
     let state_dir = keeping::state(root);
     let journal = keeping::journal(root, &state_dir);
     let (accounts, keyed) = account::accounts(root);
-    let feed = crate::feed::Settings { accounts: keyed, ..feed::feed(root) };
-    let pipeline = rules::pipeline(root);
+    let (networks, access) = access::access(root, &accounts);
+    let feed = crate::feed::Settings { accounts: keyed, access, ..feed::feed(root) };
+    let pipeline = rules::pipeline(root, networks);
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);
     root.close();

@@ -39,12 +39,13 @@ use venues::Venues;
 /// Returns the tasks that feed `out`: one a connection for accounts, one an exchange for its market, whose wanted
 /// `pairs` may change while it runs. Fails when the certificates cannot be read or a key is another exchange's.
 pub fn tasks(
-    settings: Settings,
+    mut settings: Settings,
     out: mpsc::Sender<Incoming>,
     pairs: watch::Receiver<BTreeSet<(Venue, Symbol)>>,
 ) -> Result<Vec<Task>, Error> {
+    let access = std::mem::take(&mut settings.access);
     let (venues, outlet) = (Arc::new(Venues::new(settings)?), Outlet::new(out));
-    let mut tasks = Vec::new();
+    let mut tasks = access::tasks(access, &outlet);
     let mut binance = Vec::new();
     for Account { id, key, known_until } in venues.settings.accounts.clone() {
         let name = id.to_string();

@@ -32,6 +32,8 @@ pub struct Settings {
     /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
     /// exchange that has no list of all of them.
     pub remembered: BTreeMap<AccountId, Remembered>,
+    /// Who used the keys, from the user's own side.
+    pub access: super::access::Settings,
 }
 
 /// What is remembered of an account from before this start.

@@ -11,6 +11,7 @@ use super::feed_log::FeedLog;
 use super::roll_call::RollCall;
 use crate::arrival::Arrival;
 use crate::domain::{Effect, EventKind, Symbol, Venue};
+use crate::feed::access::Receipts;
 use crate::pipeline::{Pipeline, SNAPSHOT_VERSION};
 use crate::runtime::backoff::{self, Backoff};
 use crate::runtime::clock;
@@ -49,6 +50,8 @@ pub(super) struct Chain {
     pub(super) pairs: watch::Sender<BTreeSet<(Venue, Symbol)>>,
     pub(super) roll_call: RollCall,
     pub(super) feed_log: FeedLog,
+    /// Who posted something is answered from here.
+    pub(super) receipts: Receipts,
     pub(super) watchdog: Watchdog,
 }
 
@@ -119,6 +122,8 @@ impl Chain {
 
     /// Steps through a batch and has its effects taken; then, and only then, the watchdog hears of it.
     async fn take(&mut self, batch: &[Arrival]) -> Result<(), Error> {
+        // The journal passes on only what is on disk.
+        self.receipts.note(batch);
         let mut effects = Vec::new();
         for arrival in batch {
             effects.append(&mut self.faults.step(&mut self.pipeline, arrival));

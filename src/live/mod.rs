@@ -139,6 +139,8 @@ pub async fn run_fed_by(
         account.known_until = resumed.known_until.get(&account.id).copied().or(account.known_until);
     }
     settings.feed.remembered.extend(resumed.remembered);
+    settings.feed.access.remembered.clone_from(memory.access_logs());
+    let receipts = settings.feed.access.receipts.clone();
     let store = store::Handle::new(resumed.store, settings.notify.routes());
     let couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
 
@@ -167,6 +169,7 @@ pub async fn run_fed_by(
         pairs,
         roll_call: RollCall::begin(accounts, settings.ready_within, ready),
         feed_log: FeedLog::default(),
+        receipts,
         watchdog: systemd::Watchdog::from_env(),
     };
     // It ends when the journal has, not when it is told to: until then there is something to judge.
