@@ -163,3 +163,82 @@ impl Desk {
         Ok((receipt, ticket))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::arrival::Incoming;
+    use crate::domain::AccountId;
+    use crate::feed::access::{Receipts, Whose};
+
+    /// A desk with room for `room` arrivals, and the ends of its queue.
+    fn desk(room: usize) -> (Desk, mpsc::Receiver<Incoming>, Receipts) {
+        let (send, queue) = mpsc::channel(room);
+        let receipts = Receipts::default();
+        let durable = receipts.of(&"http".into());
+        (Desk::new("http".into(), Outlet::new(send), durable, LogProgress::default()), queue, receipts)
+    }
+
+    fn batch() -> Batch {
+        let ids: Vec<AccountId> = vec!["binance/alice".parse().unwrap()];
+        let body = br#"{"account":"alice"}"#;
+        super::super::posted::read(super::super::posted::Kind::Json, body, &Whose::of(&ids), 9).unwrap()
+    }
+
+    fn request(key: &str, body: &str) -> Option<Request> {
+        Some(Request::new(key, body.as_bytes()))
+    }
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_answered_before_it_is_durable() {
+        let (desk, mut queue, receipts) = desk(4);
+        let batch = batch();
+        let mut taken = std::pin::pin!(desk.take(&batch, None, LONG));
+        let early = tokio::time::timeout(Duration::from_secs(60), taken.as_mut()).await;
+        assert!(early.is_err(), "handed over and not durable");
+        let arrival = queue.try_recv().unwrap().numbered(1);
+        let other = Incoming { from: "access/other".parse().unwrap(), ..queued() }.numbered(2);
+        receipts.note(&[other]);
+        assert!(tokio::time::timeout(Duration::from_secs(60), taken.as_mut()).await.is_err(), "another log's arrival");
+        receipts.note(&[arrival]);
+        assert_eq!(taken.await, Ok(Receipt { accepted: 1, duplicates: 0 }));
+    }
+
+    fn queued() -> Incoming {
+        Incoming { at: clock::now(), from: Source::Clock, body: Body::Tick }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_takes_nothing_and_a_slow_disk_is_told_as_it_is() {
+        let (desk, mut queue, receipts) = desk(1);
+        let (batch, short) = (batch(), Duration::from_secs(1));
+        assert_eq!(desk.take(&batch, request("a", "1"), short).await, Err(Denial::Waiting));
+        assert_eq!(desk.take(&batch, request("b", "1"), short).await, Err(Denial::Full));
+        assert_eq!(desk.take(&batch, request("a", "1"), short).await, Err(Denial::Waiting), "not handed over again");
+        assert_eq!(desk.take(&batch, request("a", "2"), short).await, Err(Denial::OtherBody));
+        receipts.note(&[queue.try_recv().unwrap().numbered(1)]);
+        assert_eq!(desk.take(&batch, request("a", "1"), short).await, Ok(Receipt { accepted: 1, duplicates: 0 }));
+        assert!(queue.try_recv().is_err());
+        drop(queue);
+        assert_eq!(desk.take(&batch, request("c", "1"), short).await, Err(Denial::Closed));
+    }
+
+    #[tokio::test]
+    async fn two_at_once_with_one_key_are_one() {
+        let (desk, mut queue, receipts) = desk(4);
+        let (batch, receipts) = (batch(), &receipts);
+        let durable = async {
+            let arrival = queue.recv().await.unwrap().numbered(1);
+            receipts.note(&[arrival]);
+        };
+        let one = desk.take(&batch, request("a", "1"), LONG);
+        let other = desk.take(&batch, request("a", "1"), LONG);
+        let (one, other, ()) = tokio::join!(one, other, durable);
+        assert_eq!((one, one), (other, Ok(Receipt { accepted: 1, duplicates: 0 })));
+        assert!(queue.try_recv().is_err());
+    }
+}
