@@ -519,7 +519,7 @@ async fn a_unified_kucoin_account_signs_in_by_a_frame() {
         ]
     );
     daemon.until("kucoin/dave up").await;
-    daemon.until("kucoin/dave/rest filled, verified false").await;
+    daemon.until("kucoin/dave/rest filled, verified true").await;
     daemon.end().await;
 }
 
@@ -632,7 +632,10 @@ async fn a_key_coinbase_does_not_know_is_told_in_words() {
     peer.say(r#"{"type":"error","message":"authentication failure"}"#).await;
     daemon.until(r#"coinbase/erin {"type":"error""#).await;
     let why = daemon.next().await;
-    assert!(why.starts_with("coinbase/erin down: Coinbase answered 401: the key was deleted, may not read"), "{why}");
+    assert!(
+        why.starts_with("coinbase/erin down: Coinbase answered authentication failure: the key was deleted"),
+        "{why}"
+    );
     daemon.end().await;
 }
 

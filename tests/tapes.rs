@@ -17,6 +17,7 @@ use fillguard::tune::evaluate::{Settings, Step, evaluate};
 use fillguard::tune::import;
 use fillguard::tune::labels::What;
 use fillguard::tune::ordinary::Trader;
+use fillguard::tune::report::Summary;
 
 fn data() -> Option<PathBuf> {
     let shared = std::env::var_os("FILLGUARD_SHARED")
@@ -46,8 +47,8 @@ fn attacks_and_ordinary_accounts_of_real_tapes_are_counted() {
         import: import::Settings { days_before: 1.5, history_days: 14.0, ..import::Settings::default() },
         ..Settings::default()
     };
-    let report = evaluate(&data, &settings, &rules).unwrap();
-    println!("{report}");
+    let report = evaluate(&data, &settings, &rules, &|_, _| {}).unwrap();
+    println!("{}", Summary::of(&report, 1.0));
     assert!(report.tapes >= 20, "{} tapes", report.tapes);
     // Half of the victims give 2 or 10 % of the tape's orders, some of them one order of a few dollars: not every one
     // of 22 can be told from an ordinary order, so the floor is a little under what the full split reaches.
@@ -69,7 +70,9 @@ fn the_report_is_the_same_with_one_thread_and_with_two() {
     let import = import::Settings { history_days: 7.0, ..import::Settings::default() };
     let settings =
         Settings { tapes: Some(3), attacks: vec![What::KnownPair, What::Churn], import, ..Settings::default() };
-    let one = evaluate(&data, &settings, &rules).unwrap();
-    let two = evaluate(&data, &Settings { threads: 2, ..settings }, &rules).unwrap();
+    let one = evaluate(&data, &settings, &rules, &|_, _| {}).unwrap();
+    let two = evaluate(&data, &Settings { threads: 2, ..settings }, &rules, &|_, _| {}).unwrap();
+    let [one, two] = [one, two].map(|report| Summary::of(&report, 1.0));
     assert_eq!(one.to_string(), two.to_string());
+    assert_eq!(one.to_json(), two.to_json());
 }

@@ -1,5 +1,6 @@
 //! The commands: a file each, what it reads, whom it calls, what it prints.
 
+pub mod backtest;
 pub mod check;
 pub mod demo;
 pub mod import_tape;
@@ -46,6 +47,7 @@ enum Command {
     Verify(verify::Args),
     Simulate(simulate::Args),
     ImportTape(import_tape::Args),
+    Backtest(backtest::Args),
 }
 
 /// Runs an asynchronous command until it ends or the user stops it.
@@ -103,6 +105,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
             until_stopped(|stop| async move { simulate::run(args, &mut io::stdout(), stop).await.map(|()| FINE) })
         }
         Command::ImportTape(args) => import_tape::run(args, &mut out),
+        Command::Backtest(args) => backtest::run(args, &mut out, io::stderr().is_terminal()),
     };
     match out.flush() {
         // Whoever reads our output may stop reading (`| head`): that is no failure.

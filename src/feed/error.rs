@@ -49,6 +49,9 @@ pub enum Error {
     /// A key cannot sign.
     #[error("{0}")]
     Key(#[from] KeyError),
+    /// Another connection is needed, because the account changed at the exchange.
+    #[error("{0}")]
+    Moved(&'static str),
 }
 
 /// What to do about an [`Error`].
@@ -78,6 +81,10 @@ pub struct Refusal {
 pub enum Meaning {
     /// The key is unknown or deleted.
     Key,
+    /// What was sent as the key's id cannot be one.
+    Form,
+    /// The exchange does not tell apart: key deleted, signed with another's secret, or address not allowed.
+    KeySecretOrAddress,
     /// The exchange does not tell apart: key deleted, no right to read, or address not allowed.
     KeyRightOrAddress,
     /// The signature does not fit the key.
@@ -88,8 +95,14 @@ pub enum Meaning {
     Address,
     /// The key may not read.
     Right,
+    /// The account is a unified one, and the key may not read it.
+    UnifiedRight,
     /// The account itself is blocked.
     Frozen,
+    /// The owner's identity is not verified.
+    Identity,
+    /// The request came without its signature.
+    Unsigned,
     /// Our clock and theirs differ.
     Clock,
     /// The session's token is too old.
@@ -112,6 +125,7 @@ impl Error {
             | Error::Silent { .. }
             | Error::Oversize
             | Error::Protocol(_)
+            | Error::Moved(_)
             | Error::Shutdown => Advice::Reconnect,
             Error::Http(_) | Error::Limited(_) => Advice::Retry,
             Error::Refused(refusal) => refusal.meaning.advice(),
@@ -129,9 +143,28 @@ impl Error {
             | Error::Silent { .. }
             | Error::Oversize
             | Error::Protocol(_)
+            | Error::Moved(_)
             | Error::Shutdown
             | Error::Http(_)
             | Error::Refused(_) => Duration::ZERO,
+        }
+    }
+
+    /// Returns true when it says something about the key that a person must mend.
+    pub fn about_key(&self) -> bool {
+        match self {
+            Error::Key(_) => true,
+            Error::Refused(refusal) => refusal.meaning.advice() == Advice::GiveUp || refusal.meaning == Meaning::Clock,
+            Error::Finished
+            | Error::Connect(_)
+            | Error::Closed(_)
+            | Error::Silent { .. }
+            | Error::Oversize
+            | Error::Protocol(_)
+            | Error::Moved(_)
+            | Error::Shutdown
+            | Error::Http(_)
+            | Error::Limited(_) => false,
         }
     }
 
@@ -145,28 +178,53 @@ impl Meaning {
     fn advice(self) -> Advice {
         match self {
             Meaning::Key
+            | Meaning::Form
+            | Meaning::KeySecretOrAddress
             | Meaning::KeyRightOrAddress
             | Meaning::Secret
             | Meaning::Passphrase
             | Meaning::Address
             | Meaning::Right
-            | Meaning::Frozen => Advice::GiveUp,
+            | Meaning::UnifiedRight
+            | Meaning::Frozen
+            | Meaning::Identity
+            | Meaning::Unsigned => Advice::GiveUp,
             Meaning::Clock | Meaning::Busy | Meaning::Unknown | Meaning::Other => Advice::Retry,
             Meaning::Token => Advice::Reconnect,
         }
     }
 
-    fn words(self) -> &'static str {
+    fn words(self, venue: Venue) -> &'static str {
         match self {
             Meaning::Key => "the key is unknown or was deleted; if you did not delete it, look at the account now",
+            Meaning::Form => "that is not the form of a key's id; copy it again, whole and without quotes",
+            Meaning::KeySecretOrAddress => {
+                "the key was deleted, its private key is another's, or this machine's address is not on its list; compare \
+                 name and private key with the portal, and if you did not delete it, look at the account now"
+            }
             Meaning::KeyRightOrAddress => {
                 "the key was deleted, may not read, or this machine's address is not on its list; check it at the exchange"
             }
             Meaning::Secret => "the signature does not fit; the secret belongs to another key, copy it again",
             Meaning::Passphrase => "the passphrase is wrong; it is the one chosen when the key was made",
             Meaning::Address => "this machine's address is not on the key's list; add it at the exchange",
-            Meaning::Right => "the key may not read; give it the right to read and no other",
-            Meaning::Frozen => "the account is frozen; ask the exchange",
+            Meaning::Right => match venue {
+                Venue::Binance => {
+                    "the key may not read this account; tick Enable Reading, for a sub-account by its master"
+                }
+                Venue::Kucoin => "the key may not read; give it the right General, for a sub-account by its master",
+                Venue::Coinbase => "the key may not read its portfolio; give it View on the portfolio it is to watch",
+            },
+            Meaning::UnifiedRight => {
+                "the account is a unified one and the key may not read it; give the key the right Unified as well"
+            }
+            Meaning::Frozen => "the account or its keys are frozen; ask the exchange",
+            Meaning::Identity => {
+                "the exchange wants the owner's identity verified (KYC) before it answers; do that at the exchange"
+            }
+            Meaning::Unsigned => {
+                "the signature did not arrive; something on the way strips headers, connect without that proxy"
+            }
             Meaning::Clock => "this machine's clock is off; switch on time synchronisation",
             Meaning::Token => "the session's token has expired; a new one is fetched",
             Meaning::Busy => "asked too often or the exchange is busy; waiting",
@@ -180,8 +238,10 @@ impl Refusal {
     /// Reads a Binance error code.
     pub fn binance(code: i64) -> Self {
         let meaning = match code {
-            -2014 | -2008 => Meaning::Key,
+            -2014 => Meaning::Form,
+            -2008 => Meaning::Key,
             -2015 => Meaning::KeyRightOrAddress,
+            -2017 => Meaning::Frozen,
             -1022 => Meaning::Secret,
             -1002 => Meaning::Right,
             -1021 => Meaning::Clock,
@@ -194,6 +254,7 @@ impl Refusal {
     /// Reads a KuCoin error code.
     pub fn kucoin(code: &str) -> Self {
         let meaning = match code {
+            "400001" => Meaning::Unsigned,
             "400003" => Meaning::Key,
             "400004" => Meaning::Passphrase,
             "400005" => Meaning::Secret,
@@ -201,6 +262,7 @@ impl Refusal {
             "400007" | "403" => Meaning::Right,
             "400002" => Meaning::Clock,
             "411100" => Meaning::Frozen,
+            "400303" => Meaning::Identity,
             "401" => Meaning::Token,
             "429" | "429000" | "200002" | "1015" | "500000" | "503" => Meaning::Busy,
             "404" | "404000" => Meaning::Unknown,
@@ -209,10 +271,27 @@ impl Refusal {
         Refusal { venue: Venue::Kucoin, code: safe(code), meaning }
     }
 
-    /// Reads a Coinbase HTTP status, or `authentication failure` on the socket as 401.
+    /// Returns it as said of a unified KuCoin account: there a missing right is another one.
+    pub fn of_unified(mut self) -> Self {
+        if self.meaning == Meaning::Right {
+            self.meaning = Meaning::UnifiedRight;
+        }
+        self
+    }
+
+    /// Reads what Coinbase's socket says in place of a code, `authentication failure` or anything else.
+    pub fn coinbase_socket(about_key: bool) -> Self {
+        let (code, meaning) = match about_key {
+            true => ("authentication failure", Meaning::KeySecretOrAddress),
+            false => ("error", Meaning::Other),
+        };
+        Refusal { venue: Venue::Coinbase, code: code.into(), meaning }
+    }
+
+    /// Reads a Coinbase HTTP status.
     pub fn coinbase(status: u16) -> Self {
         let meaning = match status {
-            401 => Meaning::KeyRightOrAddress,
+            401 => Meaning::KeySecretOrAddress,
             403 => Meaning::Right,
             404 => Meaning::Unknown,
             429 | 500..=599 => Meaning::Busy,
@@ -229,7 +308,7 @@ fn safe(code: &str) -> CompactString {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} answered {}: {}", self.venue.title(), self.code, self.meaning.words())
+        write!(f, "{} answered {}: {}", self.venue.title(), self.code, self.meaning.words(self.venue))
     }
 }
 

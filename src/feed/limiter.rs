@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::error::Error;
 use crate::runtime::clock;
 
 /// A bucket of allowances that fills evenly; everything that talks to one host shares it.
@@ -18,6 +19,14 @@ struct State {
     left: f64,
     at: Instant,
     not_before: Option<Instant>,
+}
+
+/// Lets everybody who pays from `limiters` wait when a connection was answered with "too many".
+pub(crate) fn obeyed<T>(asked: Result<T, Error>, limiters: &[&Limiter]) -> Result<T, Error> {
+    if let Err(Error::Limited(wait)) = &asked {
+        limiters.iter().for_each(|limiter| limiter.pause(*wait));
+    }
+    asked
 }
 
 /// The longest pause that is believed.
@@ -93,6 +102,36 @@ mod tests {
         assert!((1_900..=2_001).contains(&wait.as_millis()), "{wait:?}");
         assert!(limiter.take(1, at(1_000)).is_err());
         assert!(limiter.take(1, at(2_100)).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_holds_for_those_who_wait_already_and_a_shorter_one_does_not_end_it() {
+        let limiter = Limiter::new(10, Duration::from_secs(10), 1);
+        limiter.ready(1).await;
+        let begun = clock::steady();
+        let waiting = async {
+            limiter.ready(1).await;
+            clock::steady() - begun
+        };
+        let forbidding = async {
+            limiter.pause(Duration::from_secs(30));
+            limiter.pause(Duration::from_secs(5));
+        };
+        let (waited, ()) = tokio::join!(waiting, forbidding);
+        // It would have had its turn after a second.
+        assert!(waited >= Duration::from_secs(30) && waited < Duration::from_secs(31), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_nothing_waits_for_the_end_of_a_pause_all_the_same() {
+        let limiter = Limiter::new(10, Duration::from_secs(10), 1);
+        limiter.ready(1).await;
+        let begun = clock::steady();
+        limiter.ready(0).await;
+        assert_eq!(clock::steady(), begun);
+        limiter.pause(Duration::from_secs(7));
+        limiter.ready(0).await;
+        assert!(clock::steady() - begun >= Duration::from_secs(7));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub enum Step<J> {
     /// The subject is signed in and subscribed.
     Up(Source),
     /// The subject alone is lost; the connection goes on.
-    Down(Source, CompactString),
+    Down(Source, Error),
     /// Do this beside the connection.
     Job(J),
     /// Replace the connection now.
@@ -82,6 +82,12 @@ pub trait Protocol: Send + Sync + 'static {
     /// Returns what pays for what is said.
     fn limiter(&self) -> &Limiter;
 
+    /// Makes the smallest call that filling a gap needs. It is made before connecting again after such a call was
+    /// refused: a feed that comes up with a key that may not read the rest would go up and down without end.
+    fn probe(self: Arc<Self>, _outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Ok(()) }
+    }
+
     /// Connects.
     fn connect(self: Arc<Self>) -> impl Future<Output = Result<(Socket, Self::Session), Error>> + Send;
 
@@ -114,6 +120,8 @@ pub struct Link<P: Protocol> {
     jobs: JoinSet<Done>,
     /// Jobs, and whose gap they fill.
     waiting: VecDeque<(Option<Source>, P::Job)>,
+    /// True after a call beside the connection was refused, until one is answered.
+    doubted: bool,
 }
 
 /// A job's end, and whose gap it filled.
@@ -123,7 +131,10 @@ type Done = (Option<Source>, Result<(), Error>);
 struct Subject {
     up: bool,
     lost: Option<Timestamp>,
-    said: Option<CompactString>,
+    /// Why it is down, as told, and whether that is for a person to mend.
+    said: Option<(CompactString, bool)>,
+    /// Why the calls beside its feed fail, and how many did in a row.
+    failing: Option<(CompactString, u32)>,
 }
 
 struct Connection<S> {
@@ -144,7 +155,7 @@ enum Turn<S> {
     Dialed(Box<Result<(Socket, S), Error>>),
     Wanted,
     Reconcile,
-    JobDone(Option<(Source, Error)>),
+    JobDone(Option<Done>),
 }
 
 impl<S: Session> Connection<S> {
@@ -176,7 +187,16 @@ impl<P: Protocol> Link<P> {
         wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
     ) -> Self {
         let subjects = protocol.sources().into_iter().map(|source| (source, Subject::default())).collect();
-        Link { protocol, outlet, timing, wanted, subjects, jobs: JoinSet::new(), waiting: VecDeque::new() }
+        Link {
+            protocol,
+            outlet,
+            timing,
+            wanted,
+            subjects,
+            jobs: JoinSet::new(),
+            waiting: VecDeque::new(),
+            doubted: false,
+        }
     }
 
     /// Stays connected until `stop`. Ends with an error only when nobody takes what it receives.
@@ -184,14 +204,23 @@ impl<P: Protocol> Link<P> {
         let mut backoff = Backoff::new(self.timing.backoff);
         let mut refused = Backoff::new(self.timing.refused);
         loop {
-            let dialing = Arc::clone(&self.protocol).connect();
+            let (protocol, outlet, doubted) = (Arc::clone(&self.protocol), self.outlet.clone(), self.doubted);
+            let dialing = async {
+                if doubted {
+                    Arc::clone(&protocol).probe(outlet).await?;
+                }
+                protocol.connect().await
+            };
             let dialed = tokio::select! {
                 () = stop.cancelled() => return self.stopped().await,
                 dialed = dialing => dialed,
             };
             let begun = clock::steady();
             let ended = match dialed {
-                Ok((socket, session)) => self.serve(Connection { socket, session }, &stop).await,
+                Ok((socket, session)) => {
+                    self.doubted = false;
+                    self.serve(Connection { socket, session }, &stop).await
+                }
                 Err(error) => Err((error, clock::now())),
             };
             let Err((error, heard_at)) = ended else { return self.stopped().await };
@@ -200,11 +229,12 @@ impl<P: Protocol> Link<P> {
             }
             let lasted = clock::steady().saturating_duration_since(begun);
             backoff.lasted(lasted);
+            refused.lasted(lasted);
             let wait = match error.advice() {
                 Advice::GiveUp => refused.draw(),
                 Advice::Retry | Advice::Reconnect => backoff.draw().max(error.wait()),
             };
-            self.down(&error.why(), heard_at).await?;
+            self.down(&error, heard_at).await?;
             tokio::select! {
                 () = stop.cancelled() => return self.stopped().await,
                 () = tokio::time::sleep(wait) => {}
@@ -298,12 +328,14 @@ impl<P: Protocol> Link<P> {
                     reconcile_at = clock::steady() + self.timing.reconcile;
                     self.reconcile();
                 }
-                Turn::JobDone(refused) => {
+                Turn::JobDone(done) => {
                     self.start_jobs();
-                    if let Some((source, error)) = refused
-                        && let Err(error) = current.session.suspect(&source, error)
-                    {
-                        return Err((error, heard_at));
+                    if let Some((source, error)) = done.and_then(|done| self.failed(done)) {
+                        let refused = error.about_key();
+                        if let Err(error) = current.session.suspect(&source, error) {
+                            self.doubted = refused;
+                            return Err((error, heard_at));
+                        }
                     }
                 }
             }
@@ -339,7 +371,7 @@ impl<P: Protocol> Link<P> {
                 Step::Send(text) => connection.socket.send(text).await?,
                 Step::Pass(source, Received { at, frame }) => self.outlet.pass(at, source, frame.into_body()).await?,
                 Step::Up(source) => self.up(source).await?,
-                Step::Down(source, why) => self.one_down(&source, &why, connection.socket.heard_at()).await?,
+                Step::Down(source, error) => self.one_down(&source, &error, connection.socket.heard_at()).await?,
                 Step::Job(job) => self.job(None, job),
                 Step::Renew => renew = true,
             }
@@ -368,25 +400,52 @@ impl<P: Protocol> Link<P> {
         Ok(())
     }
 
-    async fn down(&mut self, why: &CompactString, heard_at: Timestamp) -> Result<(), Error> {
+    async fn down(&mut self, error: &Error, heard_at: Timestamp) -> Result<(), Error> {
         for source in self.protocol.sources() {
-            self.one_down(&source, why, heard_at).await?;
+            self.one_down(&source, error, heard_at).await?;
         }
         Ok(())
     }
 
-    async fn one_down(&mut self, source: &Source, why: &CompactString, heard_at: Timestamp) -> Result<(), Error> {
+    async fn one_down(&mut self, source: &Source, error: &Error, heard_at: Timestamp) -> Result<(), Error> {
         let Some(subject) = self.subjects.get_mut(source) else { return Ok(()) };
         if std::mem::take(&mut subject.up) {
             subject.lost = Some(heard_at);
         }
-        // One line a reason, not one an attempt.
-        if subject.said.as_ref() == Some(why) {
+        let (why, for_a_person) = (error.why(), error.about_key());
+        // One line a reason, not one an attempt; and what a person must mend is not hidden behind what passes.
+        let quiet = |(said, mend): &(CompactString, bool)| *said == why || (*mend && !for_a_person);
+        if subject.said.as_ref().is_some_and(quiet) {
+            tracing::debug!(feed = %source, %why, "still not connected");
             return Ok(());
         }
-        subject.said = Some(why.clone());
+        subject.said = Some((why.clone(), for_a_person));
         tracing::warn!(feed = %source, %why, "not connected");
-        self.outlet.note(source.clone(), Body::LinkDown { why: why.clone() }).await
+        self.outlet.note(source.clone(), Body::LinkDown { why }).await
+    }
+
+    /// Logs how a job ended, once a reason; returns whose feed it casts a doubt on.
+    fn failed(&mut self, (whose, ended): Done) -> Option<(Source, Error)> {
+        let failing = whose.as_ref().and_then(|source| self.subjects.get_mut(source)).map(|one| &mut one.failing);
+        let Err(error) = ended else {
+            failing.and_then(Option::take);
+            return None;
+        };
+        let (why, feed) = (error.why(), whose.as_ref().map(tracing::field::display));
+        let (known, times) = failing.as_ref().and_then(|failing| failing.as_ref()).cloned().unwrap_or_default();
+        let times = if known == why { times.saturating_add(1) } else { 1 };
+        // A refused key is told by signing in anew; here only when that, oddly, succeeds.
+        let tell = if error.about_key() { 2 } else { 1 };
+        if times == tell {
+            tracing::warn!(%error, feed, "a call beside a feed failed");
+        } else {
+            tracing::debug!(%error, feed, times, "a call beside a feed failed");
+        }
+        if let Some(failing) = failing {
+            *failing = Some((why, times));
+        }
+        let doubts = matches!(error, Error::Moved(_)) || error.advice() == Advice::GiveUp && error != Error::Finished;
+        whose.filter(|_| doubts).map(|source| (source, error))
     }
 
     /// Writes down that from now on nobody watches; the queue may be gone already.
@@ -450,18 +509,18 @@ async fn changed(wanted: &mut Option<watch::Receiver<BTreeSet<Symbol>>>) {
     std::future::pending().await
 }
 
-/// Logs how a job ended; returns whose key was refused.
-fn finished(done: Result<Done, tokio::task::JoinError>) -> Option<(Source, Error)> {
+/// Returns how a job ended; nothing when it was ended.
+fn finished(done: Result<Done, tokio::task::JoinError>) -> Option<Done> {
     match done {
-        Ok((_, Ok(()))) => None,
-        Ok((whose, Err(error))) => {
-            tracing::warn!(%error, feed = whose.as_ref().map(tracing::field::display), "a call beside a feed failed");
-            whose.filter(|_| error.advice() == Advice::GiveUp && error != Error::Finished).map(|source| (source, error))
-        }
-        Err(error) if error.is_panic() => {
-            tracing::error!("a call beside a feed panicked");
+        Ok(done) => Some(done),
+        Err(error) => {
+            if error.is_panic() {
+                tracing::error!("a call beside a feed panicked");
+            }
             None
         }
-        Err(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ mod topics;
 mod venues;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
@@ -59,8 +59,7 @@ pub fn tasks(
                 binance.push(account);
             }
             ReadKey::Kucoin(signer) => {
-                let mode = Mutex::default();
-                let private = kucoin::Private { venues: Arc::clone(&venues), id, signer, known_until, mode };
+                let private = kucoin::Private::new(&venues, id, &signer, known_until);
                 tasks.push(linked(name, private, &venues, &outlet));
             }
             ReadKey::Coinbase(signer) => {

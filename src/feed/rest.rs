@@ -37,6 +37,8 @@ pub struct Call {
     pub headers: Vec<(&'static str, String)>,
     /// What the exchange counts it as.
     pub cost: u32,
+    /// Who pays instead of the host's bucket, where the exchange counts by account.
+    pub purse: Option<Arc<Limiter>>,
 }
 
 /// An answer, whatever its status.
@@ -46,6 +48,8 @@ pub struct Answer {
     pub at: Timestamp,
     /// HTTP status.
     pub status: u16,
+    /// When KuCoin's count of our calls begins anew, where it said so.
+    pub reset: Option<Duration>,
     /// Its body.
     pub text: String,
 }
@@ -86,6 +90,11 @@ impl Rest {
         clock::now().millis().saturating_add(self.offset.load(Ordering::Relaxed))
     }
 
+    /// Returns milliseconds by which the exchange's clock is ahead of ours, as last learned.
+    pub fn offset(&self) -> i64 {
+        self.offset.load(Ordering::Relaxed)
+    }
+
     /// Learns the exchange's clock from a public call; `read` finds the milliseconds in the answer.
     pub async fn learn_time(&self, path: &str, read: fn(&str) -> Option<i64>) -> Result<(), Error> {
         let before = clock::now();
@@ -115,7 +124,14 @@ impl Rest {
     }
 
     async fn once(&self, call: &Call) -> Result<Answer, Error> {
-        self.limiter.ready(call.cost).await;
+        match &call.purse {
+            Some(purse) => {
+                purse.ready(call.cost).await;
+                // A ban of our address holds for everybody.
+                self.limiter.ready(0).await;
+            }
+            None => self.limiter.ready(call.cost).await,
+        }
         let url = format!("{}{}", self.base, call.path);
         let mut request = if call.post { self.client.post(url).body("") } else { self.client.get(url) };
         for (name, value) in &call.headers {
@@ -124,16 +140,13 @@ impl Rest {
         let failed = |error: reqwest::Error| Error::Connect(words(error));
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
+        let reset = response.headers().get("gw-ratelimit-reset").and_then(|value| value.to_str().ok()?.parse().ok());
+        let reset = reset.map(Duration::from_millis);
         if matches!(status, 418 | 429) {
             let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-            let reset =
-                response.headers().get("gw-ratelimit-reset").and_then(|value| value.to_str().ok()?.parse().ok());
-            let wait = match (asked, reset) {
-                (Some(secs), _) => Duration::from_secs(secs),
-                (None, Some(millis)) => Duration::from_millis(millis),
-                (None, None) => Duration::from_secs(if status == 418 { 120 } else { 10 }),
-            };
-            self.limiter.pause(wait);
+            let wait = asked.map(Duration::from_secs).or(reset);
+            let wait = wait.unwrap_or(Duration::from_secs(if status == 418 { 120 } else { 10 }));
+            call.purse.as_deref().unwrap_or(&self.limiter).pause(wait);
             return Err(Error::Limited(wait));
         }
         let mut bytes = Vec::new();
@@ -144,7 +157,7 @@ impl Rest {
             bytes.extend_from_slice(&chunk);
         }
         let text = String::from_utf8(bytes).map_err(|_| Error::Protocol("an answer that is not UTF-8"))?;
-        Ok(Answer { at: clock::now(), status, text })
+        Ok(Answer { at: clock::now(), status, reset, text })
     }
 }
 
@@ -165,3 +178,6 @@ fn words(error: reqwest::Error) -> CompactString {
     }
     format_compact!("{cause}")
 }
+
+#[cfg(test)]
+mod tests;

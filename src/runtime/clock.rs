@@ -9,7 +9,9 @@ pub fn now() -> Timestamp {
 }
 
 /// Returns a point on the steady clock, for measuring how long something took; never for what a rule sees.
+///
+/// It is the timers' own clock, so that a test that pauses their time pauses whatever is measured too.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn steady() -> std::time::Instant {
-    std::time::Instant::now()
+    tokio::time::Instant::now().into_std()
 }

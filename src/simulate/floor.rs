@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::broken::How;
 use super::world::{Happening, Step, World};
 use super::{Error, Places, Settings};
 use crate::domain::{Timestamp, Venue};
@@ -106,7 +107,7 @@ impl Floor {
                 Happening::Order(news) => {
                     let fill = matches!(news.step, Step::Filled(_));
                     match self.world().accounts.get_mut(news.order.account) {
-                        Some(owner) if owner.revoked => 0,
+                        Some(owner) if owner.revoked || owner.broken.is_some_and(How::silences) => 0,
                         Some(owner) if fill && owner.lose > 0 => {
                             owner.lose -= 1;
                             0

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use super::Error;
+use super::broken::How;
 use super::floor::{Floor, News};
 use super::spelling;
 use super::world::{Amount, Happening, Tag, World};
@@ -133,6 +134,28 @@ impl Handle {
         let mut world = self.floor.world();
         let who = find(&world, account)?;
         world.accounts.get_mut(who).map(|owner| owner.revoked = true).ok_or_else(|| unknown(account))
+    }
+
+    /// Makes an account's key of no use, in the way given; `None` mends it.
+    pub fn break_key(&self, account: &AccountId, how: Option<How>) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world.break_key(who, how);
+        Ok(())
+    }
+
+    /// Moves a KuCoin account to the unified mode, or back: its orders come on the other feed from now on.
+    pub fn unify(&self, account: &AccountId, unified: bool) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world.accounts.get_mut(who).map(|owner| owner.unified = unified).ok_or_else(|| unknown(account))
+    }
+
+    /// Hides from a KuCoin key which mode its account is in, or shows it again.
+    pub fn hide_mode(&self, account: &AccountId, hidden: bool) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world.accounts.get_mut(who).map(|owner| owner.mode_hidden = hidden).ok_or_else(|| unknown(account))
     }
 
     /// Lets an account's key withdraw, or not: what somebody does who widens a key.

@@ -5,6 +5,7 @@
 //! with the feeds it is there to test.
 
 mod binance;
+mod broken;
 mod coinbase;
 mod dice;
 mod floor;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::Venue;
 use crate::runtime::clock;
 use crate::secret::Secret;
+pub use broken::{BrokenKey, How};
 use floor::Floor;
 pub use handle::{Handle, TrueFill, Truth};
 pub use scenario::{Pace, PairScene, Scenario, Scene};

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::Error;
-use crate::domain::{Symbol, Venue};
+use super::broken::BrokenKey;
+use crate::domain::{AccountId, Symbol, Venue};
 
 /// A world to simulate; every field has a default, unknown keys are refused.
 #[derive(Clone, Debug, Deserialize)]
@@ -23,6 +24,8 @@ pub struct Scenario {
     pub history_days: u32,
     /// The seconds each kind of trader waits between two deeds.
     pub pace: Pace,
+    /// Keys that are of no use, or become so.
+    pub broken: Vec<BrokenKey>,
     /// Binance.
     pub binance: Scene,
     /// KuCoin.
@@ -129,6 +132,14 @@ impl Scenario {
         if paces.iter().any(|pace| !pace.is_finite() || *pace < 0.01) {
             return Err(Error::Scenario("pace: every wait is at least 0.01 seconds".to_owned()));
         }
+        for key in &self.broken {
+            if key.account.parse::<AccountId>().is_err() || !(0.0..=1e6).contains(&key.after_secs) {
+                return Err(Error::Scenario(format!(
+                    "broken: {}: name an account as kucoin/amber, and seconds from 0 to a million",
+                    key.account
+                )));
+            }
+        }
         if self.history_days > 30 || self.hostile_buys > 1_000 {
             return Err(Error::Scenario("history_days is at most 30, hostile_buys at most 1000".to_owned()));
         }
@@ -161,6 +172,7 @@ impl Default for Scenario {
             lift: 0.05,
             history_days: 3,
             pace: Pace::default(),
+            broken: Vec::new(),
             binance: Scene::default(),
             kucoin: Scene { unified: 1, ..Scene::default() },
             coinbase: Scene::default(),

@@ -1,19 +1,20 @@
 //! Attacks and ordinary accounts over many tapes, replayed and scored.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::import::{self, ImportError, Recording};
-use super::labels::What;
+use super::labels::{self, Label, LabelsError, Mark, Seen, What};
 use super::ordinary::{self, Trader};
 use super::pumps::{Pump, Pumps, PumpsError};
-use super::score::{Alarm, Interval, Score, quantile};
+use super::score::{Alarm, Score};
 use super::tape::{Tape, TapeError};
 use crate::arrival::Arrival;
-use crate::domain::{Effect, Level};
+use crate::domain::Effect;
+use crate::journal::{ReadError, Reader};
 
 /// What takes one arrival after another and answers with effects; one is made for each recording.
 pub type Step = Box<dyn FnMut(&Arrival) -> Vec<Effect>>;
@@ -66,9 +67,34 @@ pub enum EvaluateError {
     /// A recording.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// A labelled recording, or its labels.
+    #[error("{path}: {why}")]
+    Recording {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: RecordingError,
+    },
     /// No tape is of the split.
     #[error("no tape under {0} is of this split; it takes `train` or `valid`")]
     NoTapes(PathBuf),
+}
+
+/// What a labelled recording cannot be used for.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// The recording.
+    #[error(transparent)]
+    Unreadable(#[from] ReadError),
+    /// The labels.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// There are none.
+    #[error("there are no labels beside it: expected {0}, one JSON object a line with account, kind, first and last")]
+    NoLabels(String),
+    /// A label names an account the recording does not.
+    #[error("its labels name {0}, which the recording does not; accounts are named as in `from`: binance/alice")]
+    Stranger(String),
 }
 
 impl Default for Settings {
@@ -92,6 +118,9 @@ enum Job<'a> {
     Ordinary(u64),
 }
 
+/// What is told while it goes on: units of work that are done, and all of them.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
 /// Plays the tapes under `data` (`events.csv`, `tapes/`, `lamorgia_labels/`) through pipelines that `pipeline` makes.
 ///
 /// The report is the same whatever the number of threads.
@@ -99,6 +128,7 @@ pub fn evaluate(
     data: &Path,
     settings: &Settings,
     pipeline: &(dyn Fn() -> Step + Sync),
+    progress: Progress<'_>,
 ) -> Result<Report, EvaluateError> {
     let pumps = Pumps::load(data)?;
     let of_split: Vec<&Pump> = pumps.events().iter().filter(|pump| pump.split == settings.split).collect();
@@ -110,19 +140,43 @@ pub fn evaluate(
     if settings.ordinary_days > 0 {
         jobs.extend(settings.seeds.iter().map(|&seed| Job::Ordinary(seed)));
     }
-    let next = AtomicUsize::new(0);
+    in_parallel(&jobs, settings.threads, progress, &|job| match job {
+        Job::Tape(pump) => play_tape(data, &pumps, pump, settings, pipeline),
+        Job::Ordinary(seed) => play_ordinary(*seed, settings, pipeline),
+    })
+}
+
+/// Plays labelled recordings, each with a pipeline of its own.
+///
+/// The labels of `burst.ndjson` are in `burst.ndjson.labels.ndjson`, `burst.labels.ndjson` or `labels.ndjson` beside it.
+pub fn evaluate_recordings(
+    files: &[PathBuf],
+    threads: usize,
+    pipeline: &(dyn Fn() -> Step + Sync),
+    progress: Progress<'_>,
+) -> Result<Report, EvaluateError> {
+    in_parallel(files, threads, progress, &|path| {
+        play_file(path, pipeline()).map_err(|why| EvaluateError::Recording { path: path.clone(), why })
+    })
+}
+
+fn in_parallel<J: Sync>(
+    jobs: &[J],
+    threads: usize,
+    progress: Progress<'_>,
+    play: &(dyn Fn(&J) -> Result<Report, EvaluateError> + Sync),
+) -> Result<Report, EvaluateError> {
+    let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let done: Mutex<Vec<(usize, Result<Report, EvaluateError>)>> = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..settings.threads.max(1) {
+        for _ in 0..threads.clamp(1, jobs.len().max(1)) {
             scope.spawn(|| {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(job) = jobs.get(place) else { return };
-                    let played = match job {
-                        Job::Tape(pump) => play_tape(data, &pumps, pump, settings, pipeline),
-                        Job::Ordinary(seed) => play_ordinary(*seed, settings, pipeline),
-                    };
+                    let played = play(job);
                     done.lock().unwrap_or_else(PoisonError::into_inner).push((place, played));
+                    progress(finished.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
                 }
             });
         }
@@ -141,6 +195,45 @@ pub fn play(recording: &Recording, step: impl FnMut(&Arrival) -> Vec<Effect>) ->
     let effects = recording.arrivals.iter().flat_map(step);
     let alarms: Vec<Alarm> = effects.filter_map(|effect| Alarm::of(&effect)).collect();
     Score::of(&alarms, &recording.labels)
+}
+
+fn play_file(path: &Path, mut step: Step) -> Result<Report, RecordingError> {
+    let mut labels = labels_of(path)?;
+    let mut times: BTreeMap<u64, i64> =
+        labels.iter().flat_map(|label| [(label.first.n, 0), (label.last.n, 0)]).collect();
+    let (mut seen, mut alarms, mut arrivals) = (Seen::new(), Vec::new(), 0);
+    for arrival in Reader::open(path)? {
+        let arrival = arrival?;
+        arrivals += 1;
+        let mark = Mark { n: arrival.n, at: arrival.at.nanos() };
+        if let Some(time) = times.get_mut(&arrival.n) {
+            *time = mark.at;
+        }
+        if let Some(account) = arrival.from.account() {
+            match seen.get_mut(account) {
+                Some((_, last)) => *last = mark,
+                None => {
+                    seen.insert(account.clone(), (mark, mark));
+                }
+            }
+        }
+        alarms.extend(step(&arrival).iter().filter_map(Alarm::of));
+    }
+    if let Some(stranger) = labels.iter().find(|label| !seen.contains_key(&label.account)) {
+        return Err(RecordingError::Stranger(stranger.account.to_string()));
+    }
+    labels::complete(&mut labels, &seen, &times);
+    Ok(Report { score: Score::of(&alarms, &labels), recordings: 1, arrivals, ..Report::default() })
+}
+
+fn labels_of(path: &Path) -> Result<Vec<Label>, RecordingError> {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let stem = name.trim_end_matches(".zst").trim_end_matches(".ndjson");
+    let candidates = [format!("{name}.labels.ndjson"), format!("{stem}.labels.ndjson"), "labels.ndjson".to_owned()];
+    let found = candidates.iter().map(|name| path.with_file_name(name)).find(|path| path.is_file());
+    let found = found.ok_or_else(|| RecordingError::NoLabels(candidates[0].clone()))?;
+    let file = std::fs::File::open(found).map_err(LabelsError::Unreadable)?;
+    Ok(labels::read_labels(std::io::BufReader::new(file))?)
 }
 
 fn play_tape(
@@ -205,72 +298,5 @@ impl Report {
         self.recordings += other.recordings;
         self.arrivals += other.arrivals;
         self.left_out.extend(other.left_out);
-    }
-}
-
-/// A table for people: what was caught at each level, and how often an ordinary account was alarmed.
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (tapes, recordings, arrivals) = (self.tapes, self.recordings, self.arrivals);
-        writeln!(f, "{tapes} tapes, {recordings} recordings, {arrivals} arrivals, {} left out", self.left_out.len())?;
-        writeln!(
-            f,
-            "level   kind     n  detected  recall [95 %]          delay s p50    p90   traded p50   before buy   churned p50"
-        )?;
-        for &level in Level::ALL {
-            for what in What::ATTACKS {
-                let attacks = self.score.attacks(level, what);
-                if attacks.is_empty() {
-                    continue;
-                }
-                let alarms: Vec<_> = attacks.iter().filter_map(|caught| caught.alarm).collect();
-                let recall = Interval::share(alarms.len(), attacks.len());
-                let of = |read: fn(&super::score::FirstAlarm) -> f64, share| {
-                    quantile(alarms.iter().map(read).collect(), share).map_or("-".into(), |value| format!("{value:.2}"))
-                };
-                let early = alarms.iter().filter(|alarm| alarm.before_first_buy).count();
-                writeln!(
-                    f,
-                    "{:<7} {what:<4} {:>5} {:>9}  {:.3} [{:.3}, {:.3}]  {:>13} {:>6}   {:>10} {:>12}   {:>11}",
-                    level.as_str(),
-                    attacks.len(),
-                    alarms.len(),
-                    recall.value,
-                    recall.low,
-                    recall.high,
-                    of(|alarm| alarm.delay_s, 0.5),
-                    of(|alarm| alarm.delay_s, 0.9),
-                    of(|alarm| alarm.traded, 0.5),
-                    early,
-                    of(|alarm| alarm.churned, 0.5),
-                )?;
-            }
-        }
-        writeln!(f, "level   trader            false  account-months  per account-month [95 %]")?;
-        let mut line = |level: Level, trader: &str, noise: super::score::Noise| {
-            let rate = noise.rate();
-            writeln!(
-                f,
-                "{:<7} {trader:<17} {:>5} {:>15.2}  {:.3} [{:.3}, {:.3}]",
-                level.as_str(),
-                noise.episodes,
-                noise.months,
-                rate.value,
-                rate.low,
-                rate.high,
-            )
-        };
-        for &level in Level::ALL {
-            for ((_, trader), noise) in
-                self.score.noise.iter().filter(|((of, _), noise)| *of == level && noise.episodes > 0)
-            {
-                line(level, trader, *noise)?;
-            }
-            line(level, "all", self.score.false_alarms(level))?;
-        }
-        for why in &self.left_out {
-            writeln!(f, "left out: {why}")?;
-        }
-        Ok(())
     }
 }

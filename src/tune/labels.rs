@@ -1,5 +1,6 @@
 //! What was done by whom in a made recording: `FILE.labels.ndjson`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufRead, Write};
 use std::str::FromStr;
@@ -7,13 +8,13 @@ use std::str::FromStr;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::domain::{AccountId, Asset, Side, Timestamp};
+use crate::domain::{AccountId, Asset, Side, Span, Timestamp};
 
 /// One account's stretch of a recording and what it was. A victim has two: its ordinary time and the attack.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Label {
     /// Whose.
-    #[serde(serialize_with = "written", deserialize_with = "read_account")]
+    #[serde(serialize_with = "written")]
     pub account: AccountId,
     /// Ordinary time, or which attack.
     pub kind: What,
@@ -41,6 +42,9 @@ pub struct Hostile {
     pub pair: String,
     /// The share of the tape's taker orders that were given to the account; absent where trades were made up.
     pub participation: Option<f64>,
+    /// What the attacked pair cost right before the first hostile order; absent in labels that do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Decimal>,
     /// The hostile orders, in order of their first fill.
     pub orders: Vec<HostileOrder>,
 }
@@ -58,6 +62,9 @@ pub struct HostileOrder {
     pub side: Side,
     /// What it moved, in the pair's quote.
     pub quote: Decimal,
+    /// The base it moved; absent in labels that do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Decimal>,
 }
 
 /// An arrival: its number and when it came, in ns since 1970.
@@ -126,7 +133,19 @@ pub enum LabelsError {
         /// What is wrong.
         why: serde_json::Error,
     },
+    /// A stretch ends before it begins.
+    #[error(
+        "line {line}: `first` and `last` are numbers of arrivals, counted from 1, and `last` is not before `first`"
+    )]
+    Order {
+        /// Which line, counted from 1.
+        line: usize,
+    },
 }
+
+/// Ordinary time that is not labelled begins this long after an attack: what is said of the attack until then is late,
+/// and no false alarm.
+const AFTERMATH: Span = Span::from_secs(1_800);
 
 impl Label {
     /// Returns when the stretch began.
@@ -196,16 +215,115 @@ pub fn write_labels(out: &mut dyn Write, labels: &[Label]) -> std::io::Result<()
     Ok(())
 }
 
+/// A label as people write it: what is not known may be left out, and a mark may be an arrival's number alone.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(deserialize_with = "read_account")]
+    account: AccountId,
+    kind: What,
+    #[serde(default)]
+    trader: Option<String>,
+    first: WrittenMark,
+    last: WrittenMark,
+    hostile_quote: Option<Decimal>,
+    asset: Option<Asset>,
+    equity: Option<Decimal>,
+    pair: Option<String>,
+    participation: Option<f64>,
+    reference: Option<Decimal>,
+    orders: Option<Vec<HostileOrder>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenMark {
+    Number(u64),
+    Full(Mark),
+}
+
+impl From<WrittenMark> for Mark {
+    fn from(mark: WrittenMark) -> Mark {
+        match mark {
+            WrittenMark::Number(n) => Mark { n, at: 0 },
+            WrittenMark::Full(mark) => mark,
+        }
+    }
+}
+
+impl From<Written> for Label {
+    fn from(written: Written) -> Label {
+        let Written { account, kind, trader, first, last, participation, reference, .. } = written;
+        let told = (written.hostile_quote, written.asset, written.pair, written.orders);
+        let hostile = match told {
+            (Some(hostile_quote), Some(asset), Some(pair), Some(orders)) => {
+                let equity = written.equity.unwrap_or_default();
+                Some(Hostile { hostile_quote, asset, equity, pair, participation, reference, orders })
+            }
+            (_, _, _, _) => None,
+        };
+        let trader = trader.unwrap_or_else(|| "unnamed".to_owned());
+        Label { account, kind, trader, first: first.into(), last: last.into(), hostile }
+    }
+}
+
 /// Reads labels, one a line; empty lines are passed over.
+///
+/// `account`, `kind`, `first` and `last` are needed. A mark that is an arrival's number alone has no time yet: see
+/// [`complete`].
 pub fn read_labels(source: impl BufRead) -> Result<Vec<Label>, LabelsError> {
     let mut labels = Vec::new();
     for (place, line) in source.lines().enumerate() {
         let line = line?;
         if !line.trim().is_empty() {
-            labels.push(serde_json::from_str(&line).map_err(|why| LabelsError::Line { line: place + 1, why })?);
+            let read = serde_json::from_str::<Written>(&line);
+            let label: Label = read.map_err(|why| LabelsError::Line { line: place + 1, why })?.into();
+            if label.first.n == 0 || label.last.n < label.first.n {
+                return Err(LabelsError::Order { line: place + 1 });
+            }
+            labels.push(label);
         }
     }
     Ok(labels)
+}
+
+/// The stretch of a recording in which something of an account arrived.
+pub type Seen = BTreeMap<AccountId, (Mark, Mark)>;
+
+/// Adds what labels leave to the recording: the time of marks that are numbers alone, and ordinary time.
+///
+/// An account without any label of ordinary time was its owner's wherever no attack on it is labelled: up to the first
+/// attack, and from half an hour after each.
+pub fn complete(labels: &mut Vec<Label>, seen: &Seen, at: &BTreeMap<u64, i64>) {
+    let latest = seen.values().map(|(_, last)| *last).max_by_key(|mark| mark.n);
+    for label in labels.iter_mut() {
+        for mark in [&mut label.first, &mut label.last] {
+            if mark.at == 0 {
+                let told = at.get(&mark.n).copied();
+                mark.at = told.or(latest.map(|latest| latest.at)).unwrap_or_default();
+            }
+        }
+    }
+    let mut ordinary = Vec::new();
+    for (account, (first, last)) in seen {
+        let own: Vec<&Label> = labels.iter().filter(|label| label.account == *account).collect();
+        if own.iter().any(|label| label.kind == What::Ordinary) {
+            continue;
+        }
+        let trader = own.first().map_or_else(|| "unnamed".to_owned(), |label| label.trader.clone());
+        let mut attacks: Vec<(Mark, Mark)> = own.iter().map(|label| (label.first, label.last)).collect();
+        attacks.sort_by_key(|(first, _)| first.n);
+        let mut from = *first;
+        for (begun, ended) in attacks.into_iter().chain([(Mark { n: last.n + 1, at: last.at }, *last)]) {
+            if begun.n > from.n && begun.at > from.at {
+                let until = Mark { n: begun.n - 1, at: begun.at };
+                let (account, trader) = (account.clone(), trader.clone());
+                ordinary.push(Label { account, kind: What::Ordinary, trader, first: from, last: until, hostile: None });
+            }
+            from = Mark { n: from.n.max(ended.n + 1), at: ended.at.max(from.at).saturating_add(AFTERMATH.nanos()) };
+        }
+    }
+    labels.extend(ordinary);
 }
 
 fn written<S: Serializer>(account: &AccountId, serializer: S) -> Result<S::Ok, S::Error> {
@@ -228,12 +346,14 @@ mod tests {
             equity: Decimal::TWO,
             pair: "ADXBTC".into(),
             participation: Some(0.1),
+            reference: Some(Decimal::ONE),
             orders: vec![HostileOrder {
                 n: 5,
                 at: 7,
                 pair: "ADXBTC".into(),
                 side: Side::Buy,
                 quote: Decimal::new(15, 1),
+                base: Some(Decimal::ONE),
             }],
         };
         let label = |kind, hostile| Label {
@@ -254,6 +374,45 @@ mod tests {
         );
         assert_eq!(read_labels(&text[..]).unwrap(), labels);
         assert!(matches!(read_labels(&b"\n{}"[..]), Err(LabelsError::Line { line: 2, .. })));
+    }
+
+    #[test]
+    fn a_label_may_be_short_and_what_is_not_labelled_is_ordinary_time() {
+        let text = concat!(
+            r#"{"account":"binance/a","kind":"I1","first":100,"last":200}"#,
+            "\n",
+            r#"{"account":"binance/b","kind":"ordinary","first":{"n":1,"at":5},"last":900,"trader":"dca"}"#
+        );
+        let mut labels = read_labels(text.as_bytes()).unwrap();
+        let second = 1_000_000_000;
+        let mark = |n: u64| Mark { n, at: n as i64 * second };
+        let ids = ["binance/a", "binance/b", "binance/c"].map(|id| id.parse::<AccountId>().unwrap());
+        let seen: Seen = ids.iter().map(|id| (id.clone(), (mark(1), mark(9_000)))).collect();
+        let at = [100, 200, 900].into_iter().map(|n| (n, n as i64 * second)).collect();
+        complete(&mut labels, &seen, &at);
+        let told: Vec<_> = labels
+            .iter()
+            .map(|label| (label.account.name.to_string(), label.kind, label.first.n, label.since().nanos() / second))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("a".to_owned(), What::Burst, 100, 100),
+                ("b".to_owned(), What::Ordinary, 1, 0),
+                ("a".to_owned(), What::Ordinary, 1, 1),
+                ("a".to_owned(), What::Ordinary, 201, 2_000),
+                ("c".to_owned(), What::Ordinary, 1, 1),
+            ]
+        );
+        assert_eq!(labels[2].last.n, 99);
+        for (bad, why) in [
+            (r#"{"account":"binance/a","kind":"I1","first":9,"last":3}"#, "not before"),
+            (r#"{"account":"binance/a","kind":"I1","frist":9,"last":10}"#, "frist"),
+            (r#"{"account":"binance/a","kind":"I77","first":9,"last":10}"#, "I77"),
+        ] {
+            let error = read_labels(bad.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with("line 1") && error.contains(why), "{error}");
+        }
     }
 
     #[test]

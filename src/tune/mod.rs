@@ -17,6 +17,7 @@ pub mod ordinary;
 pub mod pumps;
 mod purse;
 mod record;
+pub mod report;
 pub mod scene;
 pub mod score;
 pub mod tape;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use super::dice::Dice;
+use super::dice::{Dice, money};
 use super::drafts::Drafts;
 use super::frames::{self, Execution, Order};
 use super::import::Recording;
@@ -225,15 +225,25 @@ impl Scene {
                 .map(|(n, told)| {
                     let deed = &self.deeds[told.deed];
                     let facts = self.facts(deed);
-                    HostileOrder { n: *n, at: mark(*n).at, pair: facts.wire, side: deed.side, quote: facts.quote }
+                    HostileOrder {
+                        n: *n,
+                        at: mark(*n).at,
+                        pair: facts.wire,
+                        side: deed.side,
+                        quote: facts.quote,
+                        base: Some(facts.base),
+                    }
                 })
                 .collect();
+            let attacked = self.deeds.iter().filter(|deed| deed.person == place && deed.hostile);
+            let begun = attacked.filter(|deed| deed.market == attack.market).map(|deed| deed.taken.ms).min();
             let details = Hostile {
                 hostile_quote: orders.iter().map(|order| order.quote).sum(),
                 asset: self.markets[attack.market].quote().clone(),
                 equity: attack.equity,
                 pair: self.markets[attack.market].wire(),
                 participation: attack.participation,
+                reference: begun.map(|ms| money(self.markets[attack.market].price(ms))),
                 orders,
             };
             labels.push(label(attack.what, first, end, Some(details)));

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
+use serde::Serialize;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use super::labels::{Label, What};
+use super::labels::{Hostile, Label, What};
 use super::market::figure;
 use crate::domain::{AccountId, Effect, EffectKind, Kind, Level, Side, Span, Timestamp, Transition};
 
@@ -22,7 +23,13 @@ pub struct Alarm {
     pub level: Level,
     /// About what.
     pub kind: Kind,
+    /// The weight of its evidence, in nats.
+    pub nats: f64,
 }
+
+/// How loud somebody was called at most: by level, and within it by evidence, in nats.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Loudness(pub Level, pub f64);
 
 /// What became of one attack, at one level.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,13 +40,28 @@ pub struct Caught {
     pub alarm: Option<FirstAlarm>,
 }
 
+/// An account's ordinary time in one recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watched {
+    /// How its owner trades.
+    pub trader: String,
+    /// How long, in months.
+    pub months: f64,
+    /// Episodes of false alarms, each with its loudest moment.
+    pub episodes: Vec<Loudness>,
+}
+
 /// The first alarm about an attack.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FirstAlarm {
     /// Seconds from the first hostile arrival.
     pub delay_s: f64,
-    /// Share of the hostile quote in the attacked pair that had been traded, with the order that convinced.
-    pub traded: f64,
+    /// Share of the hostile quote in the attacked pair that had been traded, with the order that convinced; not known
+    /// where labels do not list the orders.
+    pub traded: Option<f64>,
+    /// Share of the whole loss that had been made, against the price before the attack; not known where labels do not
+    /// tell, or nothing was lost.
+    pub lost: Option<f64>,
     /// True when no hostile order had bought anything yet.
     pub before_first_buy: bool,
     /// Share of the equity that completed round trips had lost, for a churn.
@@ -56,7 +78,7 @@ pub struct Noise {
 }
 
 /// A share or rate with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
     /// The estimate.
     pub value: f64,
@@ -73,6 +95,10 @@ pub struct Score {
     pub caught: BTreeMap<Level, Vec<Caught>>,
     /// False alarms by level and by how the owner trades.
     pub noise: BTreeMap<(Level, String), Noise>,
+    /// How loud each attack was called at most, in the order of `caught`.
+    pub loudest: Vec<Option<Loudness>>,
+    /// Each account's ordinary time.
+    pub watched: Vec<Watched>,
 }
 
 /// Alarms that come so long after the last hostile arrival still count.
@@ -92,7 +118,8 @@ impl Alarm {
         }
         let finding = finding.as_ref()?;
         let account = incident.account.clone();
-        Some(Alarm { account, at: effect.at, n: effect.n, level: finding.level, kind: finding.kind })
+        let (level, kind, nats) = (finding.level, finding.kind, finding.score);
+        Some(Alarm { account, at: effect.at, n: effect.n, level, kind, nats })
     }
 }
 
@@ -109,11 +136,21 @@ impl Score {
                 let own = loud.iter().copied().filter(|alarm| alarm.account == label.account);
                 if label.kind == What::Ordinary {
                     let noise = score.noise.entry((level, label.trader.clone())).or_default();
-                    noise.months += label.until().since(label.since()).secs_f64() / MONTH_S;
-                    noise.episodes += episodes(own, label);
+                    noise.months += months(label);
+                    noise.episodes += episodes(own, label).len() as u64;
                 } else {
                     score.caught.entry(level).or_default().push(caught(own, label));
                 }
+            }
+        }
+        for label in labels {
+            let own = alarms.iter().filter(|alarm| alarm.kind != Kind::Blind && alarm.account == label.account);
+            if label.kind == What::Ordinary {
+                let (trader, months) = (label.trader.clone(), months(label));
+                score.watched.push(Watched { trader, months, episodes: episodes(own, label) });
+            } else {
+                let loud = own.filter(|alarm| in_time(alarm, label)).map(|alarm| Loudness(alarm.level, alarm.nats));
+                score.loudest.push(loud.reduce(louder));
             }
         }
         score
@@ -129,6 +166,8 @@ impl Score {
             sum.episodes += noise.episodes;
             sum.months += noise.months;
         }
+        self.loudest.extend(other.loudest);
+        self.watched.extend(other.watched);
     }
 
     /// Returns the attacks of one kind that were held against a level.
@@ -179,46 +218,84 @@ pub fn quantile(mut figures: Vec<f64>, share: f64) -> Option<f64> {
     figures.get(place.saturating_sub(1)).copied()
 }
 
-fn episodes<'a>(own: impl Iterator<Item = &'a Alarm>, label: &Label) -> u64 {
-    let (mut count, mut last) = (0, None::<Timestamp>);
+fn months(label: &Label) -> f64 {
+    label.until().since(label.since()).secs_f64() / MONTH_S
+}
+
+fn louder(one: Loudness, other: Loudness) -> Loudness {
+    if other > one { other } else { one }
+}
+
+fn episodes<'a>(own: impl Iterator<Item = &'a Alarm>, label: &Label) -> Vec<Loudness> {
+    let mut episodes: Vec<Loudness> = Vec::new();
+    let mut last = None::<Timestamp>;
     for alarm in own.filter(|alarm| (label.first.n..=label.last.n).contains(&alarm.n)) {
-        if last.is_none_or(|last| alarm.at.since(last) > EPISODE) {
-            count += 1;
+        let loud = Loudness(alarm.level, alarm.nats);
+        match episodes.last_mut() {
+            Some(episode) if last.is_some_and(|last| alarm.at.since(last) <= EPISODE) => {
+                *episode = louder(*episode, loud);
+            }
+            Some(_) | None => episodes.push(loud),
         }
         last = Some(alarm.at);
     }
-    count
+    episodes
+}
+
+fn in_time(alarm: &Alarm, label: &Label) -> bool {
+    alarm.n >= label.first.n && alarm.at <= label.until() + GRACE
 }
 
 fn caught<'a>(mut own: impl Iterator<Item = &'a Alarm>, label: &Label) -> Caught {
-    let until = label.until() + GRACE;
-    let first = own.find(|alarm| alarm.n >= label.first.n && alarm.at <= until);
-    let alarm = first.map(|alarm| {
-        let (traded, before_first_buy, churned) = damage(alarm.n, label);
-        FirstAlarm { delay_s: alarm.at.since(label.since()).secs_f64(), traded, before_first_buy, churned }
+    let alarm = own.find(|alarm| in_time(alarm, label)).map(|alarm| FirstAlarm {
+        delay_s: alarm.at.since(label.since()).secs_f64(),
+        traded: label.hostile.as_ref().map(|hostile| traded(alarm.n, hostile)),
+        lost: label.hostile.as_ref().and_then(|hostile| lost(alarm.n, hostile)),
+        before_first_buy: label
+            .hostile
+            .as_ref()
+            .is_some_and(|hostile| !hostile.orders.iter().any(|order| order.side == Side::Buy && order.n <= alarm.n)),
+        churned: label.hostile.as_ref().map_or(0.0, |hostile| churned(alarm.n, label.kind, hostile)),
     });
     Caught { what: label.kind, alarm }
 }
 
-/// Returns how much of an attack was done when arrival `n` had been seen.
-fn damage(n: u64, label: &Label) -> (f64, bool, f64) {
-    let Some(hostile) = &label.hostile else { return (0.0, true, 0.0) };
-    let sum = |done: bool, side: Option<Side>| -> Decimal {
-        let of_pair = hostile.orders.iter().filter(|order| order.pair == hostile.pair && (!done || order.n <= n));
-        of_pair.filter(|order| side.is_none_or(|side| order.side == side)).map(|order| order.quote).sum()
+/// Returns which share of the hostile quote in the attacked pair had been traded when arrival `n` had been seen.
+fn traded(n: u64, hostile: &Hostile) -> f64 {
+    let sum = |until: u64| -> Decimal {
+        let of_pair = hostile.orders.iter().filter(|order| order.pair == hostile.pair && order.n <= until);
+        of_pair.map(|order| order.quote).sum()
     };
-    let all = figure(sum(false, None));
-    let traded = if all > 0.0 { figure(sum(true, None)) / all } else { 0.0 };
-    let bought = hostile.orders.iter().any(|order| order.side == Side::Buy && order.n <= n);
-    // A trip that is not complete has lost nothing yet: pairs of buy and sell only.
-    let trips: Vec<_> = hostile.orders.chunks(2).filter(|trip| trip.len() == 2 && trip[1].n <= n).collect();
-    let lost: Decimal = if label.kind == What::Churn {
-        trips.iter().map(|trip| trip[0].quote - trip[1].quote).sum()
-    } else {
-        Decimal::ZERO
-    };
+    let all = figure(sum(u64::MAX));
+    if all > 0.0 { figure(sum(n)) / all } else { 0.0 }
+}
+
+/// Returns which share of the loss was made: what was paid too much and got too little against the price before.
+fn lost(n: u64, hostile: &Hostile) -> Option<f64> {
+    let reference = hostile.reference?;
+    let mut sums = [0.0; 2];
+    for order in hostile.orders.iter().filter(|order| order.pair == hostile.pair) {
+        let fair = figure(reference) * figure(order.base?);
+        let lost = match order.side {
+            Side::Buy => figure(order.quote) - fair,
+            Side::Sell => fair - figure(order.quote),
+        };
+        sums[0] += lost;
+        sums[1] += if order.n <= n { lost } else { 0.0 };
+    }
+    let [all, before] = sums;
+    (all > 0.0).then(|| (before / all).clamp(0.0, 1.0))
+}
+
+/// Returns which share of the equity completed round trips of a churn had lost when arrival `n` had been seen.
+fn churned(n: u64, what: What, hostile: &Hostile) -> f64 {
     let equity = figure(hostile.equity);
-    (traded, !bought, if equity > 0.0 { figure(lost) / equity } else { 0.0 })
+    if what != What::Churn || equity <= 0.0 {
+        return 0.0;
+    }
+    // A trip that is not complete has lost nothing yet: pairs of buy and sell only.
+    let trips = hostile.orders.chunks(2).filter(|trip| trip.len() == 2 && trip[1].n <= n);
+    figure(trips.map(|trip| trip[0].quote - trip[1].quote).sum::<Decimal>()) / equity
 }
 
 #[cfg(test)]
@@ -229,7 +306,7 @@ mod tests {
 
     fn alarm(account: &str, secs: i64, level: Level) -> Alarm {
         let at = Timestamp::from_millis(secs * 1_000);
-        Alarm { account: account.parse().unwrap(), at, n: secs as u64, level, kind: Kind::Pump }
+        Alarm { account: account.parse().unwrap(), at, n: secs as u64, level, kind: Kind::Pump, nats: 5.0 }
     }
 
     /// A recording with an arrival a second: ordinary until 10,000, an attack from 10,001 to 10,060.
@@ -249,6 +326,7 @@ mod tests {
             pair: pair.into(),
             side,
             quote: Decimal::ONE,
+            base: Some(Decimal::from(if secs == 10_010 { 100 } else { 50 })),
         };
         let hostile = Hostile {
             hostile_quote: Decimal::from(5),
@@ -256,6 +334,7 @@ mod tests {
             equity: Decimal::from(5),
             pair: "ADXBTC".into(),
             participation: None,
+            reference: Some(Decimal::new(1, 2)),
             orders: vec![
                 order(10_001, Side::Sell, "ETHBTC"),
                 order(10_010, Side::Buy, "ADXBTC"),
@@ -284,9 +363,11 @@ mod tests {
             alarm("binance/v", 10_021, Level::Alert),
         ];
         let caught = first(&alarms, Level::Alert).unwrap();
-        assert_eq!((caught.delay_s, caught.traded, caught.before_first_buy), (20.0, 0.5, false));
+        assert_eq!((caught.delay_s, caught.traded, caught.before_first_buy), (20.0, Some(0.5), false));
+        // The first buy was made at the price before; each later one lost half of what it cost.
+        assert!((caught.lost.unwrap() - 1.0 / 3.0).abs() < 1e-9, "{:?}", caught.lost);
         let caught = first(&alarms, Level::Notice).unwrap();
-        assert_eq!((caught.delay_s, caught.traded, caught.before_first_buy), (3.0, 0.0, true));
+        assert_eq!((caught.delay_s, caught.traded, caught.before_first_buy), (3.0, Some(0.0), true));
         assert_eq!(first(&alarms, Level::Act), None);
     }
 
@@ -307,6 +388,8 @@ mod tests {
         let score = Score::of(&alarms, &labels());
         assert_eq!(score.false_alarms(Level::Alert).episodes, 3);
         assert_eq!(score.false_alarms(Level::Act).episodes, 1);
+        let watched: Vec<_> = score.watched.iter().map(|watched| watched.episodes.clone()).collect();
+        assert_eq!(watched, [vec![Loudness(Level::Act, 5.0)], vec![Loudness(Level::Alert, 5.0); 2]]);
         let months = score.false_alarms(Level::Alert).months;
         assert!((months - 29_998.0 / MONTH_S).abs() < 1e-9, "{months}");
     }

@@ -10,8 +10,8 @@ use super::gap::{self, Account};
 use super::learn_time;
 use crate::arrival::Source;
 use crate::domain::Timestamp;
-use crate::feed::error::{Advice, Error, Refusal};
-use crate::feed::limiter::Limiter;
+use crate::feed::error::{Advice, Error, Meaning, Refusal};
+use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::Rest;
@@ -62,7 +62,9 @@ impl Protocol for Accounts {
             tracing::debug!(%error, "binance: its clock could not be read");
         }
         let url = format!("{}?returnRateLimits=false", venues.settings.binance.ws_api);
-        let socket = Socket::connect(&url, &venues.tls, venues.patience()).await?;
+        let socket = Socket::connect(&url, &venues.tls, venues.patience()).await;
+        // A ban is the address's: it holds for calls as well.
+        let socket = obeyed(socket, &[&venues.binance_connects, venues.binance.limiter()])?;
         let timing = venues.settings.timing;
         let session = Subscriptions::new(Arc::clone(&self.accounts), Arc::clone(&venues.binance), timing);
         Ok((socket, session))
@@ -94,9 +96,11 @@ pub(crate) struct Subscriptions {
     timing: Timing,
     /// Accounts to subscribe now.
     queue: VecDeque<usize>,
-    /// Accounts to subscribe later, and the waits of those that were refused.
+    /// Accounts to subscribe later, and the waits of those that were refused: long ones where a person must act.
     later: BTreeSet<(Instant, usize)>,
-    refused: BTreeMap<usize, Backoff>,
+    refused: BTreeMap<usize, (bool, Backoff)>,
+    /// Accounts for which the exchange's clock was learned anew since they last were up.
+    relearned: BTreeSet<usize>,
     /// Questions not answered yet: number, account, until when.
     asked: BTreeMap<u64, (usize, Instant)>,
     questions: u64,
@@ -115,6 +119,7 @@ impl Subscriptions {
             queue,
             later: BTreeSet::new(),
             refused: BTreeMap::new(),
+            relearned: BTreeSet::new(),
             asked: BTreeMap::new(),
             questions: 0,
             whose: BTreeMap::new(),
@@ -169,6 +174,7 @@ impl Subscriptions {
             return Err(Error::Protocol("an answer to a subscription that names none"));
         };
         self.refused.remove(&index);
+        self.relearned.remove(&index);
         self.whose.insert(subscription, index);
         steps.push(Step::Up(source));
         for (_, early) in self.early.extract_if(.., |(number, _)| *number == subscription) {
@@ -181,25 +187,28 @@ impl Subscriptions {
     }
 
     fn refuse(&mut self, index: usize, source: Source, fault: &Fault, steps: &mut Vec<Step<Job>>) {
-        // The answer to a suspicion: the subscription lives, and so does the key.
+        // The answer to a suspicion: the subscription lives, and so does the key; perhaps again.
         if fault.code == ALREADY && self.whose.values().any(|known| *known == index) {
+            if self.refused.remove(&index).is_some() {
+                steps.push(Step::Up(source));
+            }
             return;
         }
         let now = clock::steady();
         let refusal = Refusal::binance(fault.code);
         let error = Error::Refused(refusal.clone());
-        if refusal.meaning == crate::feed::error::Meaning::Clock && !self.refused.contains_key(&index) {
+        if refusal.meaning == Meaning::Clock && self.relearned.insert(index) {
             // Once: the offset is learned, and the account asked for again when that is done.
             steps.push(Step::Job(Job::LearnTime));
-            self.refused.insert(index, Backoff::new(self.timing.backoff));
             self.later.insert((now + Duration::from_secs(2).min(self.timing.ack), index));
             return;
         }
-        let settings = match error.advice() {
-            Advice::GiveUp => self.timing.refused,
-            Advice::Retry | Advice::Reconnect => self.timing.backoff,
-        };
-        let backoff = self.refused.entry(index).or_insert_with(|| Backoff::new(settings));
+        let slow = error.about_key();
+        let settings = if slow { self.timing.refused } else { self.timing.backoff };
+        let (was, backoff) = self.refused.entry(index).or_insert_with(|| (slow, Backoff::new(settings)));
+        if *was != slow {
+            (*was, *backoff) = (slow, Backoff::new(settings));
+        }
         let mut wait = backoff.draw();
         if let Some(until) = fault.data.as_ref().and_then(|data| data.retry_after) {
             let asked = u64::try_from(until.saturating_sub(self.rest.millis())).unwrap_or(0).min(259_200_000);
@@ -207,7 +216,7 @@ impl Subscriptions {
             self.rest.limiter().pause(Duration::from_millis(asked));
         }
         self.later.insert((now + wait, index));
-        steps.push(Step::Down(source, error.why()));
+        steps.push(Step::Down(source, error));
     }
 
     fn event(
@@ -227,7 +236,8 @@ impl Subscriptions {
         remember(account, head);
         steps.push(Step::Pass(account.source(), received));
         if head.e == "eventStreamTerminated" {
-            steps.push(Step::Down(account.source(), "Binance ended this account's stream; subscribing again".into()));
+            let ended = Error::Protocol("Binance ended this account's stream; subscribing again");
+            steps.push(Step::Down(account.source(), ended));
             if let Some(index) = self.whose.remove(&number) {
                 self.later.insert((clock::steady() + self.timing.backoff.min, index));
             }

@@ -88,7 +88,7 @@ impl Account {
             all.push(("timestamp", &time));
             let path = format!("/api/v3/{path}?{}", self.signer.sign_rest(&all));
             let headers = vec![("X-MBX-APIKEY", self.key.expose().to_owned())];
-            Ok(Call { post: false, path, headers, cost })
+            Ok(Call { path, headers, cost, ..Call::default() })
         };
         match accepted(venues.binance.ask(sign).await?) {
             Err(Error::Refused(refusal)) if refusal.meaning == Meaning::Clock => {

@@ -11,7 +11,7 @@ use super::accepted;
 use crate::arrival::Source;
 use crate::domain::{Span, Symbol, Timestamp, Venue};
 use crate::feed::error::Error;
-use crate::feed::limiter::Limiter;
+use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::Call;
@@ -49,7 +49,8 @@ impl Protocol for Market {
         venues.pairs.prepare(venues, &self.outlet).await;
         venues.binance_connects.ready(1).await;
         let url = format!("{}/stream", venues.settings.binance.stream.trim_end_matches('/'));
-        let socket = Socket::connect(&url, &venues.tls, venues.patience()).await?;
+        let socket = Socket::connect(&url, &venues.tls, venues.patience()).await;
+        let socket = obeyed(socket, &[&venues.binance_connects, venues.binance.limiter()])?;
         Ok((socket, Streams::new(Arc::clone(venues))))
     }
 

@@ -10,7 +10,7 @@ use super::frames::{Head, Heartbeat, UserEvent};
 use crate::arrival::Source;
 use crate::domain::{AccountId, Span, Timestamp};
 use crate::feed::error::{Error, Refusal};
-use crate::feed::limiter::Limiter;
+use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::Rest;
@@ -48,6 +48,10 @@ impl Protocol for User {
         &self.venues.unlimited
     }
 
+    async fn probe(self: Arc<Self>, outlet: Outlet) -> Result<(), Error> {
+        fills::Asked { venues: &self.venues, id: &self.id, signer: &self.signer, outlet: &outlet }.probe().await
+    }
+
     async fn connect(self: Arc<Self>) -> Result<(Socket, UserFeed), Error> {
         let venues = &self.venues;
         // A token lives two minutes: a clock off by that much is refused.
@@ -55,7 +59,8 @@ impl Protocol for User {
             tracing::debug!(%error, "coinbase: its clock could not be read");
         }
         venues.coinbase_connects.ready(1).await;
-        let socket = Socket::connect(&venues.settings.coinbase.ws_user, &venues.tls, venues.patience()).await?;
+        let socket = Socket::connect(&venues.settings.coinbase.ws_user, &venues.tls, venues.patience()).await;
+        let socket = obeyed(socket, &[&venues.coinbase_connects])?;
         let timing = venues.settings.timing;
         let until = clock::steady() + timing.ack;
         Ok((
@@ -92,7 +97,7 @@ impl Protocol for User {
     }
 }
 
-async fn learn_time(rest: &Rest) -> Result<(), Error> {
+pub(super) async fn learn_time(rest: &Rest) -> Result<(), Error> {
     #[derive(serde::Deserialize)]
     struct Time {
         #[serde(rename = "epochMillis")]

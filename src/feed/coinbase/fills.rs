@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::account::refused;
+use super::account::{learn_time, refused};
 use crate::arrival::{Body, Source};
 use crate::domain::{AccountId, Span, Timestamp};
 use crate::feed::error::Error;
 use crate::feed::link::Gap;
 use crate::feed::outlet::Outlet;
-use crate::feed::rest::Call;
+use crate::feed::rest::{Answer, Call};
 use crate::feed::sign::{CoinbaseSigner, percent_encode};
 use crate::feed::venues::Venues;
 
@@ -20,6 +20,9 @@ const PATH: &str = "/api/v3/brokerage/orders/historical/fills";
 const ORDERS: usize = 20;
 /// Pages read of one question; a gap with more is not verified.
 const PAGES: usize = 200;
+
+/// Milliseconds of a clock's jump that can be why a token of two minutes was refused.
+const JUMP: i64 = 10_000;
 
 /// One key's questions.
 pub(super) struct Asked<'a> {
@@ -55,23 +58,38 @@ impl Asked<'_> {
         asked.map(drop)
     }
 
+    /// Makes the smallest call that a gap needs.
+    pub(super) async fn probe(&self) -> Result<(), Error> {
+        self.ask("limit=1").await.map(drop)
+    }
+
+    async fn ask(&self, question: &str) -> Result<Answer, Error> {
+        let rest = &self.venues.coinbase;
+        let sign = || {
+            // Host and path as sent; the query is not part of what is signed.
+            let uri = format!("GET {}{PATH}", rest.host());
+            let token = self.signer.token(Timestamp::from_millis(rest.millis()), Some(&uri))?;
+            let headers = vec![("Authorization", format!("Bearer {token}"))];
+            Ok(Call { path: format!("{PATH}?{question}"), headers, cost: 1, ..Call::default() })
+        };
+        let mut answer = rest.ask(sign).await?;
+        if answer.status == 401 {
+            // Coinbase does not tell a stale token from a dead key; our clock may have jumped since it was compared.
+            let before = rest.offset();
+            learn_time(rest).await?;
+            if (rest.offset() - before).abs() > JUMP {
+                answer = rest.ask(sign).await?;
+            }
+        }
+        if answer.status == 200 { Ok(answer) } else { Err(refused(answer.status)) }
+    }
+
     /// Reads all pages of a question; returns whether it got to the last.
     async fn pages(&self, query: &str) -> Result<bool, Error> {
-        let rest = &self.venues.coinbase;
         let mut paging = String::new();
         for _ in 0..PAGES {
             let question = format!("{query}&limit=100{paging}");
-            let sign = || {
-                // Host and path as sent; the query is not part of what is signed.
-                let uri = format!("GET {}{PATH}", rest.host());
-                let token = self.signer.token(Timestamp::from_millis(rest.millis()), Some(&uri))?;
-                let headers = vec![("Authorization", format!("Bearer {token}"))];
-                Ok(Call { post: false, path: format!("{PATH}?{question}"), headers, cost: 1 })
-            };
-            let answer = rest.ask(sign).await?;
-            if answer.status != 200 {
-                return Err(refused(answer.status));
-            }
+            let answer = self.ask(&question).await?;
             let page: Page =
                 serde_json::from_str(&answer.text).map_err(|_| Error::Protocol("an answer of an unexpected shape"))?;
             let (at, body) = answer.page(format!("orders/historical/fills?{question}"))?;

@@ -51,7 +51,7 @@ impl Head<'_> {
             return None;
         }
         let about_key = self.message.as_deref().is_some_and(|text| text.to_ascii_lowercase().contains("auth"));
-        Some(Error::Refused(Refusal::coinbase(if about_key { 401 } else { 400 })))
+        Some(Error::Refused(Refusal::coinbase_socket(about_key)))
     }
 
     /// Returns whether it confirms a subscription to `channel`.

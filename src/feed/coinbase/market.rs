@@ -9,7 +9,7 @@ use super::frames::{Head, Heartbeat};
 use crate::arrival::Source;
 use crate::domain::{Span, Symbol, Timestamp, Venue};
 use crate::feed::error::Error;
-use crate::feed::limiter::Limiter;
+use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::Call;
@@ -44,7 +44,8 @@ impl Protocol for Market {
     async fn connect(self: Arc<Self>) -> Result<(Socket, Channels), Error> {
         let venues = &self.venues;
         venues.coinbase_connects.ready(1).await;
-        let socket = Socket::connect(&venues.settings.coinbase.ws_market, &venues.tls, venues.patience()).await?;
+        let socket = Socket::connect(&venues.settings.coinbase.ws_market, &venues.tls, venues.patience()).await;
+        let socket = obeyed(socket, &[&venues.coinbase_connects])?;
         let timing = venues.settings.timing;
         let (heartbeat, topics) = (Heartbeat::new(&timing), Topics::new(timing.spacing, BATCH));
         let confirm_until = Some(clock::steady() + timing.ack);

@@ -1,18 +1,19 @@
 //! One KuCoin account's connection, classic or unified as the account is.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use serde::Deserialize;
-
+use super::asker::Asker;
 use super::bullet::Bullet;
 use super::classic::{Classic, Meant};
+use super::gap::Asked;
+use super::learn_time;
+use super::mode::{self, Mode, Told};
 use super::unified::Unified;
-use super::{ask, gap, learn_time, read};
-use crate::arrival::Source;
+use crate::arrival::{Body, Source};
 use crate::domain::{AccountId, Timestamp};
-use crate::feed::error::{Error, Meaning};
-use crate::feed::limiter::Limiter;
+use crate::feed::error::{Error, Refusal};
+use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
 use crate::feed::sign::KucoinSigner;
@@ -24,53 +25,107 @@ const TOPICS: [&str; 2] = ["/spotMarket/tradeOrdersV2", "/account/balance"];
 
 /// A KuCoin account.
 pub(crate) struct Private {
-    pub(crate) venues: Arc<Venues>,
-    pub(crate) id: AccountId,
-    pub(crate) signer: KucoinSigner,
-    pub(crate) known_until: Option<Timestamp>,
-    /// The mode found at the last connect.
-    pub(crate) mode: Mutex<Mode>,
+    venues: Arc<Venues>,
+    id: AccountId,
+    asker: Asker,
+    known_until: Option<Timestamp>,
+    served: Mutex<Served>,
 }
 
-/// Which feed carries the account's fills.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Spot, margin and futures wallets apart.
-    #[default]
-    Classic,
-    /// One wallet for all.
-    Unified,
+/// What is known of the account's mode.
+#[derive(Debug, Default)]
+struct Served {
+    /// The mode the last connection was made for.
+    mode: Option<Mode>,
+    /// The code with which KuCoin does not tell the mode; the connection then rests on a guess.
+    untold: Option<Refusal>,
+    /// True while fills of the time not yet asked about may lie in either mode's history.
+    both: bool,
 }
 
 impl Private {
-    async fn ask_mode(&self) -> Result<Mode, Error> {
-        #[derive(Deserialize)]
-        struct Answer {
-            data: Data,
-        }
-        #[derive(Deserialize)]
-        struct Data {
-            #[serde(rename = "selfAccountMode")]
-            mode: String,
-        }
-        let mode = match ask(&self.venues.kucoin, &self.signer, false, "/api/ua/v1/account/mode", 2).await {
-            Ok(answer) => match read::<Answer>(&answer.text)?.data.mode.as_str() {
-                "UNIFIED" => Mode::Unified,
-                _ => Mode::Classic,
-            },
-            // Where unified accounts do not exist, or a key has no right for them, all are classic; a key that is
-            // wrong altogether is told by the next call.
-            Err(Error::Http(404)) => Mode::Classic,
-            Err(Error::Refused(refusal))
-                if matches!(refusal.meaning, Meaning::Unknown | Meaning::Right | Meaning::Other) =>
-            {
-                tracing::info!(account = %self.id, code = %refusal.code, "KuCoin tells no account mode; taken as classic");
-                Mode::Classic
+    /// Takes an account, what signs for it, and up to when it was known before.
+    pub(crate) fn new(
+        venues: &Arc<Venues>,
+        id: AccountId,
+        signer: &KucoinSigner,
+        known_until: Option<Timestamp>,
+    ) -> Self {
+        let asker = Asker::new(&venues.kucoin, signer);
+        // The mode may have changed while nobody was watching.
+        let served = Mutex::new(Served { both: known_until.is_some(), ..Served::default() });
+        Private { venues: Arc::clone(venues), id, asker, known_until, served }
+    }
+
+    fn served(&self) -> MutexGuard<'_, Served> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the mode to connect for, and the refusal when it had to be guessed.
+    ///
+    /// Nobody's silence makes an account a classic one: on the wrong feed it would look quiet for ever.
+    async fn mode(&self) -> Result<(Mode, Option<Refusal>), Error> {
+        let before = self.served().mode;
+        match (mode::ask(&self.asker).await, before) {
+            (Ok(Told::Is(mode)), _) => Ok((mode, None)),
+            (Ok(Told::Untold(refusal)), before) => Ok((before.unwrap_or(Mode::Classic), Some(refusal))),
+            (Err(error), Some(before)) if !error.about_key() => {
+                tracing::debug!(account = %self.id, %error, "the account's mode could not be asked; taken as before");
+                Ok((before, None))
             }
-            Err(error) => return Err(error),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Notes that a connection for `mode` stands.
+    fn serves(&self, mode: Mode, untold: Option<Refusal>) {
+        let mut served = self.served();
+        if served.mode.is_some_and(|before| before != mode) {
+            served.both = true;
+            tracing::info!(account = %self.id, ?mode, "the account is in another mode than before");
+        }
+        served.mode = Some(mode);
+        if untold.is_some() && served.untold != untold {
+            let code = untold.as_ref().map(|refusal| refusal.code.as_str());
+            tracing::warn!(
+                account = %self.id, code, ?mode,
+                "KuCoin does not tell this key whether the account is classic or unified; it is watched as {mode:?} and \
+                 no gap counts as verified. Give the key the right General, and Unified where KuCoin offers it",
+            );
+        }
+        served.untold = untold;
+    }
+
+    /// Asks for what was missed, of both histories where the mode may have changed in between. Returns whether nothing
+    /// can be missing, and whether the account is in another mode than its connection.
+    async fn missed(&self, gap: Gap, outlet: &Outlet) -> Result<(bool, bool), Error> {
+        let (served, both) = {
+            let served = self.served();
+            (served.mode.unwrap_or(Mode::Classic), served.both)
         };
-        *self.mode.lock().unwrap_or_else(PoisonError::into_inner) = mode;
-        Ok(mode)
+        let (mode, sure) = match mode::ask(&self.asker).await {
+            Ok(Told::Is(mode)) => (mode, true),
+            Ok(Told::Untold(_)) => (served, false),
+            Err(error) if error.about_key() => return Err(error),
+            Err(error) => {
+                tracing::debug!(account = %self.id, %error, "the account's mode could not be asked");
+                (served, false)
+            }
+        };
+        let moved = mode != served;
+        let asked = Asked { asker: &self.asker, id: &self.id, outlet };
+        let mut complete = asked.history(mode, gap).await?;
+        if both || moved || !sure {
+            let other = match mode {
+                Mode::Classic => Mode::Unified,
+                Mode::Unified => Mode::Classic,
+            };
+            complete &= asked.other_history(other, gap).await?;
+        }
+        if complete && sure && !moved {
+            self.served().both = false;
+        }
+        Ok((complete && sure, moved))
     }
 }
 
@@ -86,6 +141,11 @@ impl Protocol for Private {
         &self.venues.unlimited
     }
 
+    async fn probe(self: Arc<Self>, outlet: Outlet) -> Result<(), Error> {
+        let mode = self.served().mode.unwrap_or(Mode::Classic);
+        Asked { asker: &self.asker, id: &self.id, outlet: &outlet }.probe(mode).await
+    }
+
     async fn connect(self: Arc<Self>) -> Result<(Socket, PrivateFeed), Error> {
         let venues = &self.venues;
         if let Err(error) = learn_time(&venues.kucoin).await {
@@ -93,9 +153,10 @@ impl Protocol for Private {
         }
         let source = Source::Account(self.id.clone());
         let timing = venues.settings.timing;
-        let (socket, talk) = match self.ask_mode().await? {
+        let (mode, untold) = self.mode().await?;
+        let (socket, talk) = match mode {
             Mode::Classic => {
-                let bullet = Bullet::fetch(venues, Some(&self.signer)).await?;
+                let bullet = Bullet::fetch(venues, Some(&self.asker)).await?;
                 venues.kucoin_connects.ready(1).await;
                 let socket = bullet.connect(venues).await?;
                 (socket, Talk::Classic(Classic::new(timing, bullet.ping, bullet.connect_id)))
@@ -103,16 +164,27 @@ impl Protocol for Private {
             Mode::Unified => {
                 venues.kucoin_connects.ready(1).await;
                 let url = &venues.settings.kucoin.uta_push;
-                let socket = Socket::connect(url, &venues.tls, venues.patience()).await?;
-                (socket, Talk::Unified(Unified::new(timing, self.signer.clone(), Arc::clone(&venues.kucoin))))
+                let socket = Socket::connect(url, &venues.tls, venues.patience()).await;
+                let socket = obeyed(socket, &[&venues.kucoin_connects])?;
+                let (signer, rest) = (self.asker.signer().clone(), Arc::clone(self.asker.rest()));
+                (socket, Talk::Unified(Unified::new(timing, signer, rest)))
             }
         };
+        self.serves(mode, untold);
         Ok((socket, PrivateFeed { source, talk, to_say: 0, up: false }))
     }
 
-    async fn run(self: Arc<Self>, job: Gap, outlet: Outlet) -> Result<(), Error> {
-        let mode = *self.mode.lock().unwrap_or_else(PoisonError::into_inner);
-        gap::fill(&self.venues, &self.id, &self.signer, mode, job, &outlet).await
+    async fn run(self: Arc<Self>, gap: Gap, outlet: Outlet) -> Result<(), Error> {
+        let missed = self.missed(gap, &outlet).await;
+        let verified = matches!(missed, Ok((true, _)));
+        let filled = Body::Filled { since: gap.since, until: gap.until, verified };
+        outlet.note(Source::AccountRest(self.id.clone()), filled).await?;
+        match missed? {
+            (_, true) => {
+                Err(Error::Moved("the account changed between classic and unified; connecting to the feed it has now"))
+            }
+            (_, false) => Ok(()),
+        }
     }
 
     fn fill(&self, _source: &Source, gap: Gap) -> Option<Gap> {

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{accepted, ask, read};
+use super::asker::Asker;
+use super::{accepted, read};
 use crate::feed::error::Error;
+use crate::feed::limiter::obeyed;
 use crate::feed::rest::Call;
-use crate::feed::sign::{KucoinSigner, percent_encode};
+use crate::feed::sign::percent_encode;
 use crate::feed::socket::Socket;
 use crate::feed::venues::Venues;
 
@@ -54,10 +56,11 @@ impl Rhythm {
 }
 
 impl Bullet {
-    /// Asks for a token: an account's with its key, the market's without.
-    pub(super) async fn fetch(venues: &Venues, signer: Option<&KucoinSigner>) -> Result<Self, Error> {
-        let answer = match signer {
-            Some(signer) => ask(&venues.kucoin, signer, true, "/api/v1/bullet-private", 10).await?,
+    /// Asks for a token: an account's with its key, the market's without. It is good for a day and for one connection
+    /// of ours; the next one asks anew.
+    pub(super) async fn fetch(venues: &Venues, asker: Option<&Asker>) -> Result<Self, Error> {
+        let answer = match asker {
+            Some(asker) => asker.post("/api/v1/bullet-private", 10).await?,
             None => {
                 let sign =
                     || Ok(Call { post: true, path: "/api/v1/bullet-public".into(), cost: 10, ..Call::default() });
@@ -74,6 +77,7 @@ impl Bullet {
 
     /// Connects to the address.
     pub(super) async fn connect(&self, venues: &Venues) -> Result<Socket, Error> {
-        Socket::connect(&self.url, &venues.tls, venues.patience()).await
+        let socket = Socket::connect(&self.url, &venues.tls, venues.patience()).await;
+        obeyed(socket, &[&venues.kucoin_connects])
     }
 }

@@ -1,88 +1,109 @@
-//! What a KuCoin account missed: the ledger names the pairs that traded, the fills of those pairs say the rest.
-
-use std::collections::BTreeSet;
+//! What a KuCoin account missed, asked of the history that belongs to its mode, page by page to the end.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::account::Mode;
-use super::{ask, read};
-use crate::arrival::{Body, Source};
-use crate::domain::AccountId;
-use crate::feed::error::Error;
+use super::asker::Asker;
+use super::mode::Mode;
+use super::{executions, ledger, read};
+use crate::arrival::Source;
+use crate::codec::wire::Id;
+use crate::domain::{AccountId, Timestamp};
+use crate::feed::error::{Error, Meaning};
 use crate::feed::link::Gap;
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::Answer;
-use crate::feed::sign::KucoinSigner;
-use crate::feed::venues::Venues;
 
-/// Milliseconds the ledger may be asked for at once.
-const DAY: i64 = 86_400_000;
-/// Rows of a page of the ledger, and of fills.
-const ROWS: (usize, usize) = (200, 100);
+/// Milliseconds that fills may be asked for at once: KuCoin refuses more than seven days.
+const WEEK: i64 = 7 * 86_400_000;
 /// Pages read of one question; a gap with more is not verified.
 const PAGES: usize = 100;
 
-#[derive(Deserialize)]
-struct Ledger {
-    data: Option<Vec<Entry>>,
+/// One account's questions about its past.
+pub(super) struct Asked<'a> {
+    pub(super) asker: &'a Asker,
+    pub(super) id: &'a AccountId,
+    pub(super) outlet: &'a Outlet,
+}
+
+/// A page: `[..]`, or `{"items":[..],"lastId":7}` where `lastId` asks for what is older.
+pub(super) struct Page<'a> {
+    pub(super) rows: Vec<&'a RawValue>,
+    last: Option<Id>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
-    id: String,
-    context: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Context {
-    symbol: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Fills<'a> {
+struct Envelope<'a> {
     #[serde(borrow)]
-    data: Option<Page<'a>>,
+    data: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Page<'a> {
-    #[serde(borrow)]
+struct Items<'a> {
+    #[serde(default, borrow)]
     items: Vec<&'a RawValue>,
-    #[serde(rename = "lastId", borrow)]
-    last: Option<&'a RawValue>,
+    #[serde(rename = "lastId")]
+    last: Option<Id>,
 }
 
-/// Asks for what the account missed and hands the pages over; verified when all pages were read.
-pub(super) async fn fill(
-    venues: &Venues,
-    id: &AccountId,
-    signer: &KucoinSigner,
-    mode: Mode,
-    gap: Gap,
-    outlet: &Outlet,
-) -> Result<(), Error> {
-    let account = Asked { venues, id, signer, outlet };
-    let asked = match mode {
-        Mode::Classic => account.classic(gap).await,
-        Mode::Unified => account.unified(gap).await,
-    };
-    let verified = *asked.as_ref().unwrap_or(&false);
-    let filled = Body::Filled { since: gap.since, until: gap.until, verified };
-    outlet.note(Source::AccountRest(id.clone()), filled).await?;
-    asked.map(drop)
-}
-
-struct Asked<'a> {
-    venues: &'a Venues,
-    id: &'a AccountId,
-    signer: &'a KucoinSigner,
-    outlet: &'a Outlet,
+#[derive(Deserialize)]
+struct Row {
+    id: Option<Id>,
 }
 
 impl Asked<'_> {
-    async fn ask(&self, path: &str) -> Result<Answer, Error> {
-        ask(&self.venues.kucoin, self.signer, false, path, 2).await
+    /// Asks the history of `mode`; returns whether nothing can be missing.
+    pub(super) async fn history(&self, mode: Mode, gap: Gap) -> Result<bool, Error> {
+        match mode {
+            Mode::Classic => ledger::classic(self, gap).await,
+            Mode::Unified => executions::unified(self, gap).await,
+        }
+    }
+
+    /// Asks the history of the mode that the account perhaps had before. That it refuses is no gap: then there is
+    /// nothing in it, or it was never the account's.
+    pub(super) async fn other_history(&self, mode: Mode, gap: Gap) -> Result<bool, Error> {
+        tolerated(self.history(mode, gap).await)
+    }
+
+    /// Makes the smallest call that a gap needs.
+    pub(super) async fn probe(&self, mode: Mode) -> Result<(), Error> {
+        let (path, cost) = match mode {
+            Mode::Classic => ("/api/v1/hf/accounts/ledgers?bizType=TRADE_EXCHANGE&limit=1", 2),
+            Mode::Unified => ("/api/ua/v1/unified/order/execution?tradeType=SPOT&pageSize=1", executions::COST),
+        };
+        self.asker.get(path, cost).await.map(drop).map_err(|error| of_mode(mode, error))
+    }
+
+    /// Reads all pages of `query`, newest first, and shows each to `look`; returns whether it got to the last.
+    pub(super) async fn pages(
+        &self,
+        query: &str,
+        limit: usize,
+        cost: u32,
+        mut look: impl FnMut(&Page<'_>),
+    ) -> Result<bool, Error> {
+        let mut path = query.to_owned();
+        let mut reached: Option<String> = None;
+        for _ in 0..PAGES {
+            let answer = self.asker.get(&path, cost).await?;
+            let page = Page::of(&answer.text)?;
+            look(&page);
+            let (full, last) = (page.rows.len() >= limit, page.older());
+            self.pass(answer, &path).await?;
+            if !full {
+                return Ok(true);
+            }
+            match last {
+                // The same place again would be asked for without end.
+                Some(last) if is_id(&last) && reached.as_ref() != Some(&last) => {
+                    path = format!("{query}&lastId={last}");
+                    reached = Some(last);
+                }
+                Some(_) | None => return Ok(false),
+            }
+        }
+        Ok(false)
     }
 
     async fn pass(&self, answer: Answer, path: &str) -> Result<(), Error> {
@@ -90,78 +111,101 @@ impl Asked<'_> {
         let (at, page) = answer.page(call)?;
         self.outlet.pass(at, Source::AccountRest(self.id.clone()), page).await
     }
+}
 
-    async fn classic(&self, gap: Gap) -> Result<bool, Error> {
-        let (mut pairs, mut complete) = (BTreeSet::new(), true);
-        let (mut start, end) = (gap.since.millis(), gap.until.millis().saturating_add(1));
-        while start < end {
-            let stop = end.min(start.saturating_add(DAY));
-            complete &= self.ledger(start, stop, &mut pairs).await?;
-            start = stop;
+impl<'a> Page<'a> {
+    fn of(text: &'a str) -> Result<Self, Error> {
+        let data = read::<Envelope<'a>>(text)?.data.map(RawValue::get).filter(|data| *data != "null");
+        match data {
+            None => Ok(Page { rows: Vec::new(), last: None }),
+            Some(rows) if rows.starts_with('[') => Ok(Page { rows: read(rows)?, last: None }),
+            Some(page) => read::<Items<'a>>(page).map(|Items { items, last }| Page { rows: items, last }),
         }
-        for pair in &pairs {
-            complete &= self.fills(pair, gap).await?;
-        }
-        Ok(complete)
     }
 
-    /// Reads the ledger of an interval; returns whether all of it.
-    async fn ledger(&self, start: i64, stop: i64, pairs: &mut BTreeSet<String>) -> Result<bool, Error> {
-        let limit = ROWS.0;
-        let query =
-            format!("/api/v1/hf/accounts/ledgers?bizType=TRADE_EXCHANGE&startAt={start}&endAt={stop}&limit={limit}");
-        let mut path = query.clone();
-        for _ in 0..PAGES {
-            let answer = self.ask(&path).await?;
-            let rows = read::<Ledger>(&answer.text)?.data.unwrap_or_default();
-            self.pass(answer, &path).await?;
-            // The context is JSON inside a text.
-            let contexts = rows.iter().filter_map(|row| serde_json::from_str::<Context>(row.context.as_deref()?).ok());
-            pairs.extend(contexts.filter_map(|context| context.symbol).filter(|pair| is_pair(pair)));
-            match rows.last() {
-                Some(last) if rows.len() >= limit && is_id(&last.id) => path = format!("{query}&lastId={}", last.id),
-                Some(_) | None => return Ok(true),
-            }
-        }
-        Ok(false)
+    /// Returns what to ask for to get older rows.
+    fn older(&self) -> Option<String> {
+        let of_row = || serde_json::from_str::<Row>(self.rows.last()?.get()).ok()?.id;
+        self.last.as_ref().map(|id| id.0.to_string()).or_else(|| of_row().map(|id| id.0.to_string()))
     }
+}
 
-    /// Reads a pair's fills; returns whether all of them.
-    async fn fills(&self, pair: &str, gap: Gap) -> Result<bool, Error> {
-        let (start, stop, limit) = (gap.since.millis(), gap.until.millis().saturating_add(1), ROWS.1);
-        let query = format!("/api/v1/hf/fills?symbol={pair}&startAt={start}&endAt={stop}&limit={limit}");
-        let mut path = query.clone();
-        for _ in 0..PAGES {
-            let answer = self.ask(&path).await?;
-            let (rows, last) = match read::<Fills<'_>>(&answer.text)?.data {
-                Some(page) => (page.items.len(), page.last.map(|id| id.get().trim_matches('"').to_owned())),
-                None => (0, None),
-            };
-            self.pass(answer, &path).await?;
-            match last {
-                Some(last) if rows >= limit && is_id(&last) => path = format!("{query}&lastId={last}"),
-                Some(_) | None => return Ok(true),
-            }
+/// Returns `false` for nothing, and takes a refusal that says nothing about the key as "there is no such book here".
+pub(super) fn tolerated(asked: Result<bool, Error>) -> Result<bool, Error> {
+    match asked {
+        Err(Error::Refused(refusal))
+            if matches!(
+                refusal.meaning,
+                Meaning::Unknown | Meaning::Other | Meaning::Right | Meaning::UnifiedRight
+            ) =>
+        {
+            tracing::debug!(code = %refusal.code, "a history that this account has not");
+            Ok(true)
         }
-        Ok(false)
+        Err(Error::Http(404)) => Ok(true),
+        asked => asked,
     }
+}
 
-    /// Reads the unified account's spot executions. Never sure: its margin and futures books are not asked for.
-    async fn unified(&self, gap: Gap) -> Result<bool, Error> {
-        let (start, stop) = (gap.since.millis(), gap.until.millis().saturating_add(1));
-        let path =
-            format!("/api/ua/v1/unified/order/execution?tradeType=SPOT&startAt={start}&endAt={stop}&pageSize=100");
-        let answer = self.ask(&path).await?;
-        self.pass(answer, &path).await?;
-        Ok(false)
+/// Says of a unified account which right is missing.
+pub(super) fn of_mode(mode: Mode, error: Error) -> Error {
+    match (mode, error) {
+        (Mode::Unified, Error::Refused(refusal)) => Error::Refused(refusal.of_unified()),
+        (Mode::Classic | Mode::Unified, error) => error,
     }
+}
+
+/// Returns the pieces of an interval that may be asked for at once, in milliseconds, oldest first.
+pub(super) fn windows(since: Timestamp, until: Timestamp, most: i64) -> Vec<(i64, i64)> {
+    let (mut start, end) = (since.millis(), until.millis().saturating_add(1));
+    let mut windows = Vec::new();
+    while start < end {
+        let stop = end.min(start.saturating_add(most));
+        windows.push((start, stop));
+        start = stop;
+    }
+    windows
+}
+
+/// Returns the pieces in which fills are asked for.
+pub(super) fn weeks(since: Timestamp, until: Timestamp) -> Vec<(i64, i64)> {
+    windows(since, until, WEEK)
 }
 
 /// Returns whether what an answer named is safe to put into the next question.
-fn is_pair(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+pub(super) fn is_pair(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_cut_into_pieces_that_leave_nothing_out() {
+        let at = Timestamp::from_millis;
+        assert_eq!(windows(at(0), at(9), 4), [(0, 4), (4, 8), (8, 10)]);
+        assert_eq!(weeks(at(5), at(5)), [(5, 6)]);
+        assert!(weeks(at(5), at(4)).is_empty());
+        assert_eq!(weeks(at(0), at(30 * 86_400_000)).len(), 5);
+    }
+
+    #[test]
+    fn a_page_is_read_in_either_shape_and_says_where_it_goes_on() {
+        let older = |text: &str| Page::of(text).unwrap().older();
+        assert_eq!(older(r#"{"code":"200000","data":{"items":[{"id":9}],"lastId":7}}"#), Some("7".to_owned()));
+        assert_eq!(older(r#"{"code":"200000","data":[{"id":"12"},{"id":"11"}]}"#), Some("11".to_owned()));
+        assert_eq!(older(r#"{"code":"200000","data":null}"#), None);
+        assert!(Page::of(r#"{"code":"200000","data":"x"}"#).is_err());
+    }
+
+    #[test]
+    fn what_an_answer_names_is_not_put_into_a_question_unseen() {
+        assert!(is_pair("APC-BTC") && !is_pair("APC-BTC&x=1") && !is_pair(""));
+        assert!(is_id("19814") && !is_id("7&limit=1"));
+    }
 }

@@ -1,17 +1,20 @@
 //! KuCoin: one connection an account (classic or unified), the market, gaps over REST.
 
 mod account;
+mod asker;
 mod bullet;
 mod classic;
+mod executions;
 mod gap;
+mod ledger;
 mod market;
+mod mode;
 mod unified;
 
 use serde::Deserialize;
 
 use super::error::{Error, Refusal};
-use super::rest::{Answer, Call, Rest};
-use super::sign::KucoinSigner;
+use super::rest::{Answer, Rest};
 
 pub(super) use account::Private;
 pub(super) use market::Market;
@@ -29,23 +32,6 @@ fn accepted(answer: Answer) -> Result<Answer, Error> {
         Ok(envelope) if envelope.code == "200000" => Ok(answer),
         Ok(envelope) => Err(Error::Refused(Refusal::kucoin(&envelope.code))),
         Err(_) => Err(Error::Http(answer.status)),
-    }
-}
-
-/// Makes a signed call of `path`, its query included.
-async fn ask(rest: &Rest, signer: &KucoinSigner, post: bool, path: &str, cost: u32) -> Result<Answer, Error> {
-    let sign = || {
-        let method = if post { "POST" } else { "GET" };
-        let mut headers = signer.headers(rest.millis(), method, path, "");
-        headers.push(("Content-Type", "application/json".to_owned()));
-        Ok(Call { post, path: path.to_owned(), headers, cost })
-    };
-    match accepted(rest.ask(sign).await?) {
-        Err(Error::Refused(refusal)) if refusal.meaning == super::error::Meaning::Clock => {
-            learn_time(rest).await?;
-            accepted(rest.ask(sign).await?)
-        }
-        answer => answer,
     }
 }
 

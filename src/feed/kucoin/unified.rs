@@ -52,6 +52,7 @@ struct Head<'a> {
     id: Option<&'a RawValue>,
     result: Option<bool>,
     message: Option<String>,
+    reason: Option<String>,
     #[serde(rename = "pingInterval")]
     ping_interval: Option<u64>,
     op: Option<String>,
@@ -104,12 +105,11 @@ impl Unified {
             }
             (Stage::SignIn | Stage::Subscribing(_), Some(false)) => {
                 let code = head.code.map(|code| code.get().trim_matches('"').to_owned());
-                let refusal = match (self.stage, code) {
-                    (_, Some(code)) => Refusal::kucoin(&code),
-                    // The reason is free text; what it can be about at this point is the key.
-                    (Stage::SignIn, None) => Refusal::kucoin("400005"),
-                    (Stage::Welcome | Stage::Subscribing(_) | Stage::Up, None) => Refusal::kucoin("400007"),
-                };
+                let code = code.as_deref().unwrap_or(match self.stage {
+                    Stage::SignIn => about(head.reason.as_deref().unwrap_or_default()),
+                    Stage::Welcome | Stage::Subscribing(_) | Stage::Up => "400007",
+                });
+                let refusal = Refusal::kucoin(code).of_unified();
                 Err(Error::Refused(refusal))
             }
             (Stage::Welcome | Stage::SignIn | Stage::Subscribing(_) | Stage::Up, _) => Ok((None, false)),
@@ -139,6 +139,19 @@ impl Unified {
         let time = clock::now().millis().to_string();
         Ok(Some(serde_json::json!({"id": self.pings.to_string(), "op": "ping", "timestamp": time}).to_string()))
     }
+}
+
+/// Returns the code that goes with a refusal in words; without one it can be about the signature only.
+fn about(reason: &str) -> &'static str {
+    let reason = reason.to_ascii_lowercase();
+    let codes = [
+        ("passphrase", "400004"),
+        ("timestamp", "400002"),
+        ("permission", "400007"),
+        ("not exist", "400003"),
+        ("whitelist", "400006"),
+    ];
+    codes.iter().find(|(word, _)| reason.contains(word)).map_or("400005", |(_, code)| code)
 }
 
 fn subscribe(channel: u8) -> Option<String> {

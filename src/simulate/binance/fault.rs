@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::simulate::broken::How;
+
 /// A refusal as Binance words it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -34,6 +36,20 @@ impl Fault {
     /// The signature is not the key's.
     pub fn bad_signature() -> Self {
         Fault::new(400, -1022, "Signature for this request is not valid.")
+    }
+
+    /// Words what a broken key is answered; nothing for what Binance does not know.
+    pub fn of(how: How) -> Option<Self> {
+        Some(match how {
+            How::Secret | How::Unsigned => Fault::bad_signature(),
+            How::Right | How::Address | How::Deleted => Fault::bad_key(),
+            How::Unknown => Fault::new(401, -2008, "Invalid Api-Key ID."),
+            How::Form => Fault::malformed_key(),
+            How::Clock => Fault::new(400, -1021, "Timestamp for this request is outside of the recvWindow."),
+            How::Frozen => Fault::new(400, -2017, "API Keys are locked on this account."),
+            How::SubAccount => Fault::new(401, -1002, "You are not authorized to execute this request."),
+            How::Passphrase | How::Identity | How::Unified | How::Portfolio => return None,
+        })
     }
 
     /// A parameter is missing.

@@ -57,6 +57,9 @@ fn check(world: &World, key: &str, params: &Params, payload: &str, now: Timestam
     let signature =
         params.get("signature").filter(|text| !text.is_empty()).ok_or_else(|| Fault::missing("signature"))?;
     let who = known(world, key)?;
+    if let Some(fault) = world.accounts.get(who).and_then(|owner| owner.broken).and_then(Fault::of) {
+        return Err(fault);
+    }
     check_time(params, now)?;
     match world.accounts.get(who) {
         Some(owner) if fits(&owner.key, payload, signature) => Ok(who),

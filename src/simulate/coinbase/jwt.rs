@@ -4,6 +4,7 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use serde_json::Value;
 
 use crate::domain::{Timestamp, Venue};
+use crate::simulate::broken::How;
 use crate::simulate::keys::Key;
 use crate::simulate::world::World;
 
@@ -28,8 +29,30 @@ pub enum Purpose<'a> {
     },
 }
 
-/// Returns whose token this is: the account's place in the world; nothing for any fault, as Coinbase tells none.
-pub fn check(world: &World, token: &str, purpose: Purpose<'_>, now: Timestamp) -> Option<usize> {
+/// Why a token is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum No {
+    /// It is nobody's, or Coinbase does not say why.
+    Unauthorized,
+    /// Its key may not do this.
+    Denied,
+}
+
+/// Returns whose token this is: the account's place in the world.
+pub fn check(world: &World, token: &str, purpose: Purpose<'_>, now: Timestamp) -> Result<usize, No> {
+    let who = holder(world, token, purpose, now).ok_or(No::Unauthorized)?;
+    let rest = matches!(purpose, Purpose::Rest { .. });
+    match world.accounts.get(who).and_then(|owner| owner.broken) {
+        None | Some(How::Passphrase | How::Identity | How::Unified) => Ok(who),
+        Some(How::Portfolio) if !rest => Ok(who),
+        Some(How::Portfolio | How::Right | How::Frozen | How::SubAccount) => Err(No::Denied),
+        Some(How::Secret | How::Address | How::Deleted | How::Unknown | How::Form | How::Clock | How::Unsigned) => {
+            Err(No::Unauthorized)
+        }
+    }
+}
+
+fn holder(world: &World, token: &str, purpose: Purpose<'_>, now: Timestamp) -> Option<usize> {
     let header = part(token.split('.').next()?)?;
     let who = world.by_key(Venue::Coinbase, header.get("kid")?.as_str()?)?;
     let owner = world.accounts.get(who).filter(|owner| !owner.revoked)?;

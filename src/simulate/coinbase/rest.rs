@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::jwt::{self, Purpose};
+use super::jwt::{self, No, Purpose};
 use super::{account, market};
 use crate::runtime::clock;
 use crate::simulate::floor::Floor;
@@ -31,9 +31,10 @@ pub fn answer(floor: &Floor, asked: Asked) -> Response {
                 return socket::plain(StatusCode::NOT_FOUND, "404 page not found");
             };
             match bearer(floor, &asked) {
-                Some(who) => answer(floor, who, &asked, last),
+                Ok(who) => answer(floor, who, &asked, last),
+                Err(No::Denied) => Err(Fault(403, "PERMISSION_DENIED", "Missing required scopes".to_owned())),
                 // The one answer that is not JSON.
-                None => return socket::plain(StatusCode::UNAUTHORIZED, "Unauthorized\n"),
+                Err(No::Unauthorized) => return socket::plain(StatusCode::UNAUTHORIZED, "Unauthorized\n"),
             }
         }
     };
@@ -50,8 +51,8 @@ pub fn answer(floor: &Floor, asked: Asked) -> Response {
     response
 }
 
-fn bearer(floor: &Floor, asked: &Asked) -> Option<usize> {
-    let token = asked.header("authorization").strip_prefix("Bearer ")?;
+fn bearer(floor: &Floor, asked: &Asked) -> Result<usize, No> {
+    let token = asked.header("authorization").strip_prefix("Bearer ").ok_or(No::Unauthorized)?;
     let purpose = Purpose::Rest { method: asked.method.as_str(), host: asked.header("host"), path: &asked.path };
     jwt::check(&floor.world(), token, purpose, clock::now())
 }

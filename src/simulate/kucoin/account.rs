@@ -7,6 +7,7 @@ use super::fault::Fault;
 use super::wire::{self, plain};
 use crate::domain::{Side, Timestamp, Venue};
 use crate::runtime::clock;
+use crate::simulate::broken::How;
 use crate::simulate::floor::Floor;
 use crate::simulate::socket::Asked;
 use crate::simulate::spelling::read_order_id;
@@ -224,15 +225,27 @@ pub fn key_info(floor: &Floor, who: usize, _asked: &Asked) -> Result<Value, Faul
 
 /// Answers `account/mode`.
 pub fn mode(floor: &Floor, who: usize, _asked: &Asked) -> Result<Value, Fault> {
-    let mode = if owner(&floor.world(), who)?.unified { "UNIFIED" } else { "CLASSIC" };
+    let world = floor.world();
+    let owner = owner(&world, who)?;
+    if owner.mode_hidden {
+        return Err(Fault::permission());
+    }
+    let mode = if owner.unified { "UNIFIED" } else { "CLASSIC" };
     Ok(json!({"selfAccountMode": mode}))
 }
 
 /// Answers the unified account's executions, newest first.
 pub fn executions(floor: &Floor, who: usize, asked: &Asked) -> Result<Value, Fault> {
     let world = floor.world();
+    if owner(&world, who)?.broken == Some(How::Unified) {
+        return Err(Fault::permission());
+    }
+    // Everybody trades spot here; the other books are there and empty.
+    if asked.param("tradeType").is_some_and(|book| book != "SPOT") {
+        return Ok(json!({"items": [], "lastId": null}));
+    }
     let only = if asked.param("symbol").is_some() { Some(symbol(&world, asked)?) } else { None };
-    let (from, to) = (asked.number("startAt").unwrap_or(0), asked.number("endAt").unwrap_or(i64::MAX));
+    let (from, to) = window(asked)?;
     let last = asked.number("lastId").unwrap_or(i64::MAX);
     let size = usize::try_from(asked.number("pageSize").unwrap_or(100)).unwrap_or(100).clamp(1, 200);
     let fits = |fill: &&Fill| {

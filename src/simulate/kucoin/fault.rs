@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::simulate::broken::How;
+
 /// A refusal as KuCoin words it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -49,6 +51,22 @@ impl Fault {
     /// The key may not do this.
     pub fn permission() -> Self {
         Fault::new(200, "400007", "Access denied, require more permission")
+    }
+
+    /// Words what a broken key is answered; nothing for what KuCoin does not know, or refuses in one place only.
+    pub fn of(how: How) -> Option<Self> {
+        Some(match how {
+            How::Secret => Fault::sign(),
+            How::Passphrase => Fault::passphrase(),
+            How::Right | How::SubAccount => Fault::permission(),
+            How::Address => Fault::new(401, "400006", "The requested ip address is not in the api whitelist"),
+            How::Deleted | How::Unknown | How::Form => Fault::key(),
+            How::Clock => Fault::timestamp(),
+            How::Unsigned => Fault::headers(),
+            How::Frozen => Fault::new(200, "411100", "User is frozen."),
+            How::Identity => Fault::new(200, "400303", "Please complete identity verification first"),
+            How::Unified | How::Portfolio => return None,
+        })
     }
 
     /// A parameter is missing or wrong. KuCoin says this with HTTP 200.

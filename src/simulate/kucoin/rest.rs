@@ -60,6 +60,9 @@ fn private(floor: &Floor, asked: &Asked) -> Option<Result<Value, Fault>> {
         }
         ("GET", "/api/v1/hf/fills") => account::fills,
         ("GET", "/api/v1/hf/accounts/ledgers") => account::ledgers,
+        // Nobody borrows here.
+        ("GET", "/api/v3/hf/margin/account/ledgers") => |_, _, _| Ok(json!([])),
+        ("GET", "/api/v3/hf/margin/fills") => |_, _, _| Ok(json!({"items": [], "lastId": null})),
         ("GET", "/api/v1/hf/accounts/opened") => |_, _, _| Ok(json!(true)),
         ("GET", "/api/v1/limit/fills") => account::recent_fills,
         ("GET", "/api/v1/accounts") => account::accounts,

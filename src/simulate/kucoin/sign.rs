@@ -52,6 +52,9 @@ pub fn check(world: &World, shown: &Shown<'_>, said: &[String], now: Timestamp) 
     }
     let who = world.by_key(Venue::Kucoin, shown.key).ok_or_else(Fault::key)?;
     let owner = world.accounts.get(who).filter(|owner| !owner.revoked).ok_or_else(Fault::key)?;
+    if let Some(fault) = owner.broken.and_then(Fault::of) {
+        return Err(fault);
+    }
     if !passphrase_fits(&owner.key, shown) {
         return Err(Fault::passphrase());
     }

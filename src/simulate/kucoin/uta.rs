@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, interval, sleep};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::fault::Fault;
 use super::sign::{Shown, check};
 use super::{PING_MS, wire};
 use crate::domain::Venue;
 use crate::runtime::clock;
+use crate::simulate::broken::How;
 use crate::simulate::floor::{Floor, News};
 use crate::simulate::socket::Socket;
 use crate::simulate::world::{Happening, OrderNews, Step};
@@ -93,7 +95,11 @@ impl Session {
                     version: "3",
                 };
                 let said = ["POST/api/websocket/users/verify".to_owned()];
-                match check(&self.floor.world(), &shown, &said, clock::now()) {
+                let world = self.floor.world();
+                match check(&world, &shown, &said, clock::now()) {
+                    Ok(who) if world.accounts.get(who).is_some_and(|owner| owner.broken == Some(How::Unified)) => {
+                        refused(&Fault::permission().msg)
+                    }
                     Ok(who) => {
                         self.who = Some(who);
                         json!({"id": id, "result": true})

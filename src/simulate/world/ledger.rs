@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 
 use crate::domain::{Side, Timestamp, Venue};
+use crate::simulate::broken::How;
 use crate::simulate::dice::Dice;
 use crate::simulate::keys::Key;
 
@@ -67,6 +68,10 @@ pub struct Account {
     pub key_made: Timestamp,
     /// True once the key was deleted.
     pub revoked: bool,
+    /// What is wrong with the key.
+    pub broken: Option<How>,
+    /// True when the venue does not tell this key which mode the account is in (KuCoin).
+    pub mode_hidden: bool,
     /// What the key may do.
     pub permissions: Permissions,
     /// True for KuCoin's unified account mode.

@@ -16,8 +16,9 @@ use std::collections::VecDeque;
 use rust_decimal::Decimal;
 
 use super::Error;
+use super::broken::How;
 use super::scenario::Scenario;
-use crate::domain::{Span, Symbol, Timestamp, Venue};
+use crate::domain::{AccountId, Span, Symbol, Timestamp, Venue};
 pub use attack::Strike;
 pub use exchange::{Amount, Tag};
 pub use ledger::{Account, Changed, Fill, Holding, Kind, Order, OrderKind, Permissions, Role, Status, fee_rate};
@@ -55,6 +56,7 @@ enum Deed {
     Strangers(usize),
     Habit(usize),
     Strike(Strike),
+    Break(usize, How),
 }
 
 /// What the faces have to tell.
@@ -135,6 +137,16 @@ impl World {
             let wait = world.first_habit(account);
             world.plan(now, wait, Deed::Habit(account));
         }
+        for key in &scenario.broken {
+            let found = key.account.parse().ok().and_then(|id: AccountId| world.by_name(id.venue, &id.name));
+            let Some(account) = found else {
+                return Err(Error::Scenario(format!("broken: there is no account {}", key.account)));
+            };
+            match key.after_secs > 0.0 {
+                true => world.plan(now, key.after_secs, Deed::Break(account, key.how)),
+                false => world.break_key(account, Some(key.how)),
+            }
+        }
         if let Some(after) = scenario.attack_after_secs {
             world.plan_attack(now + seconds(after));
         }
@@ -160,6 +172,7 @@ impl World {
                     self.plan(now, wait, Deed::Habit(account));
                 }
                 Deed::Strike(strike) => self.strike(strike, now, &mut news),
+                Deed::Break(account, how) => self.break_key(account, Some(how)),
             }
         }
         news
@@ -174,6 +187,14 @@ impl World {
     pub fn attack(&mut self, now: Timestamp) {
         self.agenda.retain(|_, deed| !matches!(deed, Deed::Strike(_)));
         self.plan_attack(now);
+    }
+
+    /// Breaks an account's key, or mends it.
+    pub fn break_key(&mut self, account: usize, how: Option<How>) {
+        if let Some(owner) = self.accounts.get_mut(account) {
+            owner.broken = how;
+            owner.unified |= how == Some(How::Unified);
+        }
     }
 
     /// Finds an account by venue and key.

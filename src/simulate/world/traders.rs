@@ -49,6 +49,8 @@ impl World {
                 key,
                 key_made: now - Span::from_secs(86_400 * 400 + i64::try_from(dice.below(20_000_000)).unwrap_or(0)),
                 revoked: false,
+                broken: None,
+                mode_hidden: false,
                 permissions: Permissions { trade: true, withdraw: false, restricted: false },
                 unified: venue == Venue::Kucoin && place < unified,
                 uid: 100_000_000 + dice.bits() % 800_000_000,

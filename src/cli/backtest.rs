@@ -1,0 +1,222 @@
+//! `fillguard backtest`: rules scored on labelled recordings.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{FINE, FOUND, MISUSE};
+use crate::arrival::Arrival;
+use crate::config::Config;
+use crate::domain::Level;
+use crate::pipeline::{self, Pipeline};
+use crate::tune::evaluate::{self, Step, evaluate, evaluate_recordings};
+use crate::tune::labels::What;
+use crate::tune::ordinary::Trader;
+use crate::tune::report::Summary;
+
+/// Score the rules on labelled recordings: what is caught, how late, what is lost by then, and how often wrongly
+///
+/// Either recordings are given, each with labels beside it (FILE.labels.ndjson or labels.ndjson: one JSON object a line
+/// with account, kind, first and last arrival; `import-tape` writes such), or they are made of the trade tapes in a
+/// folder (events.csv, tapes/): victims of each attack, whose hostile orders are orders of the tape, and ordinary
+/// accounts beside them. Every share has n and a 95 % interval. Two runs print the same.
+///
+/// Exit code: 0 scored, 1 --require or --max-false was not met, 2 a recording, tape or configuration cannot be used.
+#[derive(Clone, Debug, Parser)]
+pub struct Args {
+    /// Labelled recordings (.ndjson or .ndjson.zst)
+    #[arg(value_name = "RECORDING", required_unless_present = "tapes")]
+    pub recordings: Vec<PathBuf>,
+    /// Make recordings of the tapes in this folder instead
+    #[arg(long, value_name = "FOLDER", conflicts_with = "recordings")]
+    pub tapes: Option<PathBuf>,
+    /// Which tapes: those before 2020, or those after
+    #[arg(long, value_name = "train|valid", default_value = "valid", requires = "tapes")]
+    pub split: String,
+    /// Attacks to play, I1 to I10; all of them without it
+    #[arg(long, value_name = "KIND", value_delimiter = ',', requires = "tapes")]
+    pub attack: Vec<What>,
+    /// Ordinary accounts to place on each tape; all kinds without it, `none` for none
+    #[arg(long, value_name = "TRADER", value_delimiter = ',', requires = "tapes")]
+    pub ordinary: Vec<String>,
+    /// Days of ordinary trading without a tape, for each seed and kind of trader
+    #[arg(long, value_name = "DAYS", default_value_t = 60, requires = "tapes")]
+    pub ordinary_days: u32,
+    /// Victims for each tape and attack, each drawn anew
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000), requires = "tapes")]
+    pub seeds: u64,
+    /// Use so many tapes at most, spread evenly over the list
+    #[arg(long, value_name = "N", requires = "tapes")]
+    pub limit: Option<usize>,
+    /// Rules and thresholds; without it those of a fresh installation
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Recordings played at once; one a core without it
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// What losing everything before the alarm costs, counted in false alerts, in the figure `cost` of the JSON
+    #[arg(long, value_name = "ALERTS", default_value_t = 1.0)]
+    pub loss_weight: f64,
+    /// Exit with 1 unless at least this share of an attack is told of at level `alert`: I1=0.9
+    #[arg(long, value_name = "KIND=SHARE", value_delimiter = ',')]
+    pub require: Vec<Required>,
+    /// Exit with 1 when there are more false alerts per account-month than this
+    #[arg(long, value_name = "RATE")]
+    pub max_false: Option<f64>,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// How the answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// A share of an attack that has to be told of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Required {
+    what: What,
+    share: f64,
+}
+
+/// A requirement that is none.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("a requirement is an attack and a share of it, such as I1=0.9")]
+pub struct NotARequirement;
+
+impl FromStr for Required {
+    type Err = NotARequirement;
+    fn from_str(text: &str) -> Result<Self, NotARequirement> {
+        let (what, share) = text.split_once('=').ok_or(NotARequirement)?;
+        let what = what.trim().parse().map_err(|_| NotARequirement)?;
+        let share = share.trim().parse().ok().filter(|share| (0.0..=1.0).contains(share));
+        Ok(Required { what, share: share.ok_or(NotARequirement)? })
+    }
+}
+
+/// Scores; `terminal` says whether a person watches standard error.
+pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u8> {
+    let mut said = std::io::stderr();
+    let settings = match settings(args) {
+        Ok(settings) => settings,
+        Err(why) => {
+            writeln!(said, "fillguard: {why:#}").context("standard error is gone")?;
+            return Ok(MISUSE);
+        }
+    };
+    let rules = match rules(args) {
+        Ok(rules) => rules,
+        Err(problems) => {
+            writeln!(said, "{problems}").context("standard error is gone")?;
+            return Ok(MISUSE);
+        }
+    };
+    let pipeline = || -> Step {
+        let mut pipeline = Pipeline::new(rules.clone());
+        Box::new(move |arrival: &Arrival| pipeline.step(arrival))
+    };
+    let bar = if terminal { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} left {eta}") {
+        bar.set_style(style);
+    }
+    let progress = |done: usize, all: usize| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    };
+    let report = match &args.tapes {
+        Some(folder) => evaluate(folder, &settings, &pipeline, &progress),
+        None => evaluate_recordings(&args.recordings, settings.threads, &pipeline, &progress),
+    };
+    bar.finish_and_clear();
+    let summary = match report {
+        Ok(report) => Summary::of(&report, args.loss_weight),
+        Err(why) => {
+            writeln!(said, "fillguard: {why}").context("standard error is gone")?;
+            return Ok(MISUSE);
+        }
+    };
+    match args.format {
+        Format::Text => write!(out, "{summary}")?,
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, &summary.to_json())?;
+            writeln!(out)?;
+        }
+    }
+    let unmet = unmet(args, &summary);
+    for what in &unmet {
+        writeln!(said, "fillguard: {what}").context("standard error is gone")?;
+    }
+    Ok(if unmet.is_empty() { FINE } else { FOUND })
+}
+
+fn settings(args: &Args) -> anyhow::Result<evaluate::Settings> {
+    let mut ordinary = Vec::new();
+    for name in &args.ordinary {
+        match name.as_str() {
+            "all" => ordinary.extend(Trader::ALL),
+            "none" => {}
+            name => ordinary.push(name.parse()?),
+        }
+    }
+    if args.ordinary.is_empty() {
+        ordinary.extend(Trader::ALL);
+    }
+    if !matches!(args.split.as_str(), "train" | "valid") {
+        anyhow::bail!("--split is train or valid, not {}", args.split);
+    }
+    if args.ordinary_days > 400 {
+        anyhow::bail!("--ordinary-days is at most 400");
+    }
+    let attacks = if args.attack.is_empty() { What::ATTACKS.to_vec() } else { args.attack.clone() };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Ok(evaluate::Settings {
+        split: args.split.clone(),
+        seeds: (1..=args.seeds).collect(),
+        attacks,
+        ordinary,
+        tapes: args.limit,
+        ordinary_days: args.ordinary_days,
+        threads: args.threads.unwrap_or(cores),
+        ..evaluate::Settings::default()
+    })
+}
+
+fn rules(args: &Args) -> Result<pipeline::Settings, String> {
+    let Some(path) = &args.config else { return Ok(pipeline::Settings::default()) };
+    Config::pipeline_only(path).map_err(|problems| problems.to_string())
+}
+
+/// Returns what was required and is not so.
+fn unmet(args: &Args, summary: &Summary) -> Vec<String> {
+    let mut unmet = Vec::new();
+    for Required { what, share } in &args.require {
+        let row = summary.attacks.iter().find(|row| row.level == Level::Alert && row.kind == *what);
+        match row {
+            Some(row) if row.recall.value >= *share => {}
+            Some(row) => unmet.push(format!(
+                "{what}: {} of {} were told of, a share of {:.3}; required is {share}",
+                row.detected, row.n, row.recall.value
+            )),
+            None => unmet.push(format!("{what} is required, and no recording has such an attack")),
+        }
+    }
+    if let Some(most) = args.max_false {
+        let all = summary.ordinary.iter().find(|row| row.level == Level::Alert && row.trader == "all");
+        if let Some(row) = all.filter(|row| row.rate.value > most) {
+            unmet.push(format!(
+                "{} false alerts in {:.1} account-months, {:.3} a month; at most {most} are wanted",
+                row.episodes, row.account_months, row.rate.value
+            ));
+        }
+    }
+    unmet
+}
