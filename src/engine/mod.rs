@@ -16,8 +16,8 @@ pub mod worth;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Access, AccountId, Balance, Event, EventKind, FeedChange, Fill, Finding, Level, Market, MarketKind, OrderChange,
-    OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Venue, Via,
+    Access, AccountId, Balance, Event, EventKind, FeedChange, FeedKind, Fill, Finding, Level, Market, MarketKind,
+    OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Venue, Via,
 };
 use address::Networks;
 use memory::{Memory, Watched};
@@ -338,7 +338,13 @@ impl Engine {
     }
 
     fn feed(&mut self, change: &FeedChange, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
-        let Some(id) = &change.account else { return };
+        let Some(id) = &change.account else {
+            // Only an access log is nobody's and no exchange's. While it cannot be read its silence says nothing.
+            if change.venue.is_none() && matches!(change.kind, FeedKind::Down(_)) {
+                self.unheard();
+            }
+            return;
+        };
         // Deadlines count from the latest time heard of: after a clock jumped back they would all be over at once.
         let at = at.max(self.passed);
         let account = self.memory.account(id);
@@ -347,6 +353,16 @@ impl Engine {
         self.memory.reckon(account, &self.settings.blind);
         if !self.settings.off.contains(&RuleName::Blind) {
             out.extend(finding);
+        }
+    }
+
+    /// No order is a stranger's for not being named in a log that cannot be read.
+    fn unheard(&mut self) {
+        for account in 0..self.memory.accounts() {
+            let watched = self.memory.watched_mut(account);
+            watched.claims.last = None;
+            watched.claims.waiting.clear();
+            self.memory.reckon(account, &self.settings.blind);
         }
     }
 

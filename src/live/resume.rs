@@ -76,7 +76,7 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     tracing::info!(from, arrivals = read, took = ?begun.elapsed(), "the memory is at the journal's end");
     // The last arrival says when watching ended; a clock that ran ahead says nothing about the future.
     let last_at = rereading.last_at.unwrap_or(rereading.pipeline.now()).min(clock::now());
-    let Rereading { mut store, mut pipeline, mut faults, routes, .. } = rereading;
+    let Rereading { mut store, mut pipeline, mut faults, routes, last_n, .. } = rereading;
 
     let (mut known_until, mut remembered) = (BTreeMap::new(), BTreeMap::new());
     for id in settings.feed.accounts.iter().map(|account| &account.id) {
@@ -92,6 +92,12 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
         // Written down like anything else, so that a recording shows when nobody was watching.
         let body = Body::LinkDown { why: "fillguard was not running".into() };
         absences.push(journal.append(Incoming { at: last_at, from: Source::Account(id.clone()), body })?);
+    }
+    if let Some(http) = settings.feed.access.http.as_ref().filter(|_| last_n > 0) {
+        // What would have been posted meanwhile is lost where its sender did not keep it.
+        let body = Body::LinkDown { why: "fillguard was not running".into() };
+        let from = Source::Access(http.name.clone());
+        absences.push(journal.append(Incoming { at: last_at, from, body })?);
     }
     journal.commit(clock::now())?;
     for absence in &absences {

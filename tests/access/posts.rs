@@ -114,7 +114,7 @@ async fn each_wrong_request_has_its_own_answer_and_takes_nothing() {
     let daemon = home.start("only");
     listening(&home, &daemon).await;
     let client = Client::new(&home);
-    let many = format!("[{}]", vec![r#"{"account":"alice"}"#; 21].join(","));
+    let many = format!("[{}]", [r#"{"account":"alice"}"#; 21].join(","));
     let large = format!(r#"{{"account":"alice","user_agent":"{}"}}"#, "x".repeat(5_000));
     for (body, headers, status) in [
         (ONE, &[("authorization", "")][..], 401),

@@ -117,6 +117,13 @@ impl Desk {
         }
     }
 
+    /// Says that nothing can be posted. Until something is again, no order is a stranger's for not being named.
+    pub(super) async fn tell_closed(&self, why: &str) {
+        let body = Body::LinkDown { why: why.into() };
+        // With the queue closed there is nobody to tell.
+        drop(self.outlet.note(Source::Access(self.log.clone()), body).await);
+    }
+
     /// Returns what is to be told, once so many arrivals are durable. Nothing waits in here, so that the queue has the
     /// order of the tickets.
     fn hand_over(&self, batch: &Batch, request: Option<Request>) -> Result<(Receipt, u64), Denial> {

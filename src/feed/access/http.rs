@@ -67,6 +67,10 @@ impl Door {
                         let (name, listen) = (&self.source.name, self.source.listen);
                         tracing::error!("access/{name}: {listen} cannot be listened on and is tried again: {error}");
                         said = Some(error.kind());
+                        tokio::select! {
+                            () = stop.cancelled() => {}
+                            () = self.desk.tell_closed("its address cannot be listened on") => {}
+                        }
                     }
                     tokio::select! {
                         () = stop.cancelled() => return Ok(()),

@@ -41,7 +41,7 @@ pub(super) fn read(kind: Kind, body: &[u8], whose: &Whose, most: usize) -> Resul
     let values = match kind {
         Kind::Json => match serde_json::from_slice::<Value>(body).map_err(|error| unreadable(&error, 1))? {
             Value::Array(values) => values,
-            one => vec![one],
+            one @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => vec![one],
         },
         Kind::Lines => {
             let lines = body.split(|byte| *byte == b'\n').enumerate();
@@ -177,7 +177,7 @@ mod tests {
             let Err(Refusal::Unreadable(why)) = read(kind, body.as_bytes(), &whose(), 10) else { panic!("{body}") };
             assert!(why.contains("column") && !why.contains("hunter2"), "{why}");
         }
-        let many = format!("[{}]", vec![r#"{"account":"alice"}"#; 11].join(","));
+        let many = format!("[{}]", [r#"{"account":"alice"}"#; 11].join(","));
         assert_eq!(read(Kind::Json, many.as_bytes(), &whose(), 10), Err(Refusal::TooMany(10)));
     }
 }
