@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::alert::{self, Alert};
 use crate::arrival::Arrival;
 use crate::codec::{self, Codecs};
-use crate::domain::{AccountId, Effect, EffectKind, Event, EventKind, Finding, LogProgress, Symbol, Timestamp, Venue};
+use crate::domain::{
+    AccountId, Effect, EffectKind, Event, EventKind, Finding, LogProgress, Symbol, Timestamp, Venue, Wallet,
+};
 use crate::engine::address::Networks;
 use crate::engine::memory::Memory;
 use crate::engine::{self, Engine};
@@ -57,7 +59,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 5;
+pub const SNAPSHOT_VERSION: u32 = 6;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -186,10 +188,17 @@ impl Pipeline {
         memory.find(account).map(|place| &memory.watched(place).account)
     }
 
-    /// Returns since when an account's fills are not known for certain; nothing while its feed is up and nothing is owed.
-    pub fn blind_since(&self, account: &AccountId) -> Option<Timestamp> {
+    /// Returns since when the fills of an account's wallet are not known for certain; nothing while its feed is up and
+    /// nothing is owed.
+    pub fn blind_since(&self, account: &AccountId, wallet: &Wallet) -> Option<Timestamp> {
         let memory = self.engine.memory();
-        memory.find(account).and_then(|place| memory.watched(place).sight.blind_since())
+        memory.find(account).and_then(|place| memory.watched(place).sights.blind_since(wallet))
+    }
+
+    /// Tells whether anything was ever heard of the feed of an account's wallet.
+    pub fn knows(&self, account: &AccountId, wallet: &Wallet) -> bool {
+        let memory = self.engine.memory();
+        memory.find(account).is_some_and(|place| memory.watched(place).sights.knows(wallet))
     }
 
     fn name_effects(&mut self, arrival: &Arrival) -> Vec<Effect> {

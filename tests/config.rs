@@ -623,3 +623,55 @@ fn the_units_exposure_is_at_most_one_point_one() {
     let told = String::from_utf8_lossy(&verify.stderr);
     assert!(!told.contains("Unknown") && !told.contains("Failed to parse"), "{told}");
 }
+
+#[test]
+fn a_key_of_coinbase_exchange_is_three_files_and_said_to_be_one() {
+    let folder = Folder::new();
+    folder.secret("key", "key-1\n");
+    folder.secret("secret", "c2VjcmV0\n");
+    folder.secret("phrase", "open\n");
+    let account = |more: &str| format!("[[account]]\nexchange = \"coinbase\"\nname = \"dave\"\n{more}\n{CONSOLE}");
+    let files = "key_file = \"key\"\nsecret_file = \"secret\"\npassphrase_file = \"phrase\"";
+    let config = folder.load(&account(&format!("api = \"exchange\"\n{files}"))).unwrap();
+    assert!(matches!(config.feed.accounts[0].key, fillguard::feed::ReadKey::CoinbaseExchange(_)));
+    let told = folder.problems(&account(files));
+    assert!(told.iter().any(|line| line.contains("for Coinbase Exchange write api = \"exchange\"")), "{told:?}");
+    let told = folder.problems(&account("api = \"exchange\"\nkey_json_file = \"key\""));
+    assert!(told.iter().any(|line| line.contains("is a key file of Coinbase Advanced")), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("part of the Coinbase Exchange key")), "{told:?}");
+    let told = folder.problems(&account("api = \"pro\"\nkey_file = \"key\""));
+    assert!(told[0].contains("\"pro\" is none of advanced, exchange"), "{told:?}");
+    folder.secret("secret", "not-base64!\n");
+    let told = folder.problems(&account(&format!("api = \"exchange\"\n{files}")));
+    assert!(told.len() == 1 && told[0].contains("the secret is not base64 text"), "{told:?}");
+}
+
+#[test]
+fn the_wallets_to_watch_are_named_and_what_cannot_be_watched_is_refused() {
+    let folder = Folder::new();
+    let watched = |more: &str| {
+        let config = folder.load(&format!("{ALICE}{more}{CONSOLE}")).unwrap_or_else(|problems| panic!("{problems}"));
+        config.feed.watched().map(|(id, wallet)| wallet.of(&id)).collect::<Vec<_>>()
+    };
+    assert_eq!(watched(""), ["binance/alice"]);
+    assert_eq!(watched("isolated = [\"BTC-USDT\"]\n"), ["binance/alice", "binance/alice/isolated/BTC-USDT"]);
+    assert_eq!(
+        watched("wallets = [\"futures\", \"spot\", \"margin\"]\n"),
+        ["binance/alice", "binance/alice/margin", "binance/alice/futures"]
+    );
+    assert_eq!(watched("wallets = [\"futures\"]\n"), ["binance/alice/futures"]);
+    let bob = "[[account]]\nexchange = \"kucoin\"\nname = \"bob\"\nkey_file = \"alice.key\"\nsecret_file = \"alice.secret\"\n\
+        passphrase_file = \"passphrase\"\nwallets = [\"futures\"]\n";
+    let wrong = format!("{ALICE}wallets = [\"isolated\"]\nisolated = [\"BTCUSDT\", \"BTC_PERP-USDT\"]\n{bob}{CONSOLE}");
+    let told = folder.problems(&wrong).join("\n");
+    for part in [
+        "account.wallets: \"isolated\" is no wallet",
+        "account.isolated: \"BTCUSDT\" is no pair",
+        "account.isolated: \"BTC_PERP-USDT\" is no pair",
+        "only Binance's margin and futures wallets can be watched, not KuCoin's",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let told = folder.problems(&format!("{ALICE}wallets = []\n{CONSOLE}")).join("\n");
+    assert!(told.contains("names no wallet"), "{told}");
+}

@@ -567,10 +567,14 @@ fn claims(token: &str) -> Value {
 /// Takes the two subscriptions and confirms them; the next message has number 1.
 async fn coinbase_in(peer: &mut Peer) -> Vec<String> {
     let mut channels = Vec::new();
+    let mut tokens = BTreeSet::new();
     while channels.len() < 2 {
         let request = peer.hear().await;
+        // A token lives two minutes and is made for one message.
+        assert!(tokens.insert(request["jwt"].to_string()));
         let claims = claims(request["jwt"].as_str().unwrap());
         assert_eq!((&claims["iss"], &claims["uri"]), (&json!("cdp"), &Value::Null));
+        assert_eq!(claims["exp"].as_i64().unwrap() - claims["nbf"].as_i64().unwrap(), 120);
         channels.push(request["channel"].as_str().unwrap().to_owned());
     }
     let events = json!([{"subscriptions": {"user": ["portfolio"], "heartbeats": ["heartbeats"]}}]);
@@ -721,5 +725,86 @@ async fn an_exchange_that_asks_to_wait_is_waited_for() {
     // Not how fast, but that it was not at once.
     assert!(clock::steady() - refused_at >= Duration::from_millis(900));
     daemon.until("coinbase/erin/rest filled, verified true").await;
+    daemon.end().await;
+}
+
+/// Coinbase Exchange's REST side, for a profile that did nothing.
+fn coinbase_exchange_rest(_port: u16, request: &Request) -> Reply {
+    match request.path.split('?').next().unwrap() {
+        "/time" => Reply::json(json!({"iso": clock::now().to_string(), "epoch": 1.5}).to_string()),
+        "/products" => Reply::json(
+            r#"[{"id":"APC-USD","status":"online"},{"id":"BTC-USD","status":"online"},{"id":"OLD-USD","status":"delisted"}]"#,
+        ),
+        "/accounts" => Reply::json(r#"[{"id":"u-1","currency":"USD","balance":"0","available":"0","hold":"0"}]"#),
+        "/orders" => Reply::json("[]"),
+        _ => Reply::status(404, r#"{"message":"NotFound"}"#),
+    }
+}
+
+fn coinbase_exchange(name: &str) -> Account {
+    let key = ReadKey::coinbase_exchange("key-1", &secret(&STANDARD.encode([7; 32])), &secret("open")).unwrap();
+    Account { id: AccountId::new(Venue::Coinbase, name).unwrap(), key, known_until: None }
+}
+
+fn coinbase_exchange_settings(exchange: &Exchange) -> Settings {
+    let mut given = settings(exchange, vec![coinbase_exchange("erin")]);
+    (given.coinbase.exchange_rest, given.coinbase.exchange_ws) = (exchange.http(), exchange.ws());
+    given
+}
+
+/// Takes the one subscription and confirms it; returns the pairs of its `user` channel.
+async fn coinbase_exchange_in(peer: &mut Peer) -> Value {
+    let request = peer.hear().await;
+    assert_eq!(
+        (&request["type"], &request["key"], &request["passphrase"]),
+        (&json!("subscribe"), &json!("key-1"), &json!("open"))
+    );
+    let channels = &request["channels"];
+    assert_eq!((&channels[0]["name"], &channels[1]["name"]), (&json!("user"), &json!("heartbeat")));
+    assert_eq!(channels[1]["product_ids"].as_array().unwrap().len(), 1);
+    peer.say(json!({"type": "subscriptions", "channels": channels}).to_string()).await;
+    channels[0]["product_ids"].clone()
+}
+
+#[tokio::test]
+async fn a_pair_that_coinbase_exchange_refuses_is_left_out_and_the_rest_is_watched() {
+    let mut exchange = Exchange::open(coinbase_exchange_rest).await;
+    let mut daemon = Daemon::start(coinbase_exchange_settings(&exchange));
+    let mut peer = exchange.peer().await;
+    let asked = peer.hear().await;
+    assert_eq!(asked["channels"][0]["product_ids"], json!(["APC-USD", "BTC-USD"]), "delisted ones are not asked for");
+    peer.say(r#"{"type":"error","message":"Failed to subscribe","reason":"APC-USD is not a valid product"}"#).await;
+    daemon.until("coinbase/erin down: a pair was refused and is left out from now on").await;
+    let mut peer = exchange.peer().await;
+    assert_eq!(coinbase_exchange_in(&mut peer).await, json!(["BTC-USD"]));
+    daemon.until("coinbase/erin up").await;
+    daemon.until("coinbase/erin/rest accounts ->").await;
+    assert_eq!(daemon.until("coinbase/erin/rest filled").await, "coinbase/erin/rest filled, verified true");
+    let signed = exchange.request("/accounts").await;
+    assert_eq!((signed.header("CB-ACCESS-KEY"), signed.header("CB-ACCESS-PASSPHRASE")), ("key-1", "open"));
+    // Frames are passed as they came.
+    let odd = r#"{ "type":"heartbeat" , "product_id":"BTC-USD"}"#;
+    peer.say(odd).await;
+    daemon.until(&format!("coinbase/erin {odd}")).await;
+    daemon.end().await;
+}
+
+#[tokio::test]
+async fn coinbase_exchange_that_stops_beating_or_never_confirms_is_left() {
+    let mut exchange = Exchange::open(coinbase_exchange_rest).await;
+    let mut given = coinbase_exchange_settings(&exchange);
+    (given.timing.heartbeat, given.timing.ack) = (Duration::from_millis(300), Duration::from_secs(2));
+    let mut daemon = Daemon::start(given);
+    let mut peer = exchange.peer().await;
+    coinbase_exchange_in(&mut peer).await;
+    daemon.until("coinbase/erin up").await;
+    peer.say(r#"{"type":"heartbeat","product_id":"BTC-USD","sequence":1,"last_trade_id":1}"#).await;
+    assert_eq!(daemon.until("coinbase/erin down").await, "coinbase/erin down: silent for 300 ms: no heartbeat");
+    let mut peer = exchange.peer().await;
+    peer.hear().await;
+    let why = daemon.until("coinbase/erin down").await;
+    assert!(why.starts_with("coinbase/erin down: silent for"), "{why}");
+    coinbase_exchange_in(&mut exchange.peer().await).await;
+    daemon.until("coinbase/erin up").await;
     daemon.end().await;
 }

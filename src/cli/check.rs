@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{FINE, MISUSE};
 use crate::config::{Config, Response, write_part, write_size, write_time, write_worth};
-use crate::domain::{RuleName, Span};
+use crate::domain::{RuleName, Span, Wallet};
 use crate::engine::rules::Levels;
 use crate::feed::access::Form;
 use crate::notify::console;
@@ -45,6 +45,7 @@ struct Summary {
     channels: Vec<(String, String)>,
     rules: Vec<Rule>,
     kept: Vec<(&'static str, String)>,
+    wallets: Vec<String>,
     watch: Vec<String>,
     access: Vec<(String, String)>,
 }
@@ -101,6 +102,12 @@ impl Summary {
             channels: email.chain(telegram).chain(console).collect(),
             rules: rules(config),
             kept: kept(config),
+            wallets: config
+                .feed
+                .watched()
+                .filter(|(_, wallet)| *wallet != Wallet::Spot)
+                .map(|(id, wallet)| wallet.of(&id))
+                .collect(),
             watch: config
                 .feed
                 .watch
@@ -132,6 +139,7 @@ impl Summary {
             "channels": channels.collect::<Vec<_>>(),
             "rules": rules.collect::<Vec<_>>(),
             "kept": kept,
+            "wallets": self.wallets,
             "watch": self.watch,
             "access": access.collect::<Vec<_>>(),
             "warnings": config.warnings,
@@ -273,6 +281,9 @@ impl fmt::Display for Summary {
         }
         for (name, what) in &self.access {
             writeln!(f, "access    {name}: {what}")?;
+        }
+        if !self.wallets.is_empty() {
+            writeln!(f, "wallets   {}", self.wallets.join(" "))?;
         }
         if !self.watch.is_empty() {
             writeln!(f, "watches   {}", self.watch.join(" "))?;

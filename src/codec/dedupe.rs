@@ -1,13 +1,13 @@
 //! A fill is counted once, however often and in whichever way it is told.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::{fast, quality};
 use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AccountId, Basis, Fill, Via};
+use crate::domain::{AccountId, Basis, Fill, Via, Wallet};
 
 /// The fills each account was seen to make; one entry an account, each bounded.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -20,28 +20,31 @@ pub struct Seen {
 /// whose pages hold at most 1,000 rows.
 const REMEMBERED: usize = 4_096;
 
+/// Wallets of an account whose recovered fills are counted; more than an account has.
+const WALLETS: usize = 64;
+
 /// The last fills of one account as fingerprints: 8 bytes each in order, and as a set.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
 struct Recent {
     order: VecDeque<u64>,
     set: HashSet<u64, fast::FixedState>,
-    /// Fills that only REST told, since the last interval was filled.
-    recovered: u64,
+    /// Fills that only REST told, since the wallet's last interval was filled; one entry a wallet, bounded.
+    recovered: BTreeMap<Wallet, u64>,
 }
 
 /// `Recent` in a snapshot; the set is made again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Stored {
     order: VecDeque<u64>,
-    recovered: u64,
+    recovered: BTreeMap<Wallet, u64>,
 }
 
 impl Seen {
     /// Tells whether this fill is told for the first time, and remembers it.
     ///
     /// A provisional fill has no id to compare; the codec that made it of running totals tells each once.
-    pub fn first(&mut self, fill: &Fill) -> bool {
+    pub fn first(&mut self, fill: &Fill, wallet: &Wallet) -> bool {
         if fill.basis == Basis::Provisional && fill.trade_id.is_none() {
             return true;
         }
@@ -52,18 +55,26 @@ impl Seen {
         };
         let first = recent.remember(fingerprint);
         if first && fill.via == Via::Rest {
-            recent.recovered = recent.recovered.saturating_add(1);
+            recent.count_recovered(wallet);
         }
         first
     }
 
-    /// Returns how many fills only REST told since this was last asked, and counts anew.
-    pub fn recovered(&mut self, account: &AccountId) -> u64 {
-        self.accounts.get_mut(account).map_or(0, |recent| std::mem::take(&mut recent.recovered))
+    /// Returns how many fills of a wallet only REST told since this was last asked, and counts anew.
+    pub fn recovered(&mut self, account: &AccountId, wallet: &Wallet) -> u64 {
+        self.accounts.get_mut(account).and_then(|recent| recent.recovered.remove(wallet)).unwrap_or(0)
     }
 }
 
 impl Recent {
+    fn count_recovered(&mut self, wallet: &Wallet) {
+        if let Some(recovered) = self.recovered.get_mut(wallet) {
+            *recovered = recovered.saturating_add(1);
+        } else if self.recovered.len() < WALLETS {
+            self.recovered.insert(wallet.clone(), 1);
+        }
+    }
+
     fn remember(&mut self, fingerprint: u64) -> bool {
         if !self.set.insert(fingerprint) {
             return false;
@@ -91,7 +102,8 @@ impl From<Recent> for Stored {
     }
 }
 
-/// Trade ids are unique within a symbol only, and a self-trade has one id for two orders.
+/// Trade ids are unique within a symbol only, and a self-trade has one id for two orders. Spot and margin orders meet on
+/// one book and share its ids; a contract's symbol is never that of a spot pair, so wallets need not be told apart here.
 ///
 /// An exact fill without an id (a liquidation) is known by its figures: overlapping connections tell the very same ones.
 fn fingerprint(fill: &Fill) -> u64 {
@@ -147,24 +159,27 @@ mod tests {
     #[test]
     fn a_fill_is_first_once_whichever_way_it_comes() {
         let mut seen = Seen::default();
-        assert!(seen.first(&fill(Some("1"), "9")));
+        assert!(seen.first(&fill(Some("1"), "9"), &Wallet::Spot));
         let mut again = fill(Some("1"), "9");
         again.via = Via::Rest;
-        assert!(!seen.first(&again));
-        assert_eq!(seen.recovered(&again.account), 0, "the stream had told it");
+        assert!(!seen.first(&again, &Wallet::Spot));
+        assert_eq!(seen.recovered(&again.account, &Wallet::Spot), 0, "the stream had told it");
     }
 
     #[test]
     fn both_sides_of_a_self_trade_and_other_accounts_and_pairs_count() {
         let mut seen = Seen::default();
-        assert!(seen.first(&fill(Some("1"), "9")) && seen.first(&fill(Some("1"), "10")));
+        assert!(seen.first(&fill(Some("1"), "9"), &Wallet::Spot) && seen.first(&fill(Some("1"), "10"), &Wallet::Spot));
         let mut other = fill(Some("1"), "9");
         other.account = AccountId::new(Venue::Binance, "bob").unwrap();
-        assert!(seen.first(&other));
+        assert!(seen.first(&other, &Wallet::Spot));
         let mut other = fill(Some("1"), "9");
         other.symbol = Symbol::from_dashed("APP-CBTC").unwrap();
-        assert!(seen.first(&other));
-        assert!(seen.first(&fill(Some("19"), "")) && seen.first(&fill(Some("9"), "1")), "ids do not run together");
+        assert!(seen.first(&other, &Wallet::Spot));
+        assert!(
+            seen.first(&fill(Some("19"), ""), &Wallet::Spot) && seen.first(&fill(Some("9"), "1"), &Wallet::Spot),
+            "ids do not run together"
+        );
     }
 
     #[test]
@@ -172,10 +187,14 @@ mod tests {
         let mut seen = Seen::default();
         let mut other = fill(None, "9");
         other.quantity = Quantity::new(Decimal::TWO).unwrap();
-        assert!(seen.first(&fill(None, "9")) && seen.first(&other) && !seen.first(&fill(None, "9")));
+        assert!(
+            seen.first(&fill(None, "9"), &Wallet::Spot)
+                && seen.first(&other, &Wallet::Spot)
+                && !seen.first(&fill(None, "9"), &Wallet::Spot)
+        );
         let mut provisional = fill(None, "9");
         provisional.basis = Basis::Provisional;
-        assert!(seen.first(&provisional) && seen.first(&provisional));
+        assert!(seen.first(&provisional, &Wallet::Spot) && seen.first(&provisional, &Wallet::Spot));
     }
 
     #[test]
@@ -184,14 +203,17 @@ mod tests {
         for id in 0..=REMEMBERED {
             let mut one = fill(Some(&id.to_string()), "9");
             one.via = Via::Rest;
-            assert!(seen.first(&one));
+            assert!(seen.first(&one, &Wallet::Spot));
         }
         let bytes = postcard::to_stdvec(&seen).unwrap();
         let mut read: Seen = postcard::from_bytes(&bytes).unwrap();
         assert_eq!(postcard::to_stdvec(&read).unwrap(), bytes);
-        assert_eq!(read.recovered(&fill(None, "9").account), REMEMBERED as u64 + 1);
-        assert!(!read.first(&fill(Some("1"), "9")) && !read.first(&fill(Some(&REMEMBERED.to_string()), "9")));
-        assert!(read.first(&fill(Some("0"), "9")), "4,096 are remembered");
+        assert_eq!(read.recovered(&fill(None, "9").account, &Wallet::Spot), REMEMBERED as u64 + 1);
+        assert!(
+            !read.first(&fill(Some("1"), "9"), &Wallet::Spot)
+                && !read.first(&fill(Some(&REMEMBERED.to_string()), "9"), &Wallet::Spot)
+        );
+        assert!(read.first(&fill(Some("0"), "9"), &Wallet::Spot), "4,096 are remembered");
         assert!(bytes.len() < 10 * REMEMBERED + 64);
     }
 }

@@ -22,7 +22,7 @@ use self::dedupe::Seen;
 use self::shape::{Heard, unread};
 use self::unread::Unread;
 use crate::arrival::{Arrival, Body, Source};
-use crate::domain::{Event, EventKind, FeedKind, LogProgress, Timestamp, Venue};
+use crate::domain::{Event, EventKind, FeedKind, LogProgress, Timestamp, Venue, Wallet};
 
 /// What the codecs have to be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,7 +70,8 @@ impl Codecs {
             Body::LinkUp => self.link(arrival, out, FeedKind::Up),
             Body::LinkDown { why } => self.link(arrival, out, FeedKind::Down(why.clone())),
             Body::Filled { since, until, verified } => {
-                let recovered = arrival.from.account().map_or(0, |account| self.seen.recovered(account));
+                let recovered =
+                    arrival.from.account().map_or(0, |account| self.seen.recovered(account, &arrival.from.wallet()));
                 let filled = FeedKind::GapFilled { since: *since, until: *until, recovered, verified: *verified };
                 Heard::new(arrival, out).feed(filled);
                 Ok(())
@@ -84,7 +85,7 @@ impl Codecs {
         if let Err(Unread(why)) = read {
             Heard::new(arrival, out).feed(FeedKind::Unreadable(why));
         }
-        self.forget_repeats(start, out);
+        self.forget_repeats(start, &arrival.from.wallet(), out);
         if matches!(arrival.body, Body::Page { .. }) {
             // Some exchanges answer newest first; what is judged and learnt has the order in which it happened.
             out[start..].sort_by_key(traded);
@@ -104,22 +105,27 @@ impl Codecs {
         match &arrival.from {
             Source::Access(_) => self.access.decode(arrival, out),
             Source::Clock => Err(unread("a clock only ticks")),
-            Source::Account(_) | Source::AccountRest(_) | Source::Market(_) | Source::MarketRest(_) => {
-                match arrival.from.venue() {
-                    Some(Venue::Binance) => self.binance.decode(arrival, out),
-                    Some(Venue::Kucoin) => self.kucoin.decode(arrival, out),
-                    Some(Venue::Coinbase) => self.coinbase.decode(arrival, out),
-                    None => Err(unread("a message from nobody")),
-                }
-            }
+            Source::Account(_)
+            | Source::AccountRest(_)
+            | Source::Wallet(..)
+            | Source::WalletRest(..)
+            | Source::Market(_)
+            | Source::MarketRest(_)
+            | Source::FuturesMarket(_)
+            | Source::FuturesMarketRest(_) => match arrival.from.venue() {
+                Some(Venue::Binance) => self.binance.decode(arrival, out),
+                Some(Venue::Kucoin) => self.kucoin.decode(arrival, out),
+                Some(Venue::Coinbase) => self.coinbase.decode(arrival, out),
+                None => Err(unread("a message from nobody")),
+            },
         }
     }
 
     /// Drops the fills among the events from `start` that were told before, and keeps the order of the rest.
-    fn forget_repeats(&mut self, start: usize, out: &mut Vec<Event>) {
+    fn forget_repeats(&mut self, start: usize, wallet: &Wallet, out: &mut Vec<Event>) {
         let mut kept = start;
         for place in start..out.len() {
-            let repeated = matches!(&out[place].kind, EventKind::Fill(fill) if !self.seen.first(fill));
+            let repeated = matches!(&out[place].kind, EventKind::Fill(fill) if !self.seen.first(fill, wallet));
             if !repeated {
                 out.swap(kept, place);
                 kept += 1;

@@ -1,13 +1,13 @@
 //! `[[account]]`: whom to watch, and with which key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use super::credential::{Found, secret};
 use super::problem::value;
 use super::section::{Scope, Section};
-use crate::domain::{AccountId, Venue};
+use crate::domain::{AccountId, Symbol, Venue, Wallet};
 use crate::feed::{self, ReadKey};
 use crate::secret::Secret;
 
@@ -30,6 +30,15 @@ pub struct Account {
     pub tags: Vec<String>,
     /// What is done about its key.
     pub response: Response,
+    /// Which of its wallets are watched.
+    pub wallets: BTreeSet<Wallet>,
+}
+
+/// Which of Coinbase's two interfaces an account's key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api {
+    Advanced,
+    Exchange,
 }
 
 /// Coinbase's own key file (`cdp_api_key.json`): `name` in older ones, `id` in newer ones.
@@ -81,6 +90,8 @@ fn read(
         tag => Ok(tag.to_owned()),
     });
     let response = response(section);
+    let api = section.choice("api", None, &[("advanced", Api::Advanced), ("exchange", Api::Exchange)]);
+    let api = api.or((!section.has("api")).then_some(Api::Advanced));
     let version = section.has("key_version");
     let key_version = section.count("key_version", 3, 1..=3);
     let place = ["key_file", "key_credential", "key_json_file", "key_json_credential"]
@@ -102,6 +113,9 @@ fn read(
         section.refuse("name", "must be 1 to 64 letters, digits and -_.@+, and not \"market\"");
         return None;
     };
+    if section.has("api") && venue != Venue::Coinbase {
+        section.refuse("api", "only Coinbase has two interfaces; leave it out");
+    }
     if version && venue != Venue::Kucoin {
         section.refuse("key_version", "only KuCoin's keys have a version");
     }
@@ -111,8 +125,48 @@ fn read(
     {
         section.refuse(key, format!("is the same key as that of {other}; each account has its own"));
     }
-    let key = secrets.join(section, venue, key_version as u8);
-    Some((Account { id, tags, response }, key))
+    let wallets = wallets(section, venue);
+    // One that is not known was refused above, and its secrets cannot be judged.
+    let key = api.and_then(|api| secrets.join(section, venue, api, key_version as u8));
+    Some((Account { id, tags, response, wallets }, key))
+}
+
+/// Reads which wallets are watched: the spot wallet where nothing is said.
+fn wallets(section: &mut Section<'_>, venue: Venue) -> BTreeSet<Wallet> {
+    let (named, isolated) = (section.has("wallets"), section.has("isolated"));
+    let wallets = section.list("wallets", |text| match text.trim() {
+        "spot" => Ok(Wallet::Spot),
+        "margin" => Ok(Wallet::Margin),
+        "futures" => Ok(Wallet::Futures),
+        _ => Err(format!(
+            "{} is no wallet: write \"spot\", \"margin\" (cross margin) or \"futures\"; isolated margin has a key of its \
+             own, as in isolated = [\"BTC-USDT\"]",
+            value(text)
+        )),
+    });
+    let pairs = section.list("isolated", |text| {
+        let pair = Symbol::from_dashed(text.trim()).ok().filter(|pair| !pair.is_contract());
+        pair.map(Wallet::Isolated)
+            .ok_or_else(|| format!("{} is no pair: write BASE-QUOTE, as in \"BTC-USDT\"", value(text)))
+    });
+    if venue != Venue::Binance {
+        for (key, _) in [("wallets", named), ("isolated", isolated)].into_iter().filter(|(_, there)| *there) {
+            section.refuse(
+                key,
+                format!("only Binance's margin and futures wallets can be watched, not {}'s", venue.title()),
+            );
+        }
+        return BTreeSet::from([Wallet::Spot]);
+    }
+    let mut watched: BTreeSet<Wallet> = wallets.into_iter().collect();
+    if !named {
+        watched.insert(Wallet::Spot);
+    }
+    watched.extend(pairs);
+    if watched.is_empty() {
+        section.refuse("wallets", "names no wallet, so nothing of this account would be watched; write [\"spot\"]");
+    }
+    watched
 }
 
 fn response(section: &mut Section<'_>) -> Response {
@@ -130,11 +184,18 @@ fn response(section: &mut Section<'_>) -> Response {
 
 impl Secrets {
     /// Makes the exchange's kind of key; notes what is missing or does not belong.
-    fn join(self, section: &Section<'_>, venue: Venue, version: u8) -> Option<ReadKey> {
+    fn join(self, section: &Section<'_>, venue: Venue, api: Api, version: u8) -> Option<ReadKey> {
         let Secrets { key, secret, passphrase, key_json } = self;
-        let title = venue.title();
-        if venue != Venue::Kucoin && !matches!(passphrase, Found::Absent) {
-            section.refuse(named(section, "passphrase"), format!("a key of {title} has no passphrase"));
+        let exchange = venue == Venue::Coinbase && api == Api::Exchange;
+        let title = if exchange { "Coinbase Exchange" } else { venue.title() };
+        if venue != Venue::Kucoin && !exchange && !matches!(passphrase, Found::Absent) {
+            let hint = if venue == Venue::Coinbase { "; for Coinbase Exchange write api = \"exchange\"" } else { "" };
+            section.refuse(named(section, "passphrase"), format!("a key of {title} has no passphrase{hint}"));
+        }
+        if exchange && !matches!(key_json, Found::Absent) {
+            let reason = "is a key file of Coinbase Advanced; a key of Coinbase Exchange is key_file, secret_file and \
+                          passphrase_file";
+            section.refuse(named(section, "key_json"), reason);
         }
         if venue != Venue::Coinbase && !matches!(key_json, Found::Absent) {
             let reason = format!("only Coinbase hands out keys as JSON; {title} needs key_file and secret_file");
@@ -159,6 +220,11 @@ impl Secrets {
                 let (key, secret) = (demand(key, "key_file"), demand(secret, "secret_file"));
                 let passphrase = demand(passphrase, "passphrase_file");
                 ReadKey::kucoin(key?.expose(), &secret?, &passphrase?, version)
+            }
+            Venue::Coinbase if exchange => {
+                let (key, secret) = (demand(key, "key_file"), demand(secret, "secret_file"));
+                let passphrase = demand(passphrase, "passphrase_file");
+                ReadKey::coinbase_exchange(key?.expose(), &secret?, &passphrase?)
             }
             Venue::Coinbase if !matches!(key_json, Found::Absent) => {
                 if !matches!((&key, &secret), (Found::Absent, Found::Absent)) {

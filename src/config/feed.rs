@@ -62,6 +62,7 @@ fn timing(section: &mut Section<'_>) -> Timing {
         reconcile: section.time("reconcile", usual.reconcile, Duration::ZERO..=DAY),
         overlap: section.time("overlap", usual.overlap, Duration::ZERO..=DAY),
         lookback: section.time("lookback", usual.lookback, Duration::ZERO..=90 * DAY),
+        keep_alive: section.time("keep_alive", usual.keep_alive, MILLI..=50 * MINUTE),
         spacing: section.time("spacing", usual.spacing, Duration::ZERO..=MINUTE),
         seed: section.time("seed", usual.seed, Duration::ZERO..=30 * DAY),
         backoff: waits(section, "backoff", usual.backoff),
@@ -90,6 +91,8 @@ fn binance(section: &mut Section<'_>) -> Binance {
         rest: section.address("rest", &usual.rest, "https"),
         ws_api: section.address("ws_api", &usual.ws_api, "wss"),
         stream: section.address("stream", &usual.stream, "wss"),
+        futures_rest: section.address("futures_rest", &usual.futures_rest, "https"),
+        futures_stream: section.address("futures_stream", &usual.futures_stream, "wss"),
         accounts_per_connection: section.places("accounts_per_connection", usual.accounts_per_connection, 1_000),
         pairs_per_connection: section.places("pairs_per_connection", usual.pairs_per_connection, 512),
     };
@@ -116,6 +119,8 @@ fn coinbase(section: &mut Section<'_>) -> Coinbase {
         rest: section.address("rest", &usual.rest, "https"),
         ws_user: section.address("ws_user", &usual.ws_user, "wss"),
         ws_market: section.address("ws_market", &usual.ws_market, "wss"),
+        exchange_rest: section.address("exchange_rest", &usual.exchange_rest, "https"),
+        exchange_ws: section.address("exchange_ws", &usual.exchange_ws, "wss"),
         pairs_per_connection: section.places("pairs_per_connection", usual.pairs_per_connection, 1_000),
     };
     section.close();

@@ -119,8 +119,12 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
     let state_dir = keeping::state(root);
     let journal = keeping::journal(root, &state_dir);
     let (accounts, keyed) = account::accounts(root);
+    let wallets = accounts.iter().map(|account| {
+        let watched = account.wallets.clone();
+        (account.id.clone(), crate::feed::Wallets { watched, ..crate::feed::Wallets::default() })
+    });
     let (networks, access) = access::access(root, &accounts);
-    let feed = crate::feed::Settings { accounts: keyed, access, ..feed::feed(root) };
+    let feed = crate::feed::Settings { accounts: keyed, access, wallets: wallets.collect(), ..feed::feed(root) };
     let pipeline = rules::pipeline(root, networks);
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);

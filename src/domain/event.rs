@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Money, Price, Quantity, Span, Symbol, Timestamp, Venue};
+use super::{AccountId, Money, Price, Quantity, Span, Symbol, Timestamp, Venue, Wallet};
 
 /// Something that happened; `at` is when we heard of it, `n` the number of the arrival that told.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,9 @@ pub enum EventKind {
     /// Time passed.
     Tick,
 }
+
+/// The `source` of an order that the exchange itself sent: a liquidation, deleveraging or settlement. No key was used.
+pub const BY_EXCHANGE: &str = "exchange";
 
 /// The side of an order or trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -181,6 +184,8 @@ pub enum OrderStep {
 pub struct Balance {
     /// Whose.
     pub account: AccountId,
+    /// In which of the account's wallets.
+    pub wallet: Wallet,
     /// Of what.
     pub asset: super::Asset,
     /// What can be spent, where told.
@@ -290,6 +295,8 @@ pub enum MarketKind {
 pub struct FeedChange {
     /// Whose feed; none for market data and access logs.
     pub account: Option<AccountId>,
+    /// Which of the account's wallets the feed is for.
+    pub wallet: Wallet,
     /// Which exchange, where it is one.
     pub venue: Option<Venue>,
     /// What changed.

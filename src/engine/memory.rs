@@ -10,7 +10,8 @@ use super::Claims;
 use super::account::Account;
 use super::address::Places;
 use super::pair::{Pair, float};
-use super::rules::blind::{self, Sight};
+use super::rules::blind;
+use super::sights::Sights;
 use super::worth::Worth;
 use crate::domain::{AccountId, Symbol, Timestamp, Venue};
 
@@ -57,7 +58,7 @@ pub struct Watched {
     /// Its habits.
     pub account: Account,
     /// How well it can be seen.
-    pub sight: Sight,
+    pub sights: Sights,
     /// Which of its orders our own systems named.
     pub claims: Claims,
     /// When its first fill was told.
@@ -202,8 +203,7 @@ impl Memory {
     /// Returns what an account holds at least, in units: its balances, or its largest past spending if that is more.
     pub fn equity(&self, account: &Account) -> Option<f64> {
         let held: f64 = account
-            .balances
-            .iter()
+            .all_balances()
             .filter_map(|(asset, held)| self.worth.of(asset).map(|worth| worth * float(held.amount)))
             .sum();
         let spent = account.buys.values().iter().map(|ln| f64::from(*ln).exp()).fold(0.0, f64::max);
@@ -214,7 +214,7 @@ impl Memory {
     /// Writes down when time alone will say something about an account.
     pub fn reckon(&mut self, account: usize, settings: &blind::Settings) {
         let watched = &mut self.accounts[account];
-        let due = [watched.sight.due(settings), watched.claims.due()].into_iter().flatten().min();
+        let due = [watched.sights.due(settings), watched.claims.due()].into_iter().flatten().min();
         if due == watched.due {
             return;
         }

@@ -11,13 +11,14 @@ pub mod origin;
 pub mod pair;
 pub mod rules;
 pub mod score;
+pub mod sights;
 pub mod worth;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Access, AccountId, Balance, Event, EventKind, FeedChange, FeedKind, Fill, Finding, Level, Market, MarketKind,
-    OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Venue, Via,
+    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, FeedKind, Fill, Finding, Level, Market,
+    MarketKind, OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Venue, Via,
 };
 use address::Networks;
 use memory::{Memory, Watched};
@@ -98,7 +99,7 @@ impl Engine {
         while let Some(account) = self.memory.next_due(at) {
             let settings = self.settings.blind;
             let watched = self.memory.watched_mut(account);
-            out.extend(watched.sight.pass(&settings, n, at, &watched.account.id));
+            out.extend(watched.sights.pass(&settings, n, at, &watched.account.id));
             let unclaimed = watched.claims.overdue(at);
             for order_id in unclaimed {
                 self.not_ours(account, &order_id, n, at, out);
@@ -139,8 +140,8 @@ impl Engine {
         let history = fill.via == Via::Rest && watched.since.get_or_insert(at).since(time) > HISTORY;
         watched.since.get_or_insert(at);
         let taken = watched.account.take(fill, n, time, float(fill.notional) * unit, reference);
-        let client_id = fill.client_order_id.as_deref();
-        let seen = watched.account.sight(&fill.order_id, client_id, fill.source.as_deref());
+        let (client_id, source) = origin_of(fill.client_order_id.as_deref(), fill.source.as_deref());
+        let seen = watched.account.sight(&fill.order_id, client_id, source);
         let group = watched.account.group_at_mut(taken.group);
         group.strange = seen.grammar.max(seen.source);
         group.strange_source = seen.source > seen.grammar;
@@ -225,8 +226,9 @@ impl Engine {
         let watched = self.memory.watched_mut(account);
         match order.step {
             OrderStep::Accepted => {
-                watched.account.sight(&order.order_id, order.client_order_id.as_deref(), order.source.as_deref());
-                watched.claims.sent(&order.order_id, order.client_order_id.as_deref(), at);
+                let (client_id, source) = origin_of(order.client_order_id.as_deref(), order.source.as_deref());
+                watched.account.sight(&order.order_id, client_id, source);
+                watched.claims.sent(&order.order_id, client_id, at);
                 self.memory.reckon(account, &self.settings.blind);
             }
             OrderStep::Amended
@@ -245,12 +247,17 @@ impl Engine {
             (Some(free), locked, _) => free.saturating_add(locked.unwrap_or_default()),
             (None, Some(locked), _) => locked,
             (None, None, Some(delta)) => {
-                let held = account.balances.get(&balance.asset).map(|held| held.amount);
-                held.unwrap_or_default().saturating_add(delta)
+                let held = account.balances_in(&balance.wallet).and_then(|held| held.get(&balance.asset));
+                held.map(|held| held.amount).unwrap_or_default().saturating_add(delta)
             }
             (None, None, None) => return,
         };
-        account.hold(&balance.asset, amount.max(rust_decimal::Decimal::ZERO), balance.time.min(at + AHEAD));
+        account.hold(
+            &balance.wallet,
+            &balance.asset,
+            amount.max(rust_decimal::Decimal::ZERO),
+            balance.time.min(at + AHEAD),
+        );
     }
 
     fn access(&mut self, access: &Access, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
@@ -349,7 +356,7 @@ impl Engine {
         let at = at.max(self.passed);
         let account = self.memory.account(id);
         let watched = self.memory.watched_mut(account);
-        let finding = watched.sight.take(&change.kind, n, at, id);
+        let finding = watched.sights.take(&change.wallet, &change.kind, n, at, id);
         self.memory.reckon(account, &self.settings.blind);
         if !self.settings.off.contains(&RuleName::Blind) {
             out.extend(finding);
@@ -390,6 +397,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Returns by what an order's sender is known. What the exchange itself sent says nothing of who uses the key.
+fn origin_of<'a>(client_id: Option<&'a str>, source: Option<&'a str>) -> (Option<&'a str>, Option<&'a str>) {
+    if source == Some(BY_EXCHANGE) { (None, None) } else { (client_id, source) }
 }
 
 fn own_order(group: &account::Group) -> OwnOrder {
@@ -494,7 +506,7 @@ impl Watched {
     fn new(id: AccountId) -> Self {
         Watched {
             account: account::Account::new(id),
-            sight: blind::Sight::default(),
+            sights: sights::Sights::default(),
             claims: Claims::default(),
             since: None,
             due: None,

@@ -26,10 +26,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 pub use error::{Advice, Error, Meaning, Refusal};
-pub use settings::{Account, Binance, Coinbase, Kucoin, ReadKey, Remembered, Settings, Timing};
+pub use settings::{Account, Binance, Coinbase, Kucoin, ReadKey, Remembered, Settings, Timing, Wallets};
 
 use crate::arrival::Incoming;
-use crate::domain::{Symbol, Venue};
+use crate::domain::{Symbol, Venue, Wallet};
 use crate::runtime::supervisor::{Outcome, Stage, Task};
 use link::{Link, Protocol};
 use markets::Markets;
@@ -46,21 +46,39 @@ pub fn tasks(
     let access = std::mem::take(&mut settings.access);
     let (venues, outlet) = (Arc::new(Venues::new(settings)?), Outlet::new(out));
     let mut tasks = access::tasks(access, &outlet);
-    let mut binance = Vec::new();
+    let (mut binance, mut margins) = (Vec::new(), Vec::new());
     for Account { id, key, known_until } in venues.settings.accounts.clone() {
         let name = id.to_string();
         match key {
             ReadKey::Binance { key, signer } => {
-                let remembered = venues.settings.remembered.get(&id);
-                let account = binance::Account::new(id, key, signer, known_until);
-                if let Some(remembered) = remembered {
-                    account.remember(remembered);
+                let wallets = venues.settings.wallets.get(&id).cloned().unwrap_or_else(Wallets::spot);
+                for wallet in wallets.watched {
+                    let known_until =
+                        if wallet == Wallet::Spot { known_until } else { wallets.known_until.get(&wallet).copied() };
+                    let key = (key.clone(), signer.clone());
+                    let account = binance::Account::new(id.clone(), wallet, key, known_until);
+                    if let Some(remembered) = venues.settings.remembered.get(&id) {
+                        account.remember(remembered);
+                    }
+                    match &account.wallet {
+                        Wallet::Spot => binance.push(account),
+                        Wallet::Margin | Wallet::Isolated(_) => margins.push(account),
+                        Wallet::Futures => {
+                            let name = account.source().to_string();
+                            let account = Arc::new(account);
+                            let subject = binance::Futures { venues: Arc::clone(&venues), account };
+                            tasks.push(linked(name, subject, &venues, &outlet));
+                        }
+                    }
                 }
-                binance.push(account);
             }
             ReadKey::Kucoin(signer) => {
                 let private = kucoin::Private::new(&venues, id, &signer, known_until);
                 tasks.push(linked(name, private, &venues, &outlet));
+            }
+            ReadKey::CoinbaseExchange(signer) => {
+                let profile = coinbase::Profile::new(Arc::clone(&venues), id, signer, known_until);
+                tasks.push(linked(name, profile, &venues, &outlet));
             }
             ReadKey::Coinbase(signer) => {
                 let user = coinbase::User { venues: Arc::clone(&venues), id, signer, known_until };
@@ -69,24 +87,41 @@ pub fn tasks(
         }
     }
     let room = venues.settings.binance.accounts_per_connection.clamp(1, 1_000);
-    let mut number = 0;
-    while !binance.is_empty() {
-        let rest = binance.split_off(binance.len().min(room));
-        let accounts = Arc::new(std::mem::replace(&mut binance, rest));
-        number += 1;
+    for (number, accounts) in in_parts(binance, room).into_iter().enumerate() {
+        let (number, accounts) = (number + 1, Arc::new(accounts));
         let subject = binance::Accounts { venues: Arc::clone(&venues), outlet: outlet.clone(), accounts };
         tasks.push(linked(format!("binance accounts {number}"), subject, &venues, &outlet));
+    }
+    for (number, accounts) in in_parts(margins, room).into_iter().enumerate() {
+        let accounts = Arc::new(accounts);
+        let subject = binance::Margins { venues: Arc::clone(&venues), outlet: outlet.clone(), accounts };
+        tasks.push(linked(format!("binance margin wallets {}", number + 1), subject, &venues, &outlet));
     }
     let per = &venues.settings;
     let (binance, kucoin) = (per.binance.pairs_per_connection, per.kucoin.pairs_per_connection);
     let coinbase = per.coinbase.pairs_per_connection;
-    let market = binance::Market { venues: Arc::clone(&venues), outlet: outlet.clone() };
-    tasks.push(markets(Venue::Binance, market, binance, &venues, &outlet, &pairs));
+    for (place, takes) in [
+        (binance::Place::Spot, (|symbol: &Symbol| !symbol.is_contract()) as fn(&Symbol) -> bool),
+        (binance::Place::Futures, Symbol::is_contract),
+    ] {
+        let market = binance::Market { place, venues: Arc::clone(&venues), outlet: outlet.clone() };
+        tasks.push(markets((Venue::Binance, takes), market, binance, &venues, &outlet, &pairs));
+    }
     let market = kucoin::Market { venues: Arc::clone(&venues) };
-    tasks.push(markets(Venue::Kucoin, market, kucoin, &venues, &outlet, &pairs));
+    tasks.push(markets((Venue::Kucoin, |_| true), market, kucoin, &venues, &outlet, &pairs));
     let market = coinbase::Market { venues: Arc::clone(&venues) };
-    tasks.push(markets(Venue::Coinbase, market, coinbase, &venues, &outlet, &pairs));
+    tasks.push(markets((Venue::Coinbase, |_| true), market, coinbase, &venues, &outlet, &pairs));
     Ok(tasks)
+}
+
+/// Splits accounts into those of one connection each.
+fn in_parts<T>(mut all: Vec<T>, room: usize) -> Vec<Vec<T>> {
+    let mut parts = Vec::new();
+    while !all.is_empty() {
+        let rest = all.split_off(all.len().min(room));
+        parts.push(std::mem::replace(&mut all, rest));
+    }
+    parts
 }
 
 fn linked<P: Protocol>(name: String, protocol: P, venues: &Arc<Venues>, outlet: &Outlet) -> Task {
@@ -98,7 +133,7 @@ fn linked<P: Protocol>(name: String, protocol: P, venues: &Arc<Venues>, outlet: 
 }
 
 fn markets<P: Protocol>(
-    venue: Venue,
+    (venue, takes): (Venue, fn(&Symbol) -> bool),
     protocol: P,
     per_connection: usize,
     venues: &Arc<Venues>,
@@ -108,10 +143,11 @@ fn markets<P: Protocol>(
     let (protocol, outlet, timing, pairs) = (Arc::new(protocol), outlet.clone(), venues.settings.timing, pairs.clone());
     let watched = venues.settings.watch.iter().filter(|(at, _)| *at == venue);
     let always: BTreeSet<Symbol> = watched.map(|(_, symbol)| symbol.clone()).collect();
-    Task::restartable(format!("{venue} market"), Stage::Feeds, move |stop| {
+    let name = protocol.sources().first().map_or_else(|| venue.to_string(), ToString::to_string);
+    Task::restartable(name, Stage::Feeds, move |stop| {
         let (protocol, outlet) = (Arc::clone(&protocol), outlet.clone());
         let (pairs, always) = (pairs.clone(), always.clone());
-        let markets = Markets { venue, protocol, outlet, timing, per_connection, pairs, always };
+        let markets = Markets { venue, takes, protocol, outlet, timing, per_connection, pairs, always };
         async move { outcome(markets.run(stop).await) }
     })
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use compact_str::{CompactString, format_compact};
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::error::Error;
 use super::limiter::Limiter;
@@ -31,6 +31,8 @@ pub struct Rest {
 pub struct Call {
     /// True for POST (with an empty body), else GET.
     pub post: bool,
+    /// True for PUT (with an empty body), whatever `post` says.
+    pub put: bool,
     /// Path and query, as signed.
     pub path: String,
     /// Headers, the signing ones among them.
@@ -52,6 +54,8 @@ pub struct Answer {
     pub reset: Option<Duration>,
     /// Its body.
     pub text: String,
+    /// The cursor of the next older page, where it comes in a header (Coinbase Exchange's `CB-AFTER`).
+    pub older: Option<String>,
 }
 
 impl Rest {
@@ -133,7 +137,11 @@ impl Rest {
             None => self.limiter.ready(call.cost).await,
         }
         let url = format!("{}{}", self.base, call.path);
-        let mut request = if call.post { self.client.post(url).body("") } else { self.client.get(url) };
+        let mut request = match (call.put, call.post) {
+            (true, _) => self.client.put(url).body(""),
+            (false, true) => self.client.post(url).body(""),
+            (false, false) => self.client.get(url),
+        };
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }
@@ -149,6 +157,7 @@ impl Rest {
             call.purse.as_deref().unwrap_or(&self.limiter).pause(wait);
             return Err(Error::Limited(wait));
         }
+        let older = cursor(response.headers());
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if bytes.len() + chunk.len() > MAX_ANSWER {
@@ -157,7 +166,7 @@ impl Rest {
             bytes.extend_from_slice(&chunk);
         }
         let text = String::from_utf8(bytes).map_err(|_| Error::Protocol("an answer that is not UTF-8"))?;
-        Ok(Answer { at: clock::now(), status, reset, text })
+        Ok(Answer { at: clock::now(), status, reset, text, older })
     }
 }
 
@@ -167,6 +176,12 @@ impl Answer {
         let frame = Body::json(self.text).map_err(|_| Error::Protocol("an answer that is not JSON"))?;
         Ok((self.at, Body::Page { call: call.into(), frame }))
     }
+}
+
+/// Returns the cursor of the next older page. It goes into the next question, so that only what can be one is taken.
+fn cursor(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("cb-after")?.to_str().ok()?;
+    (!text.is_empty() && text.len() <= 256).then(|| text.to_owned())
 }
 
 /// Returns what went wrong without the URL, down to the first cause.

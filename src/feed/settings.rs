@@ -7,8 +7,8 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::error::Error;
-use super::sign::{BinanceSigner, CoinbaseSigner, KeyError, KucoinSigner};
-use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue};
+use super::sign::{BinanceSigner, CoinbaseSigner, ExchangeSigner, KeyError, KucoinSigner};
+use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue, Wallet};
 use crate::runtime::backoff;
 use crate::secret::Secret;
 
@@ -27,6 +27,8 @@ pub struct Settings {
     pub extra_ca: Option<PathBuf>,
     /// Whom to watch.
     pub accounts: Vec<Account>,
+    /// Which wallets of them to watch; of an account that is not named here the spot wallet.
+    pub wallets: BTreeMap<AccountId, Wallets>,
     /// Pairs to watch besides those the accounts touch.
     pub watch: Vec<(Venue, Symbol)>,
     /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
@@ -43,6 +45,17 @@ pub struct Remembered {
     pub pairs: BTreeSet<Symbol>,
     /// What it held when it was last heard of; nothing when nobody said.
     pub balances: BTreeMap<Asset, Decimal>,
+    /// What it held in other wallets than spot.
+    pub wallets: BTreeMap<Wallet, BTreeMap<Asset, Decimal>>,
+}
+
+/// Which of an account's wallets to watch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wallets {
+    /// The wallets; each may need a right of the key.
+    pub watched: BTreeSet<Wallet>,
+    /// Up to when the fills of those other than spot are known (from the journal).
+    pub known_until: BTreeMap<Wallet, Timestamp>,
 }
 
 /// A watched account and the key to read it with.
@@ -70,6 +83,8 @@ pub enum ReadKey {
     Kucoin(KucoinSigner),
     /// A Coinbase key.
     Coinbase(CoinbaseSigner),
+    /// A Coinbase Exchange key.
+    CoinbaseExchange(ExchangeSigner),
 }
 
 /// Where Binance is.
@@ -81,6 +96,10 @@ pub struct Binance {
     pub ws_api: String,
     /// Market streams: scheme and host, without `/stream`.
     pub stream: String,
+    /// REST of USDⓈ-M futures: scheme and host.
+    pub futures_rest: String,
+    /// Streams of USDⓈ-M futures: scheme and host, without `/private/ws` and `/market/stream`.
+    pub futures_stream: String,
     /// Accounts on one connection; Binance allows 1,000.
     pub accounts_per_connection: usize,
     /// Pairs on one market connection; each takes two of the 1,024 streams Binance allows.
@@ -107,6 +126,10 @@ pub struct Coinbase {
     pub ws_user: String,
     /// The feed of the market.
     pub ws_market: String,
+    /// Coinbase Exchange's REST: scheme and host.
+    pub exchange_rest: String,
+    /// Coinbase Exchange's feed.
+    pub exchange_ws: String,
     /// Pairs on one market connection.
     pub pairs_per_connection: usize,
 }
@@ -140,6 +163,8 @@ pub struct Timing {
     pub overlap: Duration,
     /// How far back an account never watched before is read.
     pub lookback: Duration,
+    /// How often the listen key of a futures feed is kept alive; Binance lets it die after 60 minutes.
+    pub keep_alive: Duration,
     /// The shortest time between two messages we send on a market connection (Binance cuts off above 5 a second).
     pub spacing: Duration,
     /// The span of candles a pair's memory is seeded with.
@@ -152,6 +177,8 @@ impl Default for Binance {
             rest: "https://api.binance.com".to_owned(),
             ws_api: "wss://ws-api.binance.com:443/ws-api/v3".to_owned(),
             stream: "wss://stream.binance.com:443".to_owned(),
+            futures_rest: "https://fapi.binance.com".to_owned(),
+            futures_stream: "wss://fstream.binance.com".to_owned(),
             accounts_per_connection: 1_000,
             pairs_per_connection: 200,
         }
@@ -174,6 +201,8 @@ impl Default for Coinbase {
             rest: "https://api.coinbase.com".to_owned(),
             ws_user: "wss://advanced-trade-ws-user.coinbase.com".to_owned(),
             ws_market: "wss://advanced-trade-ws.coinbase.com".to_owned(),
+            exchange_rest: "https://api.exchange.coinbase.com".to_owned(),
+            exchange_ws: "wss://ws-feed.exchange.coinbase.com".to_owned(),
             pairs_per_connection: 100,
         }
     }
@@ -195,6 +224,7 @@ impl Default for Timing {
             reconcile: secs(300),
             overlap: secs(60),
             lookback: secs(24 * 3_600),
+            keep_alive: secs(1_800),
             spacing: Duration::from_millis(300),
             seed: secs(24 * 3_600),
         }
@@ -219,22 +249,45 @@ impl ReadKey {
         CoinbaseSigner::new(name, secret).map(ReadKey::Coinbase)
     }
 
+    /// Takes a Coinbase Exchange key: its id, its secret (base64) and its passphrase.
+    pub fn coinbase_exchange(key: &str, secret: &Secret, passphrase: &Secret) -> Result<Self, KeyError> {
+        ExchangeSigner::new(key, secret, passphrase).map(ReadKey::CoinbaseExchange)
+    }
+
     /// Returns the exchange it is for.
     pub fn venue(&self) -> Venue {
         match self {
             ReadKey::Binance { .. } => Venue::Binance,
             ReadKey::Kucoin(_) => Venue::Kucoin,
-            ReadKey::Coinbase(_) => Venue::Coinbase,
+            ReadKey::Coinbase(_) | ReadKey::CoinbaseExchange(_) => Venue::Coinbase,
         }
     }
 }
 
+impl Wallets {
+    /// Watches the spot wallet alone.
+    pub fn spot() -> Self {
+        Wallets { watched: BTreeSet::from([Wallet::Spot]), known_until: BTreeMap::new() }
+    }
+}
+
 impl Settings {
-    /// Refuses an account whose key is another exchange's.
+    /// Returns the wallets to watch, account by account.
+    pub fn watched(&self) -> impl Iterator<Item = (AccountId, Wallet)> {
+        self.accounts.iter().flat_map(|account| {
+            let wallets = self.wallets.get(&account.id).cloned().unwrap_or_else(Wallets::spot);
+            wallets.watched.into_iter().map(|wallet| (account.id.clone(), wallet))
+        })
+    }
+
+    /// Refuses an account whose key is another exchange's, and a wallet that cannot be watched.
     pub(super) fn check(&self) -> Result<(), Error> {
         match self.accounts.iter().find(|account| account.id.venue != account.key.venue()) {
-            None => Ok(()),
             Some(_) => Err(Error::Protocol("an account's key is for another exchange than the account")),
+            None if self.watched().any(|(id, wallet)| id.venue != Venue::Binance && wallet != Wallet::Spot) => {
+                Err(Error::Protocol("only Binance's margin and futures wallets can be watched"))
+            }
+            None => Ok(()),
         }
     }
 }
@@ -249,6 +302,7 @@ mod tests {
         let keys = [
             ReadKey::binance("visible-id", &secret()).unwrap(),
             ReadKey::kucoin("visible-id", &secret(), &secret(), 3).unwrap(),
+            ReadKey::coinbase_exchange("visible-id", &Secret::new("dmVyeS1oaWRkZW4=".into()), &secret()).unwrap(),
         ];
         for key in keys {
             let shown = format!("{key:?}");

@@ -19,9 +19,13 @@ pub(crate) struct Venues {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     /// Pays in Binance's request weight: 6,000 a minute, of which a fifth is left to the user's own programs.
     pub(crate) binance: Arc<Rest>,
+    /// Pays in the request weight of Binance's futures: 2,400 a minute on a host of its own.
+    pub(crate) binance_futures: Arc<Rest>,
     pub(crate) kucoin: Arc<Rest>,
     pub(crate) coinbase: Arc<Rest>,
+    pub(crate) coinbase_exchange: Arc<Rest>,
     pub(crate) binance_connects: Limiter,
+    pub(crate) binance_futures_connects: Limiter,
     pub(crate) kucoin_connects: Limiter,
     pub(crate) coinbase_connects: Limiter,
     /// For what no exchange counts.
@@ -54,10 +58,14 @@ impl Venues {
         Ok(Venues {
             // What a bucket holds is spent on top of what flows in: together they stay below the exchange's limit.
             binance: rest(&settings.binance.rest, Limiter::new(3_800, secs(60), 1_000))?,
+            binance_futures: rest(&settings.binance.futures_rest, Limiter::new(1_520, secs(60), 400))?,
             // Each account has 4,000 in 30 s of its own; the public pool of 2,000 is the address's.
             kucoin: rest(&settings.kucoin.rest, Limiter::new(1_600, secs(30), 400))?,
             coinbase: rest(&settings.coinbase.rest, Limiter::new(6, secs(1), 4))?,
+            // 15 a second for each profile, of which a half is left to the user's own programs.
+            coinbase_exchange: rest(&settings.coinbase.exchange_rest, Limiter::new(6, secs(1), 4))?,
             binance_connects: Limiter::new(240, secs(300), 40),
+            binance_futures_connects: Limiter::new(240, secs(300), 40),
             kucoin_connects: Limiter::new(22, secs(60), 8),
             coinbase_connects: Limiter::new(4, secs(1), 4),
             unlimited: Limiter::new(1_000_000, secs(1), 1_000_000),
@@ -104,6 +112,8 @@ mod tests {
         let secs = Duration::from_secs;
         let budgets = [
             ("Binance's weight, a fifth left to others", venues.binance.limiter(), 20, secs(60), 4_800),
+            ("Binance's futures' weight, a fifth left to others", venues.binance_futures.limiter(), 5, secs(60), 1_920),
+            ("Binance's futures' connects", &venues.binance_futures_connects, 1, secs(300), 300),
             ("Binance's connects", &venues.binance_connects, 1, secs(300), 300),
             ("KuCoin's public pool", venues.kucoin.limiter(), 10, secs(30), 2_000),
             ("KuCoin's connects", &venues.kucoin_connects, 1, secs(60), 30),

@@ -131,7 +131,7 @@ impl Chain {
                 if let EventKind::Feed(change) = &event.kind {
                     self.feed_log.note(arrival, &change.kind);
                     if let Some(account) = &change.account {
-                        self.roll_call.hear(account, &change.kind);
+                        self.roll_call.hear(account, &change.wallet, &change.kind);
                     }
                 }
             }

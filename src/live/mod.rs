@@ -138,6 +138,11 @@ pub async fn run_fed_by(
     for account in &mut settings.feed.accounts {
         account.known_until = resumed.known_until.get(&account.id).copied().or(account.known_until);
     }
+    for (id, known) in resumed.wallets_known_until {
+        if let Some(wallets) = settings.feed.wallets.get_mut(&id) {
+            wallets.known_until = known;
+        }
+    }
     settings.feed.remembered.extend(resumed.remembered);
     settings.feed.access.remembered.clone_from(memory.access_logs());
     let receipts = settings.feed.access.receipts.clone();
@@ -147,7 +152,7 @@ pub async fn run_fed_by(
     let (incoming, inbox) = mpsc::channel(settings.journal.queue.max(1));
     let (outbox, batches) = mpsc::channel(BATCHES);
     let (pairs, wanted) = watch::channel(chain::pairs(&memory));
-    let accounts = settings.feed.accounts.iter().map(|account| account.id.clone()).collect();
+    let accounts = settings.feed.watched().collect();
     let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
     tasks.push(ticks(incoming, settings.tick));
     let journal = resumed.journal;

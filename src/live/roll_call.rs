@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::domain::{AccountId, FeedKind};
+use crate::domain::{AccountId, FeedKind, Wallet};
 use crate::runtime::{clock, systemd};
+
+/// A wallet of an account: each has a feed that reports for itself.
+pub(super) type Watched = (AccountId, Wallet);
 
 /// The accounts that should report.
 #[derive(Debug)]
 pub(super) struct RollCall {
-    accounts: BTreeSet<AccountId>,
-    silent: BTreeSet<AccountId>,
-    up: BTreeSet<AccountId>,
+    accounts: BTreeSet<Watched>,
+    silent: BTreeSet<Watched>,
+    up: BTreeSet<Watched>,
     /// When waiting for the silent ones ends; nothing once the daemon is ready.
     deadline: Option<Instant>,
     ready: watch::Sender<bool>,
@@ -21,7 +24,7 @@ pub(super) struct RollCall {
 
 impl RollCall {
     /// Waits for `accounts` for so long; without any the daemon is ready at once.
-    pub(super) fn begin(accounts: BTreeSet<AccountId>, patience: Duration, ready: watch::Sender<bool>) -> Self {
+    pub(super) fn begin(accounts: BTreeSet<Watched>, patience: Duration, ready: watch::Sender<bool>) -> Self {
         let (silent, up) = (accounts.clone(), BTreeSet::new());
         let deadline = Some(clock::steady() + patience);
         let mut roll_call = RollCall { accounts, silent, up, deadline, ready };
@@ -33,13 +36,14 @@ impl RollCall {
     }
 
     /// Takes what a feed said about an account.
-    pub(super) fn hear(&mut self, account: &AccountId, kind: &FeedKind) {
-        if !self.accounts.contains(account) {
+    pub(super) fn hear(&mut self, account: &AccountId, wallet: &Wallet, kind: &FeedKind) {
+        let watched = (account.clone(), wallet.clone());
+        if !self.accounts.contains(&watched) {
             return;
         }
         match kind {
-            FeedKind::Up => drop(self.up.insert(account.clone())),
-            FeedKind::Down(_) | FeedKind::Ended(_) => drop(self.up.remove(account)),
+            FeedKind::Up => drop(self.up.insert(watched.clone())),
+            FeedKind::Down(_) | FeedKind::Ended(_) => drop(self.up.remove(&watched)),
             FeedKind::Refused { .. } => {}
             FeedKind::ClosingSoon
             | FeedKind::Skipped { .. }
@@ -47,7 +51,7 @@ impl RollCall {
             | FeedKind::Unknown(_)
             | FeedKind::GapFilled { .. } => return,
         }
-        self.silent.remove(account);
+        self.silent.remove(&watched);
         if self.silent.is_empty() && self.deadline.is_some() {
             self.say_ready();
         }
@@ -64,8 +68,11 @@ impl RollCall {
     /// Says that the daemon is ready, and who is not seen.
     pub(super) fn say_ready(&mut self) {
         self.deadline = None;
-        for account in self.accounts.difference(&self.up) {
-            tracing::warn!(%account, "not seen yet: what it trades is unknown until its feed comes up");
+        for (account, wallet) in self.accounts.difference(&self.up) {
+            tracing::warn!(
+                account = wallet.of(account),
+                "not seen yet: what it trades is unknown until its feed comes up"
+            );
         }
         tracing::info!(accounts = self.accounts.len(), seen = self.up.len(), "ready");
         systemd::ready();
@@ -86,21 +93,38 @@ mod tests {
         name.parse().unwrap()
     }
 
+    fn watched(name: &str) -> Watched {
+        (account(name), Wallet::Spot)
+    }
+
     fn call(names: &[&str]) -> (RollCall, watch::Receiver<bool>) {
         let (ready, heard) = watch::channel(false);
-        let accounts = names.iter().map(|name| account(name)).collect();
+        let accounts = names.iter().map(|name| watched(name)).collect();
         (RollCall::begin(accounts, Duration::from_secs(60), ready), heard)
     }
 
     #[test]
     fn ready_is_said_when_the_last_account_came_up_or_failed() {
         let (mut call, ready) = call(&["binance/alice", "kucoin/bob"]);
-        call.hear(&account("binance/alice"), &FeedKind::Up);
-        call.hear(&account("binance/stranger"), &FeedKind::Up);
-        call.hear(&account("kucoin/bob"), &FeedKind::ClosingSoon);
+        call.hear(&account("binance/alice"), &Wallet::Spot, &FeedKind::Up);
+        call.hear(&account("binance/stranger"), &Wallet::Spot, &FeedKind::Up);
+        call.hear(&account("kucoin/bob"), &Wallet::Spot, &FeedKind::ClosingSoon);
         assert!(!*ready.borrow());
-        call.hear(&account("kucoin/bob"), &FeedKind::Down("closed".into()));
+        call.hear(&account("kucoin/bob"), &Wallet::Spot, &FeedKind::Down("closed".into()));
         assert!(*ready.borrow());
+        assert_eq!(call.seen(), (1, 2));
+    }
+
+    #[test]
+    fn each_wallet_reports_for_itself() {
+        let (ready, heard) = watch::channel(false);
+        let wallets = [watched("binance/alice"), (account("binance/alice"), Wallet::Futures)];
+        let mut call = RollCall::begin(wallets.into(), Duration::from_secs(60), ready);
+        call.hear(&account("binance/alice"), &Wallet::Spot, &FeedKind::Up);
+        call.hear(&account("binance/alice"), &Wallet::Margin, &FeedKind::Up);
+        assert!(!*heard.borrow());
+        call.hear(&account("binance/alice"), &Wallet::Futures, &FeedKind::Down("refused".into()));
+        assert!(*heard.borrow());
         assert_eq!(call.seen(), (1, 2));
     }
 

@@ -25,6 +25,10 @@ pub struct Floor {
     pub places: Places,
     /// KuCoin's socket tokens: whose, and until when. Public ones belong to nobody.
     pub tokens: Mutex<BTreeMap<String, (Option<usize>, Timestamp)>>,
+    /// Binance's listen keys of futures: whose, and until when.
+    pub listen_keys: Mutex<BTreeMap<String, (usize, Timestamp)>>,
+    /// Binance's listen tokens of margin: the wallet, and until when.
+    pub listen_tokens: Mutex<BTreeMap<String, (usize, Timestamp)>>,
     /// Binance's request weight.
     pub weight: Mutex<Weight>,
     world: Mutex<World>,
@@ -75,6 +79,8 @@ impl Floor {
             settings,
             places,
             tokens: Mutex::default(),
+            listen_keys: Mutex::default(),
+            listen_tokens: Mutex::default(),
             weight: Mutex::default(),
             world: Mutex::new(world),
             news: broadcast::channel(NEWS).0,

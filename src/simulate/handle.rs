@@ -9,7 +9,7 @@ use super::broken::How;
 use super::floor::{Floor, News};
 use super::spelling;
 use super::world::{Amount, Happening, Tag, World};
-use crate::domain::{AccountId, Price, Quantity, Side, Symbol, Timestamp, Venue};
+use crate::domain::{AccountId, Price, Quantity, Side, Symbol, Timestamp, Venue, Wallet};
 use crate::runtime::clock;
 
 /// Commands and truth of a running simulator.
@@ -72,12 +72,65 @@ impl Handle {
 
     /// Makes an account trade at market now, `quote` worth of a pair; returns the order's id.
     pub fn trade(&self, account: &AccountId, symbol: &Symbol, side: Side, quote: Decimal) -> Result<String, Error> {
-        self.send(account, symbol, side, quote, false)
+        self.send((account, &Wallet::Spot), symbol, side, quote, false)
     }
 
     /// Makes a thief trade with an account's key now; returns the order's id.
     pub fn steal(&self, account: &AccountId, symbol: &Symbol, side: Side, quote: Decimal) -> Result<String, Error> {
-        self.send(account, symbol, side, quote, true)
+        self.send((account, &Wallet::Spot), symbol, side, quote, true)
+    }
+
+    /// Makes an account's wallet trade at market now, `quote` worth of a pair; returns the order's id. On futures the
+    /// pair is a contract, such as `BTC_PERP-USDT`, and a sell goes short.
+    pub fn trade_in(
+        &self,
+        wallet: &Wallet,
+        account: &AccountId,
+        symbol: &Symbol,
+        side: Side,
+        quote: Decimal,
+    ) -> Result<String, Error> {
+        self.send((account, wallet), symbol, side, quote, false)
+    }
+
+    /// Makes a thief trade in an account's wallet now; returns the order's id.
+    pub fn steal_in(
+        &self,
+        wallet: &Wallet,
+        account: &AccountId,
+        symbol: &Symbol,
+        side: Side,
+        quote: Decimal,
+    ) -> Result<String, Error> {
+        self.send((account, wallet), symbol, side, quote, true)
+    }
+
+    /// Keeps the next `count` fills of a wallet from its feed; its REST answers still have them.
+    pub fn lose_fills_in(&self, wallet: &Wallet, account: &AccountId, count: u32) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        let at = world.wallet(who, wallet).ok_or_else(|| unknown(account))?;
+        world.accounts.get_mut(at).map(|owner| owner.lose += count).ok_or_else(|| unknown(account))
+    }
+
+    /// Takes from an account's key the right to one of its wallets, or gives it back.
+    pub fn bar(&self, wallet: &Wallet, account: &AccountId, barred: bool) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        let owner = world.accounts.get_mut(who).ok_or_else(|| unknown(account))?;
+        match barred {
+            true => drop(owner.barred.insert(wallet.clone())),
+            false => drop(owner.barred.remove(wallet)),
+        }
+        Ok(())
+    }
+
+    /// Lets every listen key and listen token at Binance expire now.
+    pub fn expire(&self) {
+        let now = clock::now();
+        for kept in [&self.floor.listen_keys, &self.floor.listen_tokens] {
+            super::floor::locked(kept).values_mut().for_each(|(_, until)| *until = now);
+        }
     }
 
     /// Starts the scripted attack now.
@@ -167,7 +220,7 @@ impl Handle {
 
     fn send(
         &self,
-        account: &AccountId,
+        (account, wallet): (&AccountId, &Wallet),
         symbol: &Symbol,
         side: Side,
         quote: Decimal,
@@ -177,14 +230,32 @@ impl Handle {
         let mut news = Vec::new();
         let sent = {
             let mut world = self.floor.world();
-            let who = find(&world, account)?;
-            let pair = world
-                .by_assets(account.venue, symbol.base().as_str(), symbol.quote().as_str())
-                .ok_or_else(|| Error::Refused(format!("{symbol} does not trade at {}", account.venue)))?;
+            let spot = find(&world, account)?;
+            let (base, quote_asset) = (symbol.base().as_str(), symbol.quote().as_str());
+            let pair = match wallet {
+                Wallet::Spot | Wallet::Margin | Wallet::Isolated(_) => {
+                    world.by_assets(account.venue, base, quote_asset).filter(|_| !symbol.is_contract())
+                }
+                Wallet::Futures => {
+                    let of = base.strip_suffix("_PERP").filter(|_| account.venue == Venue::Binance);
+                    of.and_then(|of| world.contract(&format!("{of}{quote_asset}"), now))
+                }
+            };
+            let pair = pair.ok_or_else(|| Error::Refused(format!("{symbol} does not trade at {}", account.venue)))?;
+            let who = world.wallet(spot, wallet).ok_or_else(|| unknown(account))?;
             let owner = world.accounts.get_mut(who).ok_or_else(|| unknown(account))?;
             let (client_id, by_hand) = if hostile { (owner.dice.word(22), false) } else { owner.client_id() };
             let tag = Tag { client_id, by_hand, hostile };
-            world.market_order((who, pair, side), Amount::Quote(quote), tag, now, &mut news)
+            match wallet {
+                Wallet::Spot | Wallet::Margin | Wallet::Isolated(_) => {
+                    world.market_order((who, pair, side), Amount::Quote(quote), tag, now, &mut news)
+                }
+                Wallet::Futures => {
+                    let price = world.pairs.get(pair).map(|book| book.last()).unwrap_or_default();
+                    let quantity = quote.checked_div(price).unwrap_or_default();
+                    world.contract_order((who, pair, side), quantity, tag, now, &mut news)
+                }
+            }
         };
         let id = sent.ok_or_else(|| Error::Refused(format!("{account} has no money for {quote} of {symbol}")))?;
         self.publish(news);

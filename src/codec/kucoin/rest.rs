@@ -243,6 +243,7 @@ fn balance(json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
     }
     heard.push(EventKind::Balance(Balance {
         account: heard.account()?,
+        wallet: heard.wallet(),
         asset: Asset::new(&wallet.currency.0).map_err(figure("currency"))?,
         free: Some(wallet.available.0),
         locked: wallet.holds.map(|amount| amount.0),

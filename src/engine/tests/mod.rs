@@ -3,6 +3,7 @@
 mod bounds;
 mod features;
 mod history;
+mod wallets;
 
 use rust_decimal::Decimal;
 

@@ -22,11 +22,11 @@ use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
 
 /// What subscribing costs, in request weight.
-const SUBSCRIBE_COST: u32 = 2;
+pub(super) const SUBSCRIBE_COST: u32 = 2;
 /// The code for a subscription that exists.
-const ALREADY: i64 = -2035;
+pub(super) const ALREADY: i64 = -2035;
 /// Events kept that came before the answer that says whose they are.
-const EARLY: usize = 1_024;
+pub(super) const EARLY: usize = 1_024;
 
 /// Some accounts on one connection.
 pub(crate) struct Accounts {
@@ -326,14 +326,14 @@ impl Session for Subscriptions {
 }
 
 /// A session refused as a whole is made anew; which key it was shows then.
-fn reconnecting(error: Error) -> Error {
+pub(super) fn reconnecting(error: Error) -> Error {
     match error.advice() {
         Advice::GiveUp => Error::Protocol("Binance revoked the session; one of its keys may be deleted"),
         Advice::Retry | Advice::Reconnect => error,
     }
 }
 
-fn note(account: &Account, received: &Received) {
+pub(super) fn note(account: &Account, received: &Received) {
     if let Frame::Text(text) = &received.frame
         && let Ok(Envelope { event: Some(head), .. }) = serde_json::from_str::<Envelope<'_>>(text)
     {
@@ -341,7 +341,7 @@ fn note(account: &Account, received: &Received) {
     }
 }
 
-fn remember(account: &Account, head: &Head<'_>) {
+pub(super) fn remember(account: &Account, head: &Head<'_>) {
     match head.e.as_ref() {
         "executionReport" => {
             if let Some(pair) = head.symbol() {

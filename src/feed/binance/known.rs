@@ -12,7 +12,7 @@ const PAIRS: usize = 512;
 
 /// What was seen of one account since the start.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mutex<Seen>);
+pub(in crate::feed) struct Known(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -27,7 +27,7 @@ impl Known {
     }
 
     /// Notes a pair the account touched.
-    pub(super) fn touched(&self, pair: &str) {
+    pub(in crate::feed) fn touched(&self, pair: &str) {
         let mut seen = self.seen();
         if seen.pairs.len() < PAIRS && !seen.pairs.contains(pair) {
             seen.pairs.insert(pair.to_owned());
@@ -35,12 +35,12 @@ impl Known {
     }
 
     /// Returns the pairs the account touched.
-    pub(super) fn pairs(&self) -> BTreeSet<String> {
+    pub(in crate::feed) fn pairs(&self) -> BTreeSet<String> {
         self.seen().pairs.clone()
     }
 
     /// Notes an asset's new total as the feed told it.
-    pub(super) fn moved(&self, asset: &str, free: &str, locked: &str) {
+    pub(in crate::feed) fn moved(&self, asset: &str, free: &str, locked: &str) {
         let (Ok(free), Ok(locked)) = (decimal(free), decimal(locked)) else { return };
         if let (Some(balances), Some(total)) = (&mut self.seen().balances, free.checked_add(locked)) {
             balances.insert(asset.to_owned(), total);
@@ -50,7 +50,7 @@ impl Known {
     /// Compares a full reading with what is known; returns the assets whose total differs, or nothing when nothing was
     /// known. The reading is not taken over: that waits until all that it raises was answered (see [`Known::settle`]),
     /// because the difference is the only trace of a pair nobody has seen.
-    pub(super) fn changed(&self, balances: &BTreeMap<String, Decimal>) -> Option<BTreeSet<String>> {
+    pub(in crate::feed) fn changed(&self, balances: &BTreeMap<String, Decimal>) -> Option<BTreeSet<String>> {
         let seen = self.seen();
         let before = seen.balances.as_ref()?;
         let total = |of: &BTreeMap<String, Decimal>, asset: &str| of.get(asset).copied().unwrap_or_default();
@@ -59,7 +59,7 @@ impl Known {
     }
 
     /// Takes a reading over as what is known.
-    pub(super) fn settle(&self, balances: BTreeMap<String, Decimal>) {
+    pub(in crate::feed) fn settle(&self, balances: BTreeMap<String, Decimal>) {
         self.seen().balances = Some(balances);
     }
 }

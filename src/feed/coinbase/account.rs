@@ -74,6 +74,7 @@ impl Protocol for User {
                 said: false,
                 confirm_until: Some(until),
                 sequence: None,
+                missed: None,
                 touched: BTreeSet::new(),
                 fetch_at: None,
             },
@@ -117,19 +118,23 @@ pub(crate) struct UserFeed {
     said: bool,
     confirm_until: Option<Instant>,
     sequence: Option<(u64, Timestamp)>,
+    /// What jumps in the numbering may have left out, asked for together: every second message may jump.
+    missed: Option<Gap>,
     touched: BTreeSet<String>,
     fetch_at: Option<Instant>,
 }
 
 impl UserFeed {
     /// A jump forward means lost messages: what they told is asked for.
-    fn sequence(&mut self, head: &Head<'_>, at: Timestamp, steps: &mut Vec<Step<Job>>) {
+    fn sequence(&mut self, head: &Head<'_>, at: Timestamp) {
         let Some(number) = head.sequence_num else { return };
         let expected = self.sequence.map_or(0, |(last, _)| last.saturating_add(1));
         if number > expected {
             let known = self.sequence.map_or(at, |(_, known)| known);
             let since = known - Span::from(self.timing.overlap);
-            steps.push(Step::Job(Job::Fill(Gap { since, until: at })));
+            let missed = self.missed.get_or_insert(Gap { since, until: at });
+            (missed.since, missed.until) = (missed.since.min(since), at);
+            self.fetch_at.get_or_insert(clock::steady() + self.timing.debounce);
         }
         if number >= expected {
             self.sequence = Some((number, at));
@@ -159,7 +164,7 @@ impl Session for UserFeed {
             && let Ok(head) = serde_json::from_str::<Head<'_>>(text)
         {
             self.heartbeat.heard(&head);
-            self.sequence(&head, at, steps);
+            self.sequence(&head, at);
             self.orders(&head);
             refused = head.refused();
             came_up = self.confirm_until.is_some() && head.confirms("user");
@@ -192,7 +197,11 @@ impl Session for UserFeed {
         }
         if self.fetch_at.is_some_and(|at| at <= now) {
             self.fetch_at = None;
-            steps.push(Step::Job(Job::Orders(std::mem::take(&mut self.touched))));
+            steps.extend(self.missed.take().map(|gap| Step::Job(Job::Fill(gap))));
+            let orders = std::mem::take(&mut self.touched);
+            if !orders.is_empty() {
+                steps.push(Step::Job(Job::Orders(orders)));
+            }
         }
         if self.confirm_until.is_some_and(|until| until <= now) {
             // A bad token may be answered by silence.

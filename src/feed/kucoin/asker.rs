@@ -54,7 +54,14 @@ impl Asker {
             let method = if post { "POST" } else { "GET" };
             let mut headers = self.signer.headers(self.rest.millis(), method, path, "");
             headers.push(("Content-Type", "application/json".to_owned()));
-            Ok(Call { post, path: path.to_owned(), headers, cost, purse: Some(Arc::clone(&self.purse)) })
+            Ok(Call {
+                post,
+                path: path.to_owned(),
+                headers,
+                cost,
+                purse: Some(Arc::clone(&self.purse)),
+                ..Call::default()
+            })
         };
         let (mut learned, mut busy) = (false, 0);
         loop {

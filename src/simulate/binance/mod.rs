@@ -1,10 +1,14 @@
-//! Binance spot: REST, the WebSocket API with the account feed, and market streams on one port.
+//! Binance: REST of spot, margin and futures, the WebSocket API with the account feeds, market streams and the private
+//! streams of futures on one port.
 //!
 //! Shapes and rules: <https://developers.binance.com/docs/binance-spot-api-docs>.
 
 mod account;
 mod fault;
+mod futures;
+mod margin;
 mod market;
+mod private;
 mod rest;
 mod routes;
 mod sign;
@@ -41,6 +45,9 @@ async fn answer(State(floor): State<Arc<Floor>>, request: Request) -> Response {
     if path == "/ws-api/v3" {
         let limits = !query.contains("returnRateLimits=false");
         return socket::upgrade(&floor, request, move |socket| ws_api::serve(hall, socket, limits));
+    }
+    if let Some(wanted) = private::wanted(&path, &query) {
+        return socket::upgrade(&floor, request, move |socket| private::serve(hall, socket, wanted));
     }
     match stream::Wanted::of(&path, &query) {
         Some(wanted) => socket::upgrade(&floor, request, move |socket| stream::serve(hall, socket, wanted)),

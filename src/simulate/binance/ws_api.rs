@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::routes::{self, Security};
-use super::{Fault, Params, account, rest, sign, wire};
+use super::{Fault, Params, account, margin, rest, sign, wire};
 use crate::domain::{Timestamp, Venue};
 use crate::runtime::clock;
 use crate::simulate::floor::{Floor, News, locked};
@@ -27,6 +28,8 @@ struct Session {
     /// Accounts by subscription, and whether the subscription came from the log-on.
     subscriptions: BTreeMap<u64, (usize, bool)>,
     next_subscription: u64,
+    /// When a subscription ends that was made with a token.
+    ends: BTreeMap<u64, Timestamp>,
 }
 
 /// Serves one connection until it ends.
@@ -35,6 +38,8 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, limits: bool) {
     let mut pings = interval(floor.settings.ping_every);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.tick().await;
+    let mut look = interval(Duration::from_millis(20));
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let life = sleep(floor.settings.connection_life);
     tokio::pin!(life);
     let mut heard = clock::steady();
@@ -45,6 +50,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, limits: bool) {
         logged_on: None,
         subscriptions: BTreeMap::new(),
         next_subscription: 0,
+        ends: BTreeMap::new(),
     };
     loop {
         let alive = tokio::select! {
@@ -74,6 +80,10 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, limits: bool) {
                 },
                 Err(_) => { socket.close(1008, "too slow").await; false }
             },
+            _ = look.tick(), if !session.ends.is_empty() => {
+                let ended = session.ended();
+                tell(&mut socket, ended).await
+            }
             _ = pings.tick() => {
                 if heard.elapsed() > floor.settings.silence.max(floor.settings.ping_every * 2) {
                     socket.close(1008, "Pong timeout").await;
@@ -116,6 +126,26 @@ impl Session {
         ids.into_iter().flat_map(wrapped).collect()
     }
 
+    /// Ends the subscriptions whose token is over, unless it was told to be over earlier than it said.
+    fn ended(&mut self) -> Vec<Value> {
+        let now = clock::now();
+        let tokens = locked(&self.floor.listen_tokens);
+        let cut: Vec<usize> = tokens.values().filter(|(_, until)| *until <= now).map(|(at, _)| *at).collect();
+        let live: Vec<usize> = tokens.values().filter(|(_, until)| *until > now).map(|(at, _)| *at).collect();
+        drop(tokens);
+        let over = |(id, until): (&u64, &Timestamp)| {
+            let of = self.subscriptions.get(id).map(|(account, _)| *account)?;
+            (*until <= now || (cut.contains(&of) && !live.contains(&of))).then_some(*id)
+        };
+        let over: Vec<u64> = self.ends.iter().filter_map(over).collect();
+        for id in &over {
+            self.ends.remove(id);
+            self.subscriptions.remove(id);
+        }
+        let event = |id: u64| json!({"subscriptionId": id, "event": {"e": "eventStreamTerminated", "E": now.millis()}});
+        over.into_iter().map(event).collect()
+    }
+
     fn answer(&mut self, text: &str) -> Value {
         let Ok(request) = serde_json::from_str::<Map<String, Value>>(text) else {
             return self.reply(&Value::Null, Err(Fault::new(400, -1135, "Invalid JSON Request")));
@@ -153,6 +183,22 @@ impl Session {
                 rest::granted(&self.floor, 2)?;
                 let who = sign::socket(&self.floor, params, now)?;
                 self.subscribe(who, false)
+            }
+            "userDataStream.subscribe.listenToken" => {
+                rest::granted(&self.floor, 2)?;
+                let token = params.get("listenToken").ok_or_else(|| Fault::missing("listenToken"))?;
+                let (wallet, until) = margin::of_token(&self.floor, token)?;
+                // A wallet that is subscribed already is so for longer.
+                let known = self.subscriptions.iter().find(|(_, (account, _))| *account == wallet).map(|(id, _)| *id);
+                let id = match known {
+                    Some(id) => id,
+                    None => self.next_subscription,
+                };
+                if known.is_none() {
+                    self.subscribe(wallet, false)?;
+                }
+                self.ends.insert(id, until);
+                Ok(json!({"subscriptionId": id, "expirationTime": until.millis()}))
             }
             "userDataStream.subscribe" => {
                 rest::granted(&self.floor, 2)?;
@@ -207,6 +253,7 @@ impl Session {
                 sign::check_time(params, now)?;
                 Some(who)
             }
+            (Security::Keyed, _) => return Err(Fault::new(400, -1000, "Unknown method.")),
             (Security::Signed, _) => Some(sign::socket(&self.floor, params, now)?),
         };
         (route.answer)(&self.floor, who, params)

@@ -4,6 +4,7 @@
 
 mod account;
 mod channels;
+mod exchange;
 mod jwt;
 mod market;
 mod rest;
@@ -25,6 +26,9 @@ pub fn router(floor: Arc<Floor>) -> Router {
 }
 
 async fn answer(State(floor): State<Arc<Floor>>, request: Request) -> Response {
+    if exchange::is_below(request.uri().path()) {
+        return exchange::answer(floor, request).await;
+    }
     if !socket::wants_socket(&request) {
         return rest::answer(&floor, socket::Asked::read(request).await);
     }

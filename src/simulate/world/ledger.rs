@@ -1,10 +1,10 @@
 //! Accounts, their money, their orders and their fills.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 
-use crate::domain::{Side, Timestamp, Venue};
+use crate::domain::{Side, Timestamp, Venue, Wallet};
 use crate::simulate::broken::How;
 use crate::simulate::dice::Dice;
 use crate::simulate::keys::Key;
@@ -60,10 +60,18 @@ pub struct Account {
     pub venue: Venue,
     /// Its name, unique at the venue.
     pub name: String,
+    /// Which wallet of its owner's this is; the key finds the spot wallet, the others by its name.
+    pub wallet: Wallet,
+    /// Wallets that the key has no right to.
+    pub barred: BTreeSet<Wallet>,
+    /// Contracts held, by place among the world's pairs; below zero when short.
+    pub positions: BTreeMap<usize, Decimal>,
     /// Its part in the story.
     pub role: Role,
     /// Its key.
     pub key: Key,
+    /// Its key at Coinbase Exchange, beside the one at Coinbase Advanced.
+    pub exchange: Option<Key>,
     /// When the key was made.
     pub key_made: Timestamp,
     /// True once the key was deleted.

@@ -9,6 +9,7 @@ mod market;
 mod minutes;
 mod past;
 mod traders;
+mod wallets;
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -217,9 +218,9 @@ impl World {
         self.pairs.iter().position(|pair| pair.venue == venue && pair.base() == base && pair.quote() == quote)
     }
 
-    /// Returns a venue's pairs with their places.
+    /// Returns a venue's pairs with their places, contracts left out.
     pub fn pairs_of(&self, venue: Venue) -> impl Iterator<Item = (usize, &Pair)> {
-        self.pairs.iter().enumerate().filter(move |(_, pair)| pair.venue == venue)
+        self.pairs.iter().enumerate().filter(move |(_, pair)| pair.venue == venue && !pair.symbol.is_contract())
     }
 
     /// Returns an account's open orders, oldest first.
@@ -265,7 +266,8 @@ impl Pair {
     /// Returns the pair as its venue spells it.
     pub fn spelled(&self) -> String {
         match self.venue {
-            Venue::Binance => format!("{}{}", self.base(), self.quote()),
+            // A contract is spelled as the pair it is on.
+            Venue::Binance => format!("{}{}", self.base().trim_end_matches("_PERP"), self.quote()),
             Venue::Kucoin | Venue::Coinbase => format!("{}-{}", self.base(), self.quote()),
         }
     }

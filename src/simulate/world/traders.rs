@@ -35,6 +35,9 @@ impl World {
             };
             let mut dice = Dice::new(seed, &format!("account/{venue}/{name}"));
             let key = Key::make(venue, place % 3 == 1, &mut dice)?;
+            // A chance of its own, so that nothing else in the world depends on it.
+            let exchange = (venue == Venue::Coinbase)
+                .then(|| Key::exchange(&mut Dice::new(seed, &format!("account/{venue}-exchange/{name}"))));
             let liquid: Vec<(usize, String, String, f64)> = self
                 .pairs_of(venue)
                 .filter(|(_, pair)| !pair.scene.thin && pair.scene.price_decimals <= 2)
@@ -45,8 +48,12 @@ impl World {
             let mut account = Account {
                 venue,
                 name,
+                wallet: Default::default(),
+                barred: Default::default(),
+                positions: Default::default(),
                 role,
                 key,
+                exchange,
                 key_made: now - Span::from_secs(86_400 * 400 + i64::try_from(dice.below(20_000_000)).unwrap_or(0)),
                 revoked: false,
                 broken: None,
