@@ -146,7 +146,7 @@ fn binance_rest(_port: u16, request: &Request) -> Reply {
             Reply::json(r#"{"symbols":[{"symbol":"APCBTC","baseAsset":"APC","quoteAsset":"BTC"}]}"#)
         }
         "/api/v3/account" => Reply::json(r#"{"balances":[{"asset":"BTC","free":"1","locked":"0"}]}"#),
-        "/api/v3/openOrders" | "/api/v3/myTrades" | "/api/v3/klines" => Reply::json("[]"),
+        "/api/v3/openOrders" | "/api/v3/myTrades" | "/api/v3/klines" | "/api/v3/aggTrades" => Reply::json("[]"),
         "/api/v3/ticker/24hr" => Reply::json(r#"{"symbol":"APCBTC"}"#),
         _ => Reply::status(404, "{}"),
     }
@@ -363,8 +363,10 @@ async fn a_pair_is_seeded_when_first_wanted_and_streams_follow_what_is_wanted() 
     peer.say(json!({"result": null, "id": request["id"]}).to_string()).await;
     peer.say(r#"{"stream":"apcbtc@trade","data":{}}"#).await;
     let mut came: Vec<String> = Vec::new();
-    while came.len() < 7 {
-        came.push(daemon.next().await.split(" ->").next().unwrap().to_owned());
+    while came.len() < 8 {
+        let line = daemon.next().await.split(" ->").next().unwrap().to_owned();
+        // From when to when is the clock's matter.
+        came.push(line.split("&startTime=").next().unwrap().to_owned());
     }
     came.sort();
     assert_eq!(
@@ -373,6 +375,7 @@ async fn a_pair_is_seeded_when_first_wanted_and_streams_follow_what_is_wanted() 
             r#"binance/market up"#,
             r#"binance/market {"id":1,"result":null}"#,
             r#"binance/market {"stream":"apcbtc@trade","data":{}}"#,
+            "binance/market/rest aggTrades?symbol=APCBTC",
             "binance/market/rest exchangeInfo",
             "binance/market/rest klines?symbol=APCBTC&interval=1m",
             "binance/market/rest klines?symbol=APCBTC&interval=1m",
@@ -546,6 +549,88 @@ async fn kucoins_market_is_subscribed_without_a_key() {
     daemon.end().await;
 }
 
+#[tokio::test]
+async fn a_pair_kucoin_does_not_know_spoils_no_other_of_its_message() {
+    let mut exchange = Exchange::open(|port, request: &Request| match request.path.split('?').next().unwrap() {
+        "/api/v1/market/candles" | "/api/v1/market/histories" if request.path.contains("DEAD-BTC") => {
+            Reply::json(r#"{"code":"900001","msg":"symbol not exists"}"#)
+        }
+        "/api/v1/market/candles" | "/api/v1/market/histories" => Reply::json(r#"{"code":"200000","data":[]}"#),
+        _ => kucoin_rest(port, request),
+    })
+    .await;
+    let mut given = settings(&exchange, Vec::new());
+    given.watch = ["APC-BTC", "DEAD-BTC", "XYZ-BTC"].map(|name| (Venue::Kucoin, pair(name))).to_vec();
+    let mut daemon = Daemon::start(given);
+    let mut peer = exchange.peer().await;
+    let connect_id = peer.path.split("connectId=").nth(1).unwrap().to_owned();
+    peer.say(json!({"id": connect_id, "type": "welcome"}).to_string()).await;
+    let (mut taken, mut refused) = (BTreeSet::new(), 0);
+    while taken.len() < 4 {
+        let request = peer.hear().await;
+        let topic = request["topic"].as_str().unwrap();
+        if topic.contains("DEAD-BTC") {
+            refused += 1;
+            let why = format!("topic {topic} is not found");
+            peer.say(json!({"id": request["id"], "type": "error", "code": 404, "data": why}).to_string()).await;
+        } else {
+            let (channel, names) = topic.split_once(':').unwrap();
+            taken.extend(names.split(',').map(|name| format!("{channel}:{name}")));
+            peer.say(json!({"id": request["id"], "type": "ack"}).to_string()).await;
+        }
+    }
+    assert!((2..=6).contains(&refused), "{refused}");
+    daemon.until("kucoin/market up").await;
+    // On a new connection the unknown pair is not asked for.
+    peer.close(1001).await;
+    let mut peer = exchange.peer().await;
+    let connect_id = peer.path.split("connectId=").nth(1).unwrap().to_owned();
+    peer.say(json!({"id": connect_id, "type": "welcome"}).to_string()).await;
+    assert_eq!(peer.hear().await["topic"], "/market/match:APC-BTC,XYZ-BTC");
+    daemon.end().await;
+}
+
+#[tokio::test]
+async fn a_pair_coinbase_does_not_know_spoils_no_other_of_its_message() {
+    // Some errors name the pair, some do not.
+    for named in [true, false] {
+        let mut exchange = Exchange::open(coinbase_rest).await;
+        let mut given = settings(&exchange, Vec::new());
+        given.watch = ["APC-USD", "DEAD-USD", "XYZ-USD"].map(|name| (Venue::Coinbase, pair(name))).to_vec();
+        let mut daemon = Daemon::start(given);
+        let mut peer = exchange.peer().await;
+        assert_eq!(peer.hear().await["channel"], "heartbeats");
+        let mut taken: BTreeSet<(String, String)> = BTreeSet::new();
+        let trades = |taken: &BTreeSet<(String, String)>| {
+            taken
+                .iter()
+                .filter(|(channel, _)| channel == "market_trades")
+                .map(|(_, name)| name.clone())
+                .collect::<Vec<_>>()
+        };
+        while taken.len() < 4 {
+            let request = peer.hear().await;
+            let names: Vec<String> =
+                request["product_ids"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().into()).collect();
+            if names.contains(&"DEAD-USD".to_owned()) {
+                let why = if named { "DEAD-USD is not a valid product" } else { "Failed to subscribe" };
+                peer.say(json!({"type": "error", "message": why}).to_string()).await;
+                continue;
+            }
+            let channel = request["channel"].as_str().unwrap().to_owned();
+            taken.extend(names.into_iter().map(|name| (channel.clone(), name)));
+            let listed = json!([{"subscriptions": {"market_trades": trades(&taken)}}]);
+            peer.say(json!({"channel": "subscriptions", "events": listed}).to_string()).await;
+        }
+        assert_eq!(trades(&taken), ["APC-USD", "XYZ-USD"]);
+        daemon.until("coinbase/market up").await;
+        // The connection goes on: nothing was lost.
+        peer.say(r#"{"channel":"heartbeats","events":[]}"#).await;
+        daemon.until(r#"coinbase/market {"channel":"heartbeats""#).await;
+        daemon.end().await;
+    }
+}
+
 /// Coinbase's REST side: two pages of fills.
 fn coinbase_rest(_port: u16, request: &Request) -> Reply {
     match request.path.split('?').next().unwrap() {
@@ -555,6 +640,7 @@ fn coinbase_rest(_port: u16, request: &Request) -> Reply {
         }
         "/api/v3/brokerage/orders/historical/fills" => Reply::json(r#"{"fills":[{"trade_id":"1"}],"cursor":""}"#),
         "/api/v3/brokerage/market/products/APC-USD/candles" => Reply::json(r#"{"candles":[]}"#),
+        "/api/v3/brokerage/market/products/APC-USD/ticker" => Reply::json(r#"{"trades":[]}"#),
         _ => Reply::status(404, "{}"),
     }
 }

@@ -134,7 +134,7 @@ fn read(
 /// Reads which wallets are watched: the spot wallet where nothing is said.
 fn wallets(section: &mut Section<'_>, venue: Venue) -> BTreeSet<Wallet> {
     let (named, isolated) = (section.has("wallets"), section.has("isolated"));
-    let wallets = section.list("wallets", |text| match text.trim() {
+    let wallets = section.list_or("wallets", Some("[\"spot\"]".to_owned()), |text| match text.trim() {
         "spot" => Ok(Wallet::Spot),
         "margin" => Ok(Wallet::Margin),
         "futures" => Ok(Wallet::Futures),
@@ -158,7 +158,7 @@ fn wallets(section: &mut Section<'_>, venue: Venue) -> BTreeSet<Wallet> {
         }
         return BTreeSet::from([Wallet::Spot]);
     }
-    let mut watched: BTreeSet<Wallet> = wallets.into_iter().collect();
+    let mut watched: BTreeSet<Wallet> = wallets.unwrap_or_default().into_iter().collect();
     if !named {
         watched.insert(Wallet::Spot);
     }

@@ -35,6 +35,7 @@ pub(super) fn feed(root: &mut Section<'_>) -> Settings {
         extra_ca,
         accounts: Vec::new(),
         watch,
+        market_pairs: section.places("market_pairs", Settings::default().market_pairs, 20_000),
         ..Settings::default()
     };
     section.close();

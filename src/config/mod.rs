@@ -10,6 +10,7 @@ mod credential;
 mod document;
 mod feed;
 mod keeping;
+mod market_cap;
 mod notify;
 mod problem;
 mod rules;
@@ -123,8 +124,9 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
         let watched = account.wallets.clone();
         (account.id.clone(), crate::feed::Wallets { watched, ..crate::feed::Wallets::default() })
     });
+    let (wallets, market_cap) = (wallets.collect(), market_cap::market_cap(root));
     let (networks, access) = access::access(root, &accounts);
-    let feed = crate::feed::Settings { accounts: keyed, access, wallets: wallets.collect(), ..feed::feed(root) };
+    let feed = crate::feed::Settings { accounts: keyed, access, wallets, market_cap, ..feed::feed(root) };
     let pipeline = rules::pipeline(root, networks);
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);

@@ -47,6 +47,7 @@ fn rules(root: &mut Section<'_>) -> engine::Settings {
         pump_buy: rule(&mut rules, &mut off, RuleName::PumpBuy, |section| pump_buy::Settings {
             levels: levels(section, usual.pump_buy.levels),
             smallest_act: section.worth("smallest_act", usual.pump_buy.smallest_act, 0.0..=MOST_WORTH),
+            small_cap: section.float("small_cap", usual.pump_buy.small_cap, 0.0..=1.0),
         }),
         planted_ask: rule(&mut rules, &mut off, RuleName::PlantedAsk, |section| {
             let usual = usual.planted_ask;

@@ -123,6 +123,15 @@ pub struct Finding {
     pub at: Timestamp,
 }
 
+/// How large an asset is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Dollars for all of it.
+    pub usd: rust_decimal::Decimal,
+    /// Its place among all assets, where told.
+    pub rank: Option<u32>,
+}
+
 /// Why a rule spoke, with what a sentence about it needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -139,6 +148,8 @@ pub enum Reason {
         new_pair: bool,
         /// True for a buy.
         buy: bool,
+        /// How large the pair's base is, where somebody told it.
+        cap: Option<Size>,
     },
     /// A fill far from the reference.
     FarFromReference {
@@ -150,6 +161,8 @@ pub enum Reason {
         percent: f64,
         /// True for a buy above, false for a sell below.
         buy: bool,
+        /// How large the pair's base is, where somebody told it.
+        cap: Option<Size>,
     },
     /// Round trips that lost.
     LosingRoundTrips {

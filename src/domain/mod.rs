@@ -12,10 +12,10 @@ mod wallet;
 pub use access::{LogMark, LogProgress, LogRequest};
 pub use account::{AccountId, NotAnAccount, Venue};
 pub use event::{
-    Access, BY_EXCHANGE, Balance, BalanceWhy, Basis, Confirmation, Event, EventKind, FeedChange, FeedKind, Fill,
+    Access, BY_EXCHANGE, Balance, BalanceWhy, Basis, Cap, Confirmation, Event, EventKind, FeedChange, FeedKind, Fill,
     Market, MarketKind, OrderChange, OrderStep, Side, Via,
 };
-pub use finding::{Family, Finding, Kind, Level, Reason, RuleName, Term};
+pub use finding::{Family, Finding, Kind, Level, Reason, RuleName, Size, Term};
 pub use incident::{Effect, EffectKind, Incident, IncidentId, Message, PlanStep, Story, Transition};
 pub use money::{Asset, Money, Price, Quantity, Refused, Symbol, decimal};
 pub use time::{Span, Timestamp};

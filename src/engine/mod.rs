@@ -4,8 +4,11 @@
 
 pub mod account;
 pub mod address;
+pub mod caps;
+pub mod cold;
 pub mod decay;
 pub mod habit;
+pub mod interest;
 pub mod memory;
 pub mod origin;
 pub mod pair;
@@ -18,11 +21,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, FeedKind, Fill, Finding, Level, Market,
-    MarketKind, OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Venue, Via,
+    MarketKind, OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
 };
 use address::Networks;
 use memory::{Memory, Watched};
-use pair::{Bar, OwnOrder, Trade, float};
+use pair::{Bar, OwnOrder, Pair, Trade, float};
 use rules::{Case, blind, churn_loss, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin};
 use score::{evidence, market_score};
 
@@ -58,6 +61,8 @@ const STALE: Span = Span::from_secs(900);
 /// What was asked for, and traded longer than this before an account's first fill was told, is its history: learnt, not
 /// judged.
 const HISTORY: Span = Span::from_secs(60);
+/// Their clock may be this far ahead of ours.
+const SKEW: Span = Span::from_secs(2);
 /// How long an order waits to be named by our own systems' log.
 const CLAIM: Span = Span::from_secs(10);
 
@@ -88,11 +93,6 @@ impl Engine {
         &self.memory
     }
 
-    /// Returns the pairs whose market the accounts make interesting, in order.
-    pub fn pairs_of_interest(&self) -> impl Iterator<Item = (Venue, &Symbol)> {
-        self.memory.interesting()
-    }
-
     /// Judges what time alone brought up to `at`; call before the events of an arrival.
     pub fn pass(&mut self, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
         self.passed = at;
@@ -100,6 +100,7 @@ impl Engine {
             let settings = self.settings.blind;
             let watched = self.memory.watched_mut(account);
             out.extend(watched.sights.pass(&settings, n, at, &watched.account.id));
+            watched.cold.pass(at);
             let unclaimed = watched.claims.overdue(at);
             for order_id in unclaimed {
                 self.not_ours(account, &order_id, n, at, out);
@@ -122,6 +123,11 @@ impl Engine {
             EventKind::Balance(balance) => self.balance(balance, at),
             EventKind::Access(access) => self.access(access, n, at, out),
             EventKind::Market(market) => self.market(market, n, at, out),
+            EventKind::Cap(cap) => {
+                if self.memory.caps.take(cap, at) {
+                    self.late_cap(&cap.asset, n, at, out);
+                }
+            }
             EventKind::Feed(change) => self.feed(change, n, at, out),
             EventKind::Tick => {}
         }
@@ -133,7 +139,7 @@ impl Engine {
         let account = self.memory.account(&fill.account);
         let pair = self.memory.pair(fill.account.venue, &fill.symbol, time);
         let unit = self.memory.worth.unit(fill.symbol.quote());
-        self.memory.interest(pair);
+        self.memory.interest(pair, time);
         let stale = self.memory.pairs[pair].last().since(time) > STALE;
         let reference = self.memory.pairs[pair].reference().filter(|_| !stale);
         let watched = self.memory.watched_mut(account);
@@ -165,7 +171,14 @@ impl Engine {
             self.memory.watch(pair, account, time + WATCH);
         }
         if !history {
+            if taken.first_of_order {
+                self.chill(account, taken.group, pair, at);
+            }
+            let before = out.len();
             self.judge_group(account, taken.group, pair, n, at, out);
+            if let Some(level) = out[before..].iter().map(|finding| finding.level).max() {
+                self.memory.watched_mut(account).cold.note(&fill.order_id, level);
+            }
         }
     }
 
@@ -178,8 +191,9 @@ impl Engine {
         if stronger {
             group.market = nats;
         }
-        let symbol = group.symbol.clone();
+        let (symbol, last) = (group.symbol.clone(), group.last);
         if let Some(habit) = account.habit_mut(&symbol)
+            && habit.episode.began <= last
             && (habit.episode.market == 0.0 || nats > habit.episode.market)
         {
             habit.episode.market = nats;
@@ -188,12 +202,26 @@ impl Engine {
     }
 
     fn judge_group(&self, account: usize, group: usize, pair: usize, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        out.extend(self.judge_against(account, group, &self.memory.pairs[pair], None, n, at));
+    }
+
+    /// Judges a group by the market in `pair`; `worth` is what its base was worth then, in units, where that is not now.
+    fn judge_against(
+        &self,
+        account: usize,
+        group: usize,
+        pair: &Pair,
+        worth: Option<f64>,
+        n: u64,
+        at: Timestamp,
+    ) -> Vec<Finding> {
         let watched = self.memory.watched(account);
         let account = &watched.account;
         let group = account.group_at(group);
-        let Some(habit) = account.habit(&group.symbol) else { return };
+        let Some(habit) = account.habit(&group.symbol) else { return Vec::new() };
         let place = self.memory.places(&account.id.name).and_then(|places| places.about_order(at));
-        let pair = &self.memory.pairs[pair];
+        let unit = self.memory.worth.unit(group.symbol.quote());
+        let dollars = pair.reference().map(float).filter(|_| self.memory.worth.is_dollar(group.symbol.quote()));
         let case = Case {
             account,
             group,
@@ -203,9 +231,10 @@ impl Engine {
             time: group.last,
             n,
             at,
-            unit: self.memory.worth.unit(group.symbol.quote()),
-            equity: self.memory.equity(account),
+            unit,
+            equity: self.memory.equity(account, worth.map(|worth| (group.symbol.base(), worth))),
             place: place.as_ref(),
+            cap: self.memory.caps.of(group.symbol.base(), dollars, at),
         };
         let settings = &self.settings;
         let found = [
@@ -215,14 +244,14 @@ impl Engine {
             liquidation::judge(&settings.liquidation, &case),
             unknown_origin::judge(&settings.unknown_origin, &case),
         ];
-        out.extend(found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)));
+        found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect()
     }
 
     fn order(&mut self, order: &OrderChange, at: Timestamp) {
         let account = self.memory.account(&order.account);
         let time = order.time.min(at + AHEAD);
         let pair = self.memory.pair(order.account.venue, &order.symbol, time);
-        self.memory.interest(pair);
+        self.memory.interest(pair, time);
         let watched = self.memory.watched_mut(account);
         match order.step {
             OrderStep::Accepted => {
@@ -241,8 +270,8 @@ impl Engine {
     }
 
     fn balance(&mut self, balance: &Balance, at: Timestamp) {
-        let account = self.memory.account(&balance.account);
-        let account = &mut self.memory.watched_mut(account).account;
+        let place = self.memory.account(&balance.account);
+        let account = &mut self.memory.watched_mut(place).account;
         let amount = match (balance.free, balance.locked, balance.delta) {
             (Some(free), locked, _) => free.saturating_add(locked.unwrap_or_default()),
             (None, Some(locked), _) => locked,
@@ -252,12 +281,18 @@ impl Engine {
             }
             (None, None, None) => return,
         };
+        let before =
+            account.balances_in(&balance.wallet).and_then(|held| held.get(&balance.asset)).map(|held| held.amount);
         account.hold(
             &balance.wallet,
             &balance.asset,
             amount.max(rust_decimal::Decimal::ZERO),
             balance.time.min(at + AHEAD),
         );
+        // What backs a contract is money, not a holding.
+        if balance.wallet != Wallet::Futures {
+            self.memory.follow_holding(place, &balance.asset, before, amount, at);
+        }
     }
 
     fn access(&mut self, access: &Access, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
@@ -281,7 +316,10 @@ impl Engine {
 
     fn market(&mut self, market: &Market, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
         let time = match &market.kind {
-            MarketKind::Trade { time, .. } | MarketKind::Volume { time, .. } => *time,
+            MarketKind::Trade { time, .. } | MarketKind::Volume { time, .. } | MarketKind::PastTrade { time, .. } => {
+                *time
+            }
+            MarketKind::PastTold { until, .. } => *until,
             MarketKind::Candle { start, span, .. } => *start + *span,
         };
         let time = time.min(at + AHEAD);
@@ -302,20 +340,38 @@ impl Engine {
             }
             MarketKind::Volume { quote, last, .. } => {
                 self.memory.pairs[pair].set_volume(float(*quote));
+                self.late_volume(pair, float(*quote), n, at, out);
                 if let Some(last) = last {
                     self.learn_worth(pair, &market.symbol, *last);
                 }
             }
             MarketKind::Candle { start, span, close, quote, taker_buy_quote, trades, .. } => {
+                // A bar that is still growing is no past yet.
+                if *start + *span > at + SKEW {
+                    return;
+                }
                 self.memory.worth.learn(&market.symbol, float(close.get()));
-                self.memory.pairs[pair].seed(&Bar {
+                let bar = Bar {
                     start: *start,
                     span: *span,
                     close: *close,
                     quote: float(*quote),
                     taker_buy_quote: taker_buy_quote.map(float),
                     trades: *trades,
-                });
+                };
+                self.memory.pairs[pair].seed(&bar);
+                self.past_bar(pair, &bar);
+            }
+            MarketKind::PastTrade { price, quantity, taker, taker_order, .. } => {
+                let trade =
+                    Trade { time, taker: *taker, price: *price, quantity: *quantity, order: taker_order.as_ref() };
+                self.past_trade(pair, &trade, unit);
+            }
+            MarketKind::PastTold { until, trades } => {
+                if !trades && at.since(*until) <= cold::PRESENT {
+                    self.memory.pairs[pair].past_is_told();
+                }
+                self.past_told(pair, *until, n, at, out);
             }
         }
     }
@@ -346,7 +402,8 @@ impl Engine {
 
     fn feed(&mut self, change: &FeedChange, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
         let Some(id) = &change.account else {
-            // Only an access log is nobody's and no exchange's. While it cannot be read its silence says nothing.
+            // Of the sources that are nobody's and no exchange's only access logs go down. While one cannot be read its
+            // silence says nothing.
             if change.venue.is_none() && matches!(change.kind, FeedKind::Down(_)) {
                 self.unheard();
             }
@@ -508,6 +565,7 @@ impl Watched {
             account: account::Account::new(id),
             sights: sights::Sights::default(),
             claims: Claims::default(),
+            cold: cold::ColdOrders::default(),
             since: None,
             due: None,
         }

@@ -1,14 +1,16 @@
 //! Keeps one subject connected: connects, speaks the exchange's protocol, replaces the connection before it is cut,
 //! says when it is blind, and asks for what was missed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::future::Future;
+mod jobs;
+mod owed;
+mod protocol;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Advice, Error};
@@ -17,98 +19,12 @@ use super::outlet::Outlet;
 use super::settings::Timing;
 use super::socket::{Received, Socket};
 use crate::arrival::{Body, Source};
-use crate::domain::{Span, Symbol, Timestamp};
+use crate::domain::{Symbol, Timestamp};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
-
-/// Jobs (REST calls) of one link that run at once.
-const JOBS: usize = 4;
-/// Jobs of one link that may wait; beyond it the oldest waiting one is dropped, and a later gap fill covers it.
-const WAITING: usize = 4_096;
-
-/// What an exchange's protocol wants done.
-pub enum Step<J> {
-    /// Send this.
-    Send(String),
-    /// Hand this over as received.
-    Pass(Source, Received),
-    /// The subject is signed in and subscribed.
-    Up(Source),
-    /// The subject alone is lost; the connection goes on.
-    Down(Source, Error),
-    /// Do this beside the connection.
-    Job(J),
-    /// Replace the connection now.
-    Renew,
-}
-
-/// The protocol on one connection: a state machine that touches no socket.
-pub trait Session: Send + 'static {
-    /// What it wants done beside the connection.
-    type Job: Send + 'static;
-
-    /// Takes a frame.
-    fn heard(&mut self, received: Received, steps: &mut Vec<Step<Self::Job>>) -> Result<(), Error>;
-
-    /// Returns when it next wants to speak or check something, and what that costs at the exchange.
-    fn due(&self) -> Option<(Instant, u32)>;
-
-    /// Speaks, or checks; called when due.
-    fn speak(&mut self, now: Instant, steps: &mut Vec<Step<Self::Job>>) -> Result<(), Error>;
-
-    /// Returns whether everything it subscribed at first was answered.
-    fn settled(&self) -> bool;
-
-    /// Takes that a call for `source` was refused: its key may be dead. Without a way to ask on the connection itself
-    /// the connection is given up, and signing in tells.
-    fn suspect(&mut self, _source: &Source, error: Error) -> Result<(), Error> {
-        Err(error)
-    }
-
-    /// Takes the pairs to be subscribed from now on.
-    fn want(&mut self, _pairs: &BTreeSet<Symbol>, _now: Instant) {}
-}
-
-/// How to reach one subject: some accounts, or some pairs of a market.
-pub trait Protocol: Send + Sync + 'static {
-    /// What runs beside its connections.
-    type Job: Send + 'static;
-    /// Its state machine.
-    type Session: Session<Job = Self::Job>;
-
-    /// Returns those whose link this is.
-    fn sources(&self) -> Vec<Source>;
-
-    /// Returns what pays for what is said.
-    fn limiter(&self) -> &Limiter;
-
-    /// Makes the smallest call that filling a gap needs. It is made before connecting again after such a call was
-    /// refused: a feed that comes up with a key that may not read the rest would go up and down without end.
-    fn probe(self: Arc<Self>, _outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send {
-        async { Ok(()) }
-    }
-
-    /// Connects.
-    fn connect(self: Arc<Self>) -> impl Future<Output = Result<(Socket, Self::Session), Error>> + Send;
-
-    /// Runs a job.
-    fn run(self: Arc<Self>, job: Self::Job, outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send;
-
-    /// Returns the job that asks for what `source` missed.
-    fn fill(&self, source: &Source, gap: Gap) -> Option<Self::Job>;
-
-    /// Returns up to when `source` was known before this process.
-    fn known_until(&self, source: &Source) -> Option<Timestamp>;
-}
-
-/// An interval in which an account's feed may have missed something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// Where it begins.
-    pub since: Timestamp,
-    /// Where it ends.
-    pub until: Timestamp,
-}
+use jobs::{Done, Jobs};
+use owed::Owed;
+pub use protocol::{Gap, Protocol, Session, Step};
 
 /// One subject's link.
 pub struct Link<P: Protocol> {
@@ -117,15 +33,11 @@ pub struct Link<P: Protocol> {
     timing: Timing,
     wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
     subjects: BTreeMap<Source, Subject>,
-    jobs: JoinSet<Done>,
-    /// Jobs, and whose gap they fill.
-    waiting: VecDeque<(Option<Source>, P::Job)>,
+    owed: Owed,
+    jobs: Jobs<P::Job>,
     /// True after a call beside the connection was refused, until one is answered.
     doubted: bool,
 }
-
-/// A job's end, and whose gap it filled.
-type Done = (Option<Source>, Result<(), Error>);
 
 #[derive(Default)]
 struct Subject {
@@ -155,7 +67,8 @@ enum Turn<S> {
     Dialed(Box<Result<(Socket, S), Error>>),
     Wanted,
     Reconcile,
-    JobDone(Option<Done>),
+    Ask,
+    JobDone(Box<Done>),
 }
 
 impl<S: Session> Connection<S> {
@@ -186,17 +99,11 @@ impl<P: Protocol> Link<P> {
         timing: Timing,
         wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
     ) -> Self {
-        let subjects = protocol.sources().into_iter().map(|source| (source, Subject::default())).collect();
-        Link {
-            protocol,
-            outlet,
-            timing,
-            wanted,
-            subjects,
-            jobs: JoinSet::new(),
-            waiting: VecDeque::new(),
-            doubted: false,
-        }
+        let sources = protocol.sources();
+        let known = sources.iter().map(|source| (source.clone(), protocol.known_until(source)));
+        let owed = Owed::new(timing, known);
+        let subjects = sources.into_iter().map(|source| (source, Subject::default())).collect();
+        Link { protocol, outlet, timing, wanted, subjects, owed, jobs: Jobs::new(), doubted: false }
     }
 
     /// Stays connected until `stop`. Ends with an error only when nobody takes what it receives.
@@ -261,6 +168,7 @@ impl<P: Protocol> Link<P> {
             let protocol = Arc::clone(&self.protocol);
             let limiter = protocol.limiter();
             let idle = next.is_none() && dialing.is_none();
+            let due = self.owed.due(clock::steady());
             let turn: Turn<P::Session> = tokio::select! {
                 () = stop.cancelled() => Turn::Stop,
                 heard = current.hear(limiter) => Turn::Current(heard),
@@ -275,9 +183,8 @@ impl<P: Protocol> Link<P> {
                 () = tokio::time::sleep_until(renew_at.into()), if idle => Turn::Renew,
                 () = tokio::time::sleep_until(reconcile_at.into()), if reconciles => Turn::Reconcile,
                 () = changed(&mut self.wanted) => Turn::Wanted,
-                Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
-                    Turn::JobDone(finished(done))
-                }
+                () = until(due) => Turn::Ask,
+                done = self.jobs.ended() => Turn::JobDone(Box::new(done)),
             };
             let heard_at = current.socket.heard_at();
             match turn {
@@ -328,9 +235,10 @@ impl<P: Protocol> Link<P> {
                     reconcile_at = clock::steady() + self.timing.reconcile;
                     self.reconcile();
                 }
+                Turn::Ask => self.ask(),
                 Turn::JobDone(done) => {
-                    self.start_jobs();
-                    if let Some((source, error)) = done.and_then(|done| self.failed(done)) {
+                    let doubt = self.done(*done).await.map_err(|error| (error, heard_at))?;
+                    if let Some((source, error)) = doubt {
                         let refused = error.about_key();
                         if let Err(error) = current.session.suspect(&source, error) {
                             self.doubted = refused;
@@ -372,7 +280,13 @@ impl<P: Protocol> Link<P> {
                 Step::Pass(source, Received { at, frame }) => self.outlet.pass(at, source, frame.into_body()).await?,
                 Step::Up(source) => self.up(source).await?,
                 Step::Down(source, error) => self.one_down(&source, &error, connection.socket.heard_at()).await?,
-                Step::Job(job) => self.job(None, job),
+                Step::Job(job) => {
+                    if let Some((source, gap)) = self.jobs.add(None, job) {
+                        self.owed.failed(&source, gap, Advice::Retry, clock::steady());
+                    }
+                    self.start();
+                }
+                Step::Owe(source, since) => self.owed.owe(&source, since),
                 Step::Renew => renew = true,
             }
         }
@@ -387,16 +301,11 @@ impl<P: Protocol> Link<P> {
             return Ok(());
         }
         (subject.up, subject.said) = (true, None);
-        let known = subject.lost.or_else(|| self.protocol.known_until(&source));
+        let lost = subject.lost;
         self.outlet.pass(now, source.clone(), Body::LinkUp).await?;
         tracing::info!(feed = %source, "connected");
-        let since = match known {
-            Some(known) => known - Span::from(self.timing.overlap),
-            None => now - Span::from(self.timing.lookback),
-        };
-        if let Some(job) = self.protocol.fill(&source, Gap { since, until: now }) {
-            self.job(Some(source), job);
-        }
+        self.owed.up(&source, lost, now);
+        self.ask();
         Ok(())
     }
 
@@ -425,7 +334,7 @@ impl<P: Protocol> Link<P> {
     }
 
     /// Logs how a job ended, once a reason; returns whose feed it casts a doubt on.
-    fn failed(&mut self, (whose, ended): Done) -> Option<(Source, Error)> {
+    fn failed(&mut self, whose: Option<Source>, ended: Result<(), Error>) -> Option<(Source, Error)> {
         let failing = whose.as_ref().and_then(|source| self.subjects.get_mut(source)).map(|one| &mut one.failing);
         let Err(error) = ended else {
             failing.and_then(Option::take);
@@ -450,7 +359,7 @@ impl<P: Protocol> Link<P> {
 
     /// Writes down that from now on nobody watches; the queue may be gone already.
     async fn stopped(mut self) -> Result<(), Error> {
-        self.jobs.abort_all();
+        self.jobs.abort();
         let saying = async {
             for (source, subject) in &self.subjects {
                 if subject.up {
@@ -466,36 +375,59 @@ impl<P: Protocol> Link<P> {
 
     /// Asks for what a healthy connection may have lost all the same: no exchange promises delivery.
     fn reconcile(&mut self) {
-        // What the exchange cannot answer in time is not asked a second time.
-        if !self.waiting.is_empty() {
-            return;
+        let now = clock::now();
+        for (source, _) in self.subjects.iter().filter(|(_, subject)| subject.up) {
+            self.owed.reconcile(source, now);
         }
-        let until = clock::now();
-        let since = until - Span::from(self.timing.reconcile) - Span::from(self.timing.overlap);
-        let up = self.subjects.iter().filter(|(_, subject)| subject.up).map(|(source, _)| source.clone());
-        for source in up.collect::<Vec<_>>() {
-            if let Some(job) = self.protocol.fill(&source, Gap { since, until }) {
-                self.job(Some(source), job);
+        self.ask();
+    }
+
+    /// Puts the questions whose time has come.
+    fn ask(&mut self) {
+        for (source, gap) in self.owed.questions(clock::steady(), clock::now()) {
+            let Some(job) = self.protocol.fill(&source, gap) else {
+                self.owed.unanswerable(&source);
+                continue;
+            };
+            if let Some((source, gap)) = self.jobs.add(Some((source, gap)), job) {
+                self.owed.failed(&source, gap, Advice::Retry, clock::steady());
             }
         }
+        self.start();
     }
 
-    fn job(&mut self, whose: Option<Source>, job: P::Job) {
-        if self.waiting.len() >= WAITING {
-            self.waiting.pop_front();
-            tracing::warn!("too many calls wait for an exchange; the oldest is dropped");
-        }
-        self.waiting.push_back((whose, job));
-        self.start_jobs();
+    fn start(&mut self) {
+        let (protocol, outlet) = (&self.protocol, &self.outlet);
+        self.jobs.start(|job| Arc::clone(protocol).run(job, outlet.clone()));
     }
 
-    fn start_jobs(&mut self) {
-        while self.jobs.len() < JOBS
-            && let Some((whose, job)) = self.waiting.pop_front()
-        {
-            let running = Arc::clone(&self.protocol).run(job, self.outlet.clone());
-            self.jobs.spawn(async move { (whose, running.await) });
+    /// Takes a job's end; returns whose feed it casts a doubt on.
+    async fn done(&mut self, Done { purpose, ended }: Done) -> Result<Option<(Source, Error)>, Error> {
+        self.start();
+        let whose = purpose.as_ref().map(|(source, _)| source.clone());
+        let advice = ended.as_ref().and_then(|ended| ended.as_ref().err()).map_or(Advice::Retry, Error::advice);
+        match purpose {
+            Some((source, gap)) if matches!(ended, Some(Ok(()))) => self.owed.answered(&source, gap),
+            Some((source, gap)) => {
+                if self.owed.failed(&source, gap, advice, clock::steady())
+                    && let Source::Account(account) = source
+                {
+                    // It is asked for again until it is answered; that it was not so far must not stay unsaid.
+                    let told = Body::Filled { since: gap.since, until: gap.until, verified: false };
+                    self.outlet.note(Source::AccountRest(account), told).await?;
+                }
+            }
+            None => {}
         }
+        Ok(ended.and_then(|ended| self.failed(whose, ended)))
+    }
+}
+
+/// Waits until then; for ever when there is no such time.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -507,19 +439,6 @@ async fn changed(wanted: &mut Option<watch::Receiver<BTreeSet<Symbol>>>) {
         return;
     }
     std::future::pending().await
-}
-
-/// Returns how a job ended; nothing when it was ended.
-fn finished(done: Result<Done, tokio::task::JoinError>) -> Option<Done> {
-    match done {
-        Ok(done) => Some(done),
-        Err(error) => {
-            if error.is_panic() {
-                tracing::error!("a call beside a feed panicked");
-            }
-            None
-        }
-    }
 }
 
 #[cfg(test)]

@@ -11,9 +11,11 @@ mod error;
 mod kucoin;
 mod limiter;
 mod link;
+mod market_cap;
 mod markets;
 mod outlet;
 mod rest;
+mod seed;
 mod settings;
 pub mod sign;
 mod socket;
@@ -27,6 +29,8 @@ use tokio::sync::{mpsc, watch};
 
 pub use error::{Advice, Error, Meaning, Refusal};
 pub use settings::{Account, Binance, Coinbase, Kucoin, ReadKey, Remembered, Settings, Timing, Wallets};
+
+pub use market_cap::{CapSource, MarketCap};
 
 use crate::arrival::Incoming;
 use crate::domain::{Symbol, Venue, Wallet};
@@ -44,6 +48,7 @@ pub fn tasks(
     pairs: watch::Receiver<BTreeSet<(Venue, Symbol)>>,
 ) -> Result<Vec<Task>, Error> {
     let access = std::mem::take(&mut settings.access);
+    settings.timing = settings.timing.hurried(settings.hurry);
     let (venues, outlet) = (Arc::new(Venues::new(settings)?), Outlet::new(out));
     let mut tasks = access::tasks(access, &outlet);
     let (mut binance, mut margins) = (Vec::new(), Vec::new());
@@ -111,6 +116,13 @@ pub fn tasks(
     tasks.push(markets((Venue::Kucoin, |_| true), market, kucoin, &venues, &outlet, &pairs));
     let market = coinbase::Market { venues: Arc::clone(&venues) };
     tasks.push(markets((Venue::Coinbase, |_| true), market, coinbase, &venues, &outlet, &pairs));
+    for caps in venues.settings.market_cap.clone() {
+        let (venues, outlet) = (Arc::clone(&venues), outlet.clone());
+        tasks.push(Task::restartable(caps.name(), Stage::Feeds, move |stop| {
+            let (caps, venues, outlet) = (caps.clone(), Arc::clone(&venues), outlet.clone());
+            async move { outcome(market_cap::run(caps, &venues, outlet, stop).await) }
+        }));
+    }
     Ok(tasks)
 }
 

@@ -7,13 +7,14 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::error::Error;
+use super::market_cap::MarketCap;
 use super::sign::{BinanceSigner, CoinbaseSigner, ExchangeSigner, KeyError, KucoinSigner};
 use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue, Wallet};
 use crate::runtime::backoff;
 use crate::secret::Secret;
 
 /// What the feeds are told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Where Binance is.
     pub binance: Binance,
@@ -31,11 +32,18 @@ pub struct Settings {
     pub wallets: BTreeMap<AccountId, Wallets>,
     /// Pairs to watch besides those the accounts touch.
     pub watch: Vec<(Venue, Symbol)>,
+    /// Pairs of an exchange that are watched at most because accounts trade or hold them; those in use are left out last.
+    pub market_pairs: usize,
+    /// Where to read what assets are worth in all; nowhere by default.
+    pub market_cap: Vec<MarketCap>,
     /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
     /// exchange that has no list of all of them.
     pub remembered: BTreeMap<AccountId, Remembered>,
     /// Who used the keys, from the user's own side.
     pub access: super::access::Settings,
+    /// How many times faster everything is: each duration is divided by it, each allowance multiplied. For exchanges
+    /// played in a hurry; 0 and 1 are the usual pace, and no file sets it.
+    pub hurry: u32,
 }
 
 /// What is remembered of an account from before this start.
@@ -169,6 +177,55 @@ pub struct Timing {
     pub spacing: Duration,
     /// The span of candles a pair's memory is seeded with.
     pub seed: Duration,
+}
+
+impl Timing {
+    /// Returns this patience in a world that is so many times faster.
+    pub fn hurried(self, times: u32) -> Self {
+        let times = times.max(1);
+        let waits = |of: backoff::Settings| backoff::Settings {
+            min: of.min / times,
+            max: of.max / times,
+            healthy: of.healthy / times,
+        };
+        Timing {
+            connect: self.connect / times,
+            ack: self.ack / times,
+            silence: self.silence / times,
+            pong: self.pong / times,
+            heartbeat: self.heartbeat / times,
+            renew: self.renew / times,
+            backoff: waits(self.backoff),
+            refused: waits(self.refused),
+            debounce: self.debounce / times,
+            reconcile: self.reconcile / times,
+            overlap: self.overlap / times,
+            lookback: self.lookback / times,
+            spacing: self.spacing / times,
+            seed: self.seed / times,
+            keep_alive: self.keep_alive / times,
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            binance: Binance::default(),
+            kucoin: Kucoin::default(),
+            coinbase: Coinbase::default(),
+            timing: Timing::default(),
+            extra_ca: None,
+            accounts: Vec::new(),
+            wallets: BTreeMap::new(),
+            watch: Vec::new(),
+            market_pairs: 1_000,
+            market_cap: Vec::new(),
+            remembered: BTreeMap::new(),
+            access: super::access::Settings::default(),
+            hurry: 1,
+        }
+    }
 }
 
 impl Default for Binance {

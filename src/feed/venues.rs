@@ -1,16 +1,16 @@
 //! What all links share: the hosts, their limits and clocks, and one TLS configuration.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::binance::Pairs;
 use super::error::Error;
 use super::limiter::Limiter;
 use super::rest::Rest;
+use super::seed::{Seeded, Unknown};
 use super::settings::Settings;
 use super::socket::Patience;
-use crate::domain::{Symbol, Venue};
+
 use crate::runtime::tls;
 
 /// The exchanges as they are reached.
@@ -34,17 +34,8 @@ pub(crate) struct Venues {
     pub(crate) pairs: Pairs,
     /// The pairs whose memory was seeded.
     pub(crate) seeded: Seeded,
-}
-
-/// The pairs whose memory was seeded since the start.
-#[derive(Debug, Default)]
-pub(crate) struct Seeded(Mutex<BTreeSet<(Venue, Symbol)>>);
-
-impl Seeded {
-    /// Returns true the first time it is asked about a pair.
-    pub(crate) fn first(&self, venue: Venue, symbol: &Symbol) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((venue, symbol.clone()))
-    }
+    /// The pairs that were refused.
+    pub(crate) unknown: Unknown,
 }
 
 impl Venues {
@@ -54,7 +45,9 @@ impl Venues {
         let tls = tls::client_config(settings.extra_ca.as_deref())
             .map_err(|error| Error::Connect(compact_str::format_compact!("{error}")))?;
         let secs = Duration::from_secs;
-        let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, limiter).map(Arc::new);
+        let secs = |count| secs(count) / settings.hurry.max(1);
+        let wait = settings.timing.backoff.min;
+        let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, wait, limiter).map(Arc::new);
         Ok(Venues {
             // What a bucket holds is spent on top of what flows in: together they stay below the exchange's limit.
             binance: rest(&settings.binance.rest, Limiter::new(3_800, secs(60), 1_000))?,
@@ -71,6 +64,7 @@ impl Venues {
             unlimited: Limiter::new(1_000_000, secs(1), 1_000_000),
             pairs: Pairs::default(),
             seeded: Seeded::default(),
+            unknown: Unknown::default(),
             tls,
             settings,
         })

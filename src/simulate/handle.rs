@@ -15,7 +15,7 @@ use crate::runtime::clock;
 /// Commands and truth of a running simulator.
 #[derive(Clone)]
 pub struct Handle {
-    floor: Arc<Floor>,
+    pub(super) floor: Arc<Floor>,
 }
 
 /// What really happened, as only the exchange and the thief know.
@@ -267,11 +267,11 @@ impl Handle {
     }
 }
 
-fn find(world: &World, account: &AccountId) -> Result<usize, Error> {
+pub(super) fn find(world: &World, account: &AccountId) -> Result<usize, Error> {
     world.by_name(account.venue, &account.name).ok_or_else(|| unknown(account))
 }
 
-fn unknown(account: &AccountId) -> Error {
+pub(super) fn unknown(account: &AccountId) -> Error {
     Error::Refused(format!("there is no account {account} in this scenario"))
 }
 

@@ -11,6 +11,7 @@ mod tale;
 
 mod blind;
 mod churn_loss;
+mod first_fill;
 mod liquidation;
 mod origin;
 mod planted_ask;

@@ -116,9 +116,11 @@ impl Codec {
                 Source::Account(_) | Source::AccountRest(_) | Source::Wallet(..) | Source::WalletRest(..) => {
                     self.page(call, frame.get(), heard)
                 }
-                Source::Market(_) | Source::FuturesMarket(_) | Source::Access(_) | Source::Clock => {
-                    Err(unread("an answer nobody asked for"))
-                }
+                Source::Market(_)
+                | Source::FuturesMarket(_)
+                | Source::Access(_)
+                | Source::MarketCap(_)
+                | Source::Clock => Err(unread("an answer nobody asked for")),
             },
             // A refused token is answered with this one word and no JSON.
             Body::Text(text) if text.trim() == "Unauthorized" => {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{Account, Group, PairHabit};
 use super::pair::Pair;
-use crate::domain::{Family, Finding, Kind, Level, Money, Reason, RuleName, Span, Term, Timestamp};
+use crate::domain::{Family, Finding, Kind, Level, Money, Reason, RuleName, Size, Span, Term, Timestamp};
 
 /// Scores, in nats, from which a rule speaks at each level.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub fn families(terms: &[Term]) -> usize {
 }
 
 /// An order group, with all that is known around it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Case<'a> {
     /// Whose.
     pub account: &'a Account,
@@ -85,6 +85,8 @@ pub struct Case<'a> {
     pub equity: Option<f64>,
     /// What the places say from which the key was used lately.
     pub place: Option<&'a Term>,
+    /// How large the pair's base is, where somebody told it.
+    pub cap: Option<Size>,
 }
 
 impl Case<'_> {

@@ -189,9 +189,8 @@ impl Subscriptions {
     fn refuse(&mut self, index: usize, source: Source, fault: &Fault, steps: &mut Vec<Step<Job>>) {
         // The answer to a suspicion: the subscription lives, and so does the key; perhaps again.
         if fault.code == ALREADY && self.whose.values().any(|known| *known == index) {
-            if self.refused.remove(&index).is_some() {
-                steps.push(Step::Up(source));
-            }
+            self.refused.remove(&index);
+            steps.push(Step::Up(source));
             return;
         }
         let now = clock::steady();
@@ -351,7 +350,7 @@ pub(super) fn remember(account: &Account, head: &Head<'_>) {
         "outboundAccountPosition" => {
             let rows = head.balances.and_then(|rows| serde_json::from_str::<Vec<Position<'_>>>(rows.get()).ok());
             for row in rows.unwrap_or_default() {
-                account.known.moved(&row.a, &row.f, &row.l);
+                account.known.moved(&row.a, &row.f, &row.l, head.updated());
             }
         }
         _ => {}

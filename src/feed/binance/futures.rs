@@ -191,7 +191,7 @@ impl Stream {
             "ACCOUNT_UPDATE" => {
                 for position in head.a.iter().flat_map(|update| &update.positions) {
                     known.touched(&position.s);
-                    known.moved(&named(&position.s, &position.ps), &position.pa, "0");
+                    known.moved(&named(&position.s, &position.ps), &position.pa, "0", None);
                 }
             }
             "MARGIN_CALL" => head.p.iter().for_each(|position| known.touched(&position.s)),

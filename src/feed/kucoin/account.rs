@@ -175,16 +175,14 @@ impl Protocol for Private {
     }
 
     async fn run(self: Arc<Self>, gap: Gap, outlet: Outlet) -> Result<(), Error> {
-        let missed = self.missed(gap, &outlet).await;
-        let verified = matches!(missed, Ok((true, _)));
-        let filled = Body::Filled { since: gap.since, until: gap.until, verified };
-        outlet.note(Source::AccountRest(self.id.clone()), filled).await?;
-        match missed? {
-            (_, true) => {
-                Err(Error::Moved("the account changed between classic and unified; connecting to the feed it has now"))
-            }
-            (_, false) => Ok(()),
+        let (verified, moved) = self.missed(gap, &outlet).await?;
+        if moved {
+            return Err(Error::Moved(
+                "the account changed between classic and unified; connecting to the feed it has now",
+            ));
         }
+        let filled = Body::Filled { since: gap.since, until: gap.until, verified };
+        outlet.note(Source::AccountRest(self.id.clone()), filled).await
     }
 
     fn fill(&self, _source: &Source, gap: Gap) -> Option<Gap> {
@@ -221,11 +219,13 @@ impl Session for PrivateFeed {
                 match meant? {
                     Meant::Welcome => {
                         let now = crate::runtime::clock::steady();
-                        steps.extend(TOPICS.map(|topic| Step::Send(classic.subscribe(topic, false, true, now))));
+                        steps.extend(TOPICS.map(|topic| Step::Send(classic.subscribe(topic, false, true, now).1)));
                         self.to_say = TOPICS.len();
                         false
                     }
-                    Meant::Ack => self.to_say == TOPICS.len() && classic.answered(),
+                    Meant::Ack(_) => self.to_say == TOPICS.len() && classic.answered(),
+                    // An account's topics are always there.
+                    Meant::Refused(_) => return Err(Error::Refused(Refusal::kucoin("404"))),
                     Meant::Else => false,
                 }
             }
