@@ -1,14 +1,17 @@
 //! One pure step: an arrival in, effects out. Live, replay and tests call the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{self, Alert};
 use crate::arrival::Arrival;
 use crate::codec::dedupe::Repeats;
 use crate::codec::{self, Codecs};
-use crate::domain::{AccountId, Effect, EffectKind, Event, EventKind, Finding, Symbol, Timestamp, Venue, Wallet};
+use crate::domain::{
+    AccountId, Effect, EffectKind, Event, EventKind, Finding, LogProgress, Symbol, Timestamp, Venue, Wallet,
+};
 use crate::engine::address::Networks;
 use crate::engine::memory::Memory;
 use crate::engine::{self, Engine};
@@ -59,7 +62,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 8;
+pub const SNAPSHOT_VERSION: u32 = 9;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -142,6 +145,11 @@ impl Pipeline {
     /// Returns the events of the last step, for those who write down what could not be read.
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// Returns how far each access log was taken.
+    pub fn access_logs(&self) -> &BTreeMap<CompactString, LogProgress> {
+        self.codecs.access_logs()
     }
 
     /// Returns what came through.

@@ -380,6 +380,72 @@ fn an_exchange_in_the_clear_is_for_this_machine_only() {
 }
 
 #[test]
+fn an_access_source_is_told_all_that_it_lacks() {
+    let folder = Folder::new();
+    let told = folder.problems(
+        &(fine()
+            + r#"[[access.file]]
+format = "nginx"
+pattern = "$remote_addr$status"
+[[access.file]]
+name = "gateway"
+path = "x.log"
+format = "nginx"
+accounts = { "desk-1" = "carol" }
+ip_field = "http_x_ip"
+[[access.file]]
+name = "gateway"
+path = "y.log"
+format = "json"
+pattern = "x"
+account = "binance/alice"
+account_field = "account"
+[access.http]
+listen = "0.0.0.0:7780"
+"#),
+    );
+    let wanted = [
+        "access.file.name: is missing",
+        "access.file.path: is missing",
+        "access.file.pattern: nothing stands between remote_addr and status",
+        "access.file.account_field: is missing",
+        "access.file.accounts: names an account that is not there",
+        "access.file.ip_field: is not in the pattern; it has remote_addr, remote_user",
+        "access.file.name: the source in line 13 has this name too",
+        "access.file.pattern: is of no use",
+        "access.file.account_field: is of no use beside account",
+        "access.http.token_file: is missing",
+        "access.http.listen: is open to other machines",
+    ];
+    for wanted in wanted {
+        assert!(told.iter().any(|told| told.contains(wanted)), "{wanted}: {told:#?}");
+    }
+    assert_eq!(told.len(), wanted.len(), "{told:#?}");
+}
+
+#[test]
+fn an_access_token_is_long_enough_and_access_sources_are_read() {
+    let folder = Folder::new();
+    folder.secret("short.token", "canary");
+    folder.secret("long.token", SECRET);
+    let door = "[access.http]\nlisten = \"[::1]:7780\"\n";
+    let told = folder.problems(&format!("{}{door}token_file = \"short.token\"\n", fine()));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("access.http.token_file: holds no token of at least 24"), "{told:?}");
+    let log = "[[access.file]]\nname = \"egress\"\npath = \"x.log\"\nformat = \"squid\"\naccount = \"alice\"\n";
+    let text = format!("{}{log}{door}token_file = \"long.token\"\nbehind_proxy = true\n", fine());
+    let config = folder.load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    let (files, http) = (&config.feed.access.files, config.feed.access.http.as_ref().unwrap());
+    assert_eq!((files.len(), files[0].path.clone()), (1, folder.path("x.log")));
+    assert!(http.behind_proxy && !format!("{http:?}").contains("canary"));
+    assert!(
+        config.warnings.iter().any(|warning| warning.contains("x.log cannot be read yet")),
+        "{:?}",
+        config.warnings
+    );
+}
+
+#[test]
 fn what_is_not_built_is_said_and_not_called_unknown() {
     let folder = Folder::new();
     let account = ALICE.to_owned() + "response = \"auto\"\n";
@@ -387,7 +453,7 @@ fn what_is_not_built_is_said_and_not_called_unknown() {
         folder.problems(&format!("{account}{CONSOLE}[[access.log]]\npath = \"x\"\n[rules.unknown_origin]\nact = 9\n"));
     assert_eq!(told.len(), 3, "{told:?}");
     assert!(told[0].starts_with("6: account.response: this version only writes down"), "{told:?}");
-    assert_eq!(told[1], "11: access.log: reading access logs is not built yet; leave [[access.log]] out");
+    assert_eq!(told[1], "11: access.log: is written [[access.file]]");
     assert!(told[2].starts_with("14: rules.unknown_origin.act: this rule rests on one kind"), "{told:?}");
 }
 

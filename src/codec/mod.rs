@@ -16,6 +16,8 @@ pub mod symbols;
 pub mod unread;
 pub mod wire;
 
+use std::collections::BTreeMap;
+
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +25,7 @@ use self::dedupe::{Recovered, Repeats, Seen};
 use self::shape::{Heard, unread};
 use self::unread::Unread;
 use crate::arrival::{Arrival, Body, Source};
-use crate::domain::{AccountId, Event, EventKind, FeedKind, Timestamp, Venue, Wallet};
+use crate::domain::{AccountId, Event, EventKind, FeedKind, LogProgress, Timestamp, Venue, Wallet};
 
 /// What the codecs have to be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +40,7 @@ pub struct Codecs {
     binance: binance::Codec,
     kucoin: kucoin::Codec,
     coinbase: coinbase::Codec,
+    access: access::Codec,
     seen: Seen,
 }
 
@@ -48,6 +51,7 @@ impl Codecs {
             binance: binance::Codec::new(settings),
             kucoin: kucoin::Codec::default(),
             coinbase: coinbase::Codec::default(),
+            access: access::Codec::default(),
             seen: Seen::default(),
         }
     }
@@ -55,6 +59,11 @@ impl Codecs {
     /// Takes over changed settings, after a snapshot was read back or the configuration was read again.
     pub fn set(&mut self, settings: &Settings) {
         self.binance.set(settings);
+    }
+
+    /// Returns how far each access log was taken.
+    pub fn access_logs(&self) -> &BTreeMap<CompactString, LogProgress> {
+        self.access.logs()
     }
 
     /// Appends the events of an arrival; what cannot be read becomes an event that says so.
@@ -116,7 +125,7 @@ impl Codecs {
 
     fn read(&mut self, arrival: &Arrival, out: &mut Vec<Event>) -> Result<(), Unread> {
         match &arrival.from {
-            Source::Access(_) => access::Codec.decode(arrival, out),
+            Source::Access(_) => self.access.decode(arrival, out),
             Source::MarketCap(_) => market_cap::decode(arrival, out),
             Source::Clock => Err(unread("a clock only ticks")),
             Source::Account(_)

@@ -4,6 +4,7 @@
 //! and bounds, and whatever nobody asked for is unknown; what is wrong is gathered with its line, so that three
 //! mistakes are told as three. Secrets are read from files of their own, never from the TOML.
 
+mod access;
 mod account;
 mod book;
 mod credential;
@@ -148,8 +149,9 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
     let sub_accounts = accounts.iter().map(|account| (account.id.clone(), account.sub_accounts.clone())).collect();
     let crate::feed::Roll { accounts: keyed, wallets, .. } = book.roll();
     let market_cap = market_cap::market_cap(root);
-    let feed = crate::feed::Settings { accounts: keyed, wallets, market_cap, sub_accounts, ..feed::feed(root) };
-    let mut pipeline = rules::pipeline(root);
+    let (networks, access) = access::access(root, &accounts);
+    let feed = crate::feed::Settings { accounts: keyed, access, wallets, market_cap, sub_accounts, ..feed::feed(root) };
+    let mut pipeline = rules::pipeline(root, networks);
     pipeline.engine.blind.keep_removed = keep_removed;
     pipeline.engine.key_policy.expected = account::policies(&accounts);
     let notify = notify::notify(root, &accounts);

@@ -1,6 +1,4 @@
-//! `[rules.*]`, `[incident]`, `[codec]` and `[access]`: what the pure middle is told.
-
-use std::fs;
+//! `[rules.*]`, `[incident]` and `[codec]`: what the pure middle is told.
 
 use rust_decimal::Decimal;
 
@@ -21,7 +19,7 @@ const LEAST_PART: f64 = 1e-6;
 const MOST_WORTH: f64 = 34.0;
 
 /// Reads what decides over verdicts.
-pub(super) fn pipeline(root: &mut Section<'_>) -> pipeline::Settings {
+pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks) -> pipeline::Settings {
     let engine = rules(root);
     let mut section = root.section("incident");
     let usual = alert::Settings::default();
@@ -37,31 +35,9 @@ pub(super) fn pipeline(root: &mut Section<'_>) -> pipeline::Settings {
     pipeline::Settings {
         codec: codec::Settings { quotes },
         engine,
-        networks: access(root),
+        networks,
         alert: alert::Settings { quiet: quiet.into(), retell },
     }
-}
-
-fn access(root: &mut Section<'_>) -> Networks {
-    let mut section = root.section("access");
-    let path = section.path_to("networks", None);
-    section.decline("log", "reading access logs is not built yet; leave [[access.log]] out");
-    let mut networks = Networks::default();
-    if let Some(path) = path {
-        match fs::read_to_string(&path).map(|text| Networks::from_csv(&text)) {
-            Ok(Ok(table)) => networks = table,
-            Ok(Err(line)) => {
-                let told = path.display();
-                section.refuse(
-                    "networks",
-                    format!("line {line} of {told} is not PREFIX,OPERATOR: 203.0.113.0/24,Example Net"),
-                );
-            }
-            Err(error) => section.refuse("networks", format!("{} cannot be read: {error}", path.display())),
-        }
-    }
-    section.close();
-    networks
 }
 
 fn rules(root: &mut Section<'_>) -> engine::Settings {

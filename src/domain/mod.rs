@@ -1,5 +1,6 @@
 //! The words everything else is written in. They know no stage.
 
+mod access;
 mod account;
 mod event;
 mod finding;
@@ -9,6 +10,7 @@ mod money;
 mod time;
 mod wallet;
 
+pub use access::{LogMark, LogProgress, LogRequest};
 pub use account::{AccountId, NotAnAccount, Venue};
 pub use event::{
     Access, BY_EXCHANGE, Balance, BalanceWhy, Basis, Cap, Confirmation, Event, EventKind, FeedChange, FeedKind, Fill,

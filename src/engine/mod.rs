@@ -21,8 +21,8 @@ pub mod worth;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, Fill, Finding, KeyState, Level, Market,
-    MarketKind, OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
+    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, FeedKind, Fill, Finding, KeyState, Level,
+    Market, MarketKind, OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
 };
 use address::Networks;
 use keys::{Change, Keys};
@@ -456,7 +456,14 @@ impl Engine {
     }
 
     fn feed(&mut self, change: &FeedChange, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
-        let Some(id) = &change.account else { return };
+        let Some(id) = &change.account else {
+            // Of the sources that are nobody's and no exchange's only access logs go down. While one cannot be read its
+            // silence says nothing.
+            if change.venue.is_none() && matches!(change.kind, FeedKind::Down(_)) {
+                self.unheard();
+            }
+            return;
+        };
         // Deadlines count from the latest time heard of: after a clock jumped back they would all be over at once.
         let at = at.max(self.passed);
         let account = self.memory.account(id);
@@ -465,6 +472,16 @@ impl Engine {
         self.memory.reckon(account, &self.settings.blind);
         if !self.settings.off.contains(&RuleName::Blind) {
             out.extend(finding);
+        }
+    }
+
+    /// No order is a stranger's for not being named in a log that cannot be read.
+    fn unheard(&mut self) {
+        for account in 0..self.memory.accounts() {
+            let watched = self.memory.watched_mut(account);
+            watched.claims.last = None;
+            watched.claims.waiting.clear();
+            self.memory.reckon(account, &self.settings.blind);
         }
     }
 

@@ -4,6 +4,7 @@
 //! Coinbase account, or some pairs of a market. The exchange's protocol on it is a state machine that touches no
 //! socket (its `Session`); calls beside it (gap fills, fills behind running totals, candles) run as jobs.
 
+pub mod access;
 mod binance;
 mod coinbase;
 mod error;
@@ -55,14 +56,16 @@ pub fn tasks(
     out: mpsc::Sender<Incoming>,
     pairs: watch::Receiver<BTreeSet<(Venue, Symbol)>>,
 ) -> Result<Vec<Task>, Error> {
+    let access = std::mem::take(&mut settings.access);
     settings.timing = settings.timing.hurried(settings.hurry);
     let (venues, outlet) = (Arc::new(Venues::new(settings)?), Outlet::new(out));
     let roll = venues.settings.roll.clone().unwrap_or_else(|| watch::channel(Arc::new(venues.settings.first_roll())).1);
     let (shared, out) = (Arc::clone(&venues), outlet.clone());
-    let mut tasks = vec![Task::restartable("accounts", Stage::Feeds, move |stop| {
+    let mut tasks = access::tasks(access, &outlet);
+    tasks.push(Task::restartable("accounts", Stage::Feeds, move |stop| {
         let roster = Roster::new(Arc::clone(&shared), out.clone(), roll.clone(), stop);
         async move { outcome(roster.run().await) }
-    })];
+    }));
     let per = &venues.settings;
     let (binance, kucoin) = (per.binance.pairs_per_connection, per.kucoin.pairs_per_connection);
     let coinbase = per.coinbase.pairs_per_connection;

@@ -39,6 +39,15 @@ impl Outlet {
         self.queue.send(Incoming { at, from, body }).await.map_err(|_| Error::Finished)
     }
 
+    /// Hands over what came at `at` if there is room; returns whether there was.
+    pub fn try_pass(&self, at: Timestamp, from: Source, body: Body) -> Result<bool, Error> {
+        match self.queue.try_send(Incoming { at, from, body }) {
+            Ok(()) => Ok(true),
+            Err(mpsc::error::TrySendError::Full(_)) => Ok(false),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::Finished),
+        }
+    }
+
     /// Hands over what we ourselves found out just now.
     pub async fn note(&self, from: Source, body: Body) -> Result<(), Error> {
         self.pass(clock::now(), from, body).await

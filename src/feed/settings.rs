@@ -41,6 +41,8 @@ pub struct Settings {
     /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
     /// exchange that has no list of all of them.
     pub remembered: BTreeMap<AccountId, Remembered>,
+    /// Who used the keys, from the user's own side.
+    pub access: super::access::Settings,
     /// How many times faster everything is: each duration is divided by it, each allowance multiplied. For exchanges
     /// played in a hurry; 0 and 1 are the usual pace, and no file sets it.
     pub hurry: u32,
@@ -303,6 +305,7 @@ impl Default for Settings {
             market_pairs: 1_000,
             market_cap: Vec::new(),
             remembered: BTreeMap::new(),
+            access: super::access::Settings::default(),
             hurry: 1,
             roll: None,
             limits: Limits::default(),

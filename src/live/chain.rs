@@ -14,6 +14,7 @@ use super::roll_call::RollCall;
 use crate::arrival::Arrival;
 use crate::domain::{Effect, EventKind, Symbol, Venue};
 use crate::feed::Roll;
+use crate::feed::access::Receipts;
 use crate::pipeline::{Pipeline, SNAPSHOT_VERSION};
 use crate::runtime::backoff::{self, Backoff};
 use crate::runtime::clock;
@@ -56,6 +57,8 @@ pub(super) struct Chain {
     pub(super) calls: Calls,
     pub(super) roll_call: RollCall,
     pub(super) feed_log: FeedLog,
+    /// Who posted something is answered from here.
+    pub(super) receipts: Receipts,
     /// Since yesterday's line was written.
     pub(super) counters: Counters,
     pub(super) watchdog: Watchdog,
@@ -151,6 +154,8 @@ impl Chain {
 
     /// Steps through a batch and has its effects taken; then, and only then, the watchdog hears of it.
     async fn take(&mut self, batch: &[Arrival]) -> Result<(), Error> {
+        // The journal passes on only what is on disk.
+        self.receipts.note(batch);
         let mut effects = Vec::new();
         for arrival in batch {
             effects.append(&mut self.faults.step(&mut self.pipeline, arrival));

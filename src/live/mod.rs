@@ -153,6 +153,8 @@ pub async fn run_fed_by(
         }
     }
     settings.feed.remembered.extend(resumed.remembered);
+    settings.feed.access.remembered.clone_from(memory.access_logs());
+    let receipts = settings.feed.access.receipts.clone();
     let store = store::Handle::new(resumed.store, settings.notify.routes());
     let couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
 
@@ -187,6 +189,7 @@ pub async fn run_fed_by(
         calls,
         roll_call: RollCall::begin(accounts, settings.ready_within, ready),
         feed_log: FeedLog::default(),
+        receipts,
         counters: counters::Counters::default(),
         watchdog: systemd::Watchdog::from_env(),
     };

@@ -80,7 +80,7 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     tracing::info!(from, arrivals = read, took = ?begun.elapsed(), "the memory is at the journal's end");
     // The last arrival says when watching ended; a clock that ran ahead says nothing about the future.
     let last_at = rereading.last_at.unwrap_or(rereading.pipeline.now()).min(clock::now());
-    let Rereading { mut store, mut pipeline, mut faults, routes, .. } = rereading;
+    let Rereading { mut store, mut pipeline, mut faults, routes, last_n, .. } = rereading;
 
     let (mut known_until, mut remembered) = (BTreeMap::new(), BTreeMap::new());
     let mut wallets_known_until: BTreeMap<AccountId, BTreeMap<Wallet, Timestamp>> = BTreeMap::new();
@@ -129,6 +129,12 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     for from in spot.chain(others) {
         // Written down like anything else, so that a recording shows when nobody was watching.
         let body = Body::LinkDown { why: "fillguard was not running".into() };
+        absences.push(journal.append(Incoming { at: last_at, from, body })?);
+    }
+    if let Some(http) = settings.feed.access.http.as_ref().filter(|_| last_n > 0) {
+        // What would have been posted meanwhile is lost where its sender did not keep it.
+        let body = Body::LinkDown { why: "fillguard was not running".into() };
+        let from = Source::Access(http.name.clone());
         absences.push(journal.append(Incoming { at: last_at, from, body })?);
     }
     journal.commit(clock::now())?;
