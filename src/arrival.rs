@@ -54,6 +54,8 @@ pub enum Source {
     FuturesMarketRest(Venue),
     /// A log of who used the keys: `access/gateway`.
     Access(CompactString),
+    /// What assets are worth in all, from a file or a list on the web: `market-cap/file`.
+    MarketCap(CompactString),
     /// Time: `clock`.
     Clock,
 }
@@ -100,8 +102,8 @@ pub enum Body {
 /// A `from` that names nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`from` must be <exchange>/<account>[/<wallet>][/rest], <exchange>/market[/futures][/rest], access/<log> or clock; \
-     a wallet is margin, isolated/BASE-QUOTE or futures"
+    "`from` must be <exchange>/<account>[/<wallet>][/rest], <exchange>/market[/futures][/rest], access/<log>, \
+     market-cap/<list> or clock; a wallet is margin, isolated/BASE-QUOTE or futures"
 )]
 pub struct NotASource;
 
@@ -158,6 +160,7 @@ impl Source {
             | Source::FuturesMarket(_)
             | Source::FuturesMarketRest(_)
             | Source::Access(_)
+            | Source::MarketCap(_)
             | Source::Clock => None,
         }
     }
@@ -188,6 +191,7 @@ impl Source {
             | Source::Market(_)
             | Source::MarketRest(_)
             | Source::Access(_)
+            | Source::MarketCap(_)
             | Source::Clock => Wallet::Spot,
         }
     }
@@ -203,7 +207,7 @@ impl Source {
             | Source::MarketRest(venue)
             | Source::FuturesMarket(venue)
             | Source::FuturesMarketRest(venue) => Some(*venue),
-            Source::Access(_) | Source::Clock => None,
+            Source::Access(_) | Source::MarketCap(_) | Source::Clock => None,
         }
     }
 }
@@ -229,6 +233,10 @@ impl FromStr for Source {
             // A log's name follows the same rule as an account's, so that it cannot blur a `from`.
             let fine = !rest && wallet.is_none() && AccountId::new(Venue::Binance, second).is_ok();
             return if fine { Ok(Source::Access(second.into())) } else { Err(NotASource) };
+        }
+        if first == "market-cap" {
+            let fine = !rest && wallet.is_none() && AccountId::new(Venue::Binance, second).is_ok();
+            return if fine { Ok(Source::MarketCap(second.into())) } else { Err(NotASource) };
         }
         let venue: Venue = first.parse().map_err(|_| NotASource)?;
         Ok(match (second, wallet, rest) {
@@ -258,6 +266,7 @@ impl fmt::Display for Source {
             Source::FuturesMarket(venue) => write!(f, "{venue}/market/futures"),
             Source::FuturesMarketRest(venue) => write!(f, "{venue}/market/futures/rest"),
             Source::Access(log) => write!(f, "access/{log}"),
+            Source::MarketCap(list) => write!(f, "market-cap/{list}"),
             Source::Clock => f.write_str("clock"),
         }
     }
@@ -283,6 +292,7 @@ mod tests {
             "binance/market/futures",
             "binance/market/futures/rest",
             "access/gw",
+            "market-cap/file",
             "clock",
         ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);

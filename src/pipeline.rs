@@ -1,9 +1,12 @@
 //! One pure step: an arrival in, effects out. Live, replay and tests call the same.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{self, Alert};
 use crate::arrival::Arrival;
+use crate::codec::dedupe::Repeats;
 use crate::codec::{self, Codecs};
 use crate::domain::{AccountId, Effect, EffectKind, Event, EventKind, Finding, Symbol, Timestamp, Venue, Wallet};
 use crate::engine::address::Networks;
@@ -44,6 +47,8 @@ pub struct Counts {
     pub fills: u64,
     /// Arrivals that could not be read.
     pub unreadable: u64,
+    /// Fills that were told again and dropped.
+    pub repeats: Repeats,
     /// The number of the last arrival.
     pub last: u64,
 }
@@ -54,7 +59,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 5;
+pub const SNAPSHOT_VERSION: u32 = 8;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -104,6 +109,7 @@ impl Pipeline {
         self.findings.clear();
         self.wanted.clear();
         self.codecs.decode(arrival, &mut self.events);
+        self.counts.repeats = self.codecs.repeats();
         self.alert.pass(self.now, &mut self.wanted);
         self.engine.pass(arrival.n, self.now, &mut self.findings);
         for event in &self.events {
@@ -116,7 +122,10 @@ impl Pipeline {
                 | EventKind::Order(_)
                 | EventKind::Balance(_)
                 | EventKind::Access(_)
+                | EventKind::KeyState(_)
+                | EventKind::KeyList(_)
                 | EventKind::Market(_)
+                | EventKind::Cap(_)
                 | EventKind::Tick => {}
             }
             self.engine.judge(event, &mut self.findings);
@@ -157,12 +166,13 @@ impl Pipeline {
         self.alert.open()
     }
 
-    /// Returns the pairs whose market the accounts make interesting.
-    pub fn pairs_of_interest(&self) -> impl Iterator<Item = (Venue, &Symbol)> {
-        self.engine.pairs_of_interest()
+    /// Returns the pairs whose market the accounts make worth watching, at most `most` an exchange, and how many that
+    /// leaves out.
+    pub fn pairs_of_interest(&self, most: usize) -> (BTreeSet<(Venue, Symbol)>, usize) {
+        self.engine.memory().wanted_at_most(most, self.now)
     }
 
-    /// Returns a count that moves whenever [`Pipeline::pairs_of_interest`] changes.
+    /// Returns a count that moves whenever [`Pipeline::pairs_of_interest`] may have changed.
     pub fn interest_moved(&self) -> u64 {
         self.engine.memory().interest_moved()
     }
@@ -189,6 +199,11 @@ impl Pipeline {
     pub fn knows(&self, account: &AccountId, wallet: &Wallet) -> bool {
         let memory = self.engine.memory();
         memory.find(account).is_some_and(|place| memory.watched(place).sights.knows(wallet))
+    }
+
+    /// Returns up to when the exchange itself confirmed that no fill of an account's wallet is missing.
+    pub fn proven_until(&self, account: &AccountId, wallet: &Wallet) -> Option<Timestamp> {
+        self.codecs.proven_until(account, wallet)
     }
 
     /// Returns the wallets that cannot be seen, and whether people need not be told of it (any more).

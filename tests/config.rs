@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fillguard::config::{Config, Problems, Response};
-use fillguard::domain::{Level, RuleName, Span};
+use fillguard::domain::{Level, Right, RuleName, Span};
+use fillguard::engine::rules::key_policy::Policy;
+use fillguard::feed::SubAccounts;
 use tempfile::TempDir;
 
 const SECRET: &str = "canary0Secret1That2Nobody3May4See";
@@ -85,6 +87,38 @@ fn a_small_file_is_enough() {
     assert_eq!(config.store_file(), Path::new("/var/lib/fillguard/fillguard.db"));
     assert!(config.notify.console && config.warnings.is_empty(), "{:?}", config.warnings);
     assert!(!format!("{config:?}").contains("canary"), "Debug shows a secret");
+}
+
+#[test]
+fn what_an_owner_expects_of_a_key_reaches_the_rule_and_whose_keys_are_listed_the_feed() {
+    let folder = Folder::new();
+    let alice: fillguard::domain::AccountId = "binance/alice".parse().unwrap();
+    let text = ALICE.to_owned()
+        + "sub_accounts = [\"bot+1@example.org\"]\n[account.policy]\nallow = [\"read\", \"fix_read\"]\nrestricted = true\n"
+        + CONSOLE
+        + "[feed]\nkey_state = \"90s\"\n[rules.key_unrestricted]\nagain_after = \"2h\"\n";
+    let config = folder.load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    let policy = Policy { allow: vec![Right::Read, Right::FixRead], restricted: true };
+    assert_eq!(config.pipeline.engine.key_policy.expected, [(alice.clone(), policy)]);
+    assert_eq!(config.pipeline.engine.key_unrestricted.again_after, Span::from_secs(7_200));
+    assert_eq!(config.feed.timing.key_state, std::time::Duration::from_secs(90));
+    let named = SubAccounts::Named(vec!["bot+1@example.org".to_owned()]);
+    assert_eq!(config.feed.sub_accounts.get(&alice), Some(&named));
+    let all = folder.load(&(ALICE.to_owned() + "sub_accounts = true\n" + CONSOLE)).unwrap();
+    assert_eq!(all.feed.sub_accounts.get(&alice), Some(&SubAccounts::All));
+    assert!(folder.load(&fine()).unwrap().pipeline.engine.key_policy.expected.is_empty(), "no policy by default");
+    for (line, why) in [
+        ("sub_accounts = \"all\"", "must be true, false, or a list"),
+        ("sub_accounts = [\"a b\"]", "is neither an e-mail nor a name"),
+        ("sub_accounts = [7]", "must be true, false, or a list"),
+        ("policy = \"read\"", "is a table of its own"),
+        ("[account.policy]\nallow = [\"withdraw\", \"reed\"]", "did you mean read?"),
+        ("[account.policy]\nalow = []", "did you mean allow?"),
+        ("[rules.new_key]\nact = 9", "never says act by itself"),
+    ] {
+        let told = folder.problems(&format!("{ALICE}{line}\n{CONSOLE}"));
+        assert!(told.len() == 1 && told[0].contains(why), "{line}: {told:?}");
+    }
 }
 
 #[test]
@@ -483,7 +517,7 @@ fn check_says_what_would_run_and_makes_nothing() {
     assert!(!folder.path("state").exists() && !told.contains("canary"));
     let (code, told) = fillguard(&["check", "--config", &path, "--format", "json"]);
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((code, &told["fine"], told["rules"].as_array().unwrap().len()), (Some(0), &true.into(), 7));
+    assert_eq!((code, &told["fine"], told["rules"].as_array().unwrap().len()), (Some(0), &true.into(), 11));
     assert_eq!(told["accounts"][0]["name"], "binance/alice");
 }
 

@@ -198,6 +198,19 @@ fn rules(config: &Config) -> Vec<Rule> {
             RuleName::Blind,
             vec![("verify_within", time(rules.blind.verify_within)), ("down_alert", time(rules.blind.down_alert))],
         ),
+        (
+            RuleName::KeyPermissionWidened,
+            with(
+                two(&rules.key_permission_widened.levels),
+                vec![("again_after", time(rules.key_permission_widened.again_after))],
+            ),
+        ),
+        (
+            RuleName::KeyUnrestricted,
+            with(two(&rules.key_unrestricted.levels), vec![("again_after", time(rules.key_unrestricted.again_after))]),
+        ),
+        (RuleName::NewKey, two(&rules.new_key.levels)),
+        (RuleName::KeyPolicy, vec![("again_after", time(rules.key_policy.again_after))]),
     ];
     listed.into_iter().map(|(name, values)| Rule { name, on: !rules.off.contains(&name), values }).collect()
 }

@@ -4,8 +4,11 @@ pub mod access;
 pub mod binance;
 pub mod coinbase;
 pub mod dedupe;
+mod key;
 pub mod kucoin;
+pub mod market_cap;
 pub mod newest;
+mod past;
 pub mod scalar;
 mod shape;
 mod sorted;
@@ -16,11 +19,11 @@ pub mod wire;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use self::dedupe::Seen;
+use self::dedupe::{Recovered, Repeats, Seen};
 use self::shape::{Heard, unread};
 use self::unread::Unread;
 use crate::arrival::{Arrival, Body, Source};
-use crate::domain::{Event, EventKind, FeedKind, Timestamp, Venue, Wallet};
+use crate::domain::{AccountId, Event, EventKind, FeedKind, Timestamp, Venue, Wallet};
 
 /// What the codecs have to be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,9 +64,12 @@ impl Codecs {
             Body::LinkUp => self.link(arrival, out, FeedKind::Up),
             Body::LinkDown { why } => self.link(arrival, out, FeedKind::Down(why.clone())),
             Body::Filled { since, until, verified } => {
+                let wallet = arrival.from.wallet();
                 let recovered =
-                    arrival.from.account().map_or(0, |account| self.seen.recovered(account, &arrival.from.wallet()));
-                let filled = FeedKind::GapFilled { since: *since, until: *until, recovered, verified: *verified };
+                    arrival.from.account().map(|account| self.seen.filled(account, &wallet, *until, *verified));
+                let Recovered { all: recovered, unsent } = recovered.unwrap_or_default();
+                let filled =
+                    FeedKind::GapFilled { since: *since, until: *until, recovered, unsent, verified: *verified };
                 Heard::new(arrival, out).feed(filled);
                 Ok(())
             }
@@ -76,17 +82,33 @@ impl Codecs {
         if let Err(Unread(why)) = read {
             Heard::new(arrival, out).feed(FeedKind::Unreadable(why));
         }
-        self.forget_repeats(start, &arrival.from.wallet(), out);
+        // The fills behind an order's totals are asked for at once: the list may tell one a moment before the stream
+        // would have.
+        let prompt = matches!(&arrival.body, Body::Page { call, .. } if call.contains("order_id"));
+        self.forget_repeats(start, &arrival.from.wallet(), prompt, out);
         if matches!(arrival.body, Body::Page { .. }) {
             // Some exchanges answer newest first; what is judged and learnt has the order in which it happened.
             out[start..].sort_by_key(traded);
         }
     }
 
+    /// Returns how many fills were told again and dropped.
+    pub fn repeats(&self) -> Repeats {
+        self.seen.repeats()
+    }
+
+    /// Returns up to when the exchange itself confirmed that no fill of a wallet is missing.
+    pub fn proven_until(&self, account: &AccountId, wallet: &Wallet) -> Option<Timestamp> {
+        self.seen.proven_until(account, wallet)
+    }
+
     /// Coinbase numbers the messages of a connection, so its codec must hear of a new one too.
     fn link(&mut self, arrival: &Arrival, out: &mut Vec<Event>, kind: FeedKind) -> Result<(), Unread> {
         if arrival.from.venue() == Some(Venue::Coinbase) {
             self.coinbase.link_changed(&arrival.from);
+        }
+        if let Some(account) = arrival.from.account() {
+            self.seen.link(account, &arrival.from.wallet(), matches!(kind, FeedKind::Up).then_some(arrival.at));
         }
         Heard::new(arrival, out).feed(kind);
         Ok(())
@@ -95,6 +117,7 @@ impl Codecs {
     fn read(&mut self, arrival: &Arrival, out: &mut Vec<Event>) -> Result<(), Unread> {
         match &arrival.from {
             Source::Access(_) => access::Codec.decode(arrival, out),
+            Source::MarketCap(_) => market_cap::decode(arrival, out),
             Source::Clock => Err(unread("a clock only ticks")),
             Source::Account(_)
             | Source::AccountRest(_)
@@ -113,10 +136,11 @@ impl Codecs {
     }
 
     /// Drops the fills among the events from `start` that were told before, and keeps the order of the rest.
-    fn forget_repeats(&mut self, start: usize, wallet: &Wallet, out: &mut Vec<Event>) {
+    fn forget_repeats(&mut self, start: usize, wallet: &Wallet, prompt: bool, out: &mut Vec<Event>) {
         let mut kept = start;
         for place in start..out.len() {
-            let repeated = matches!(&out[place].kind, EventKind::Fill(fill) if !self.seen.first(fill, wallet));
+            let mut told = |fill| !self.seen.first(fill, wallet, prompt);
+            let repeated = matches!(&out[place].kind, EventKind::Fill(fill) if told(fill));
             if !repeated {
                 out.swap(kept, place);
                 kept += 1;
@@ -134,7 +158,10 @@ fn traded(event: &Event) -> Timestamp {
         EventKind::Order(_)
         | EventKind::Balance(_)
         | EventKind::Access(_)
+        | EventKind::KeyState(_)
+        | EventKind::KeyList(_)
         | EventKind::Market(_)
+        | EventKind::Cap(_)
         | EventKind::Feed(_)
         | EventKind::Tick => Timestamp::EPOCH,
     }

@@ -8,8 +8,10 @@ use serde::Deserialize;
 use super::credential::{Found, secret};
 use super::problem::value;
 use super::section::{Scope, Section};
-use crate::domain::{AccountId, Symbol, Venue, Wallet};
-use crate::feed::{self, ReadKey};
+use super::values::one_of;
+use crate::domain::{AccountId, Right, Symbol, Venue, Wallet};
+use crate::engine::rules::key_policy::Policy;
+use crate::feed::{self, ReadKey, SubAccounts};
 use crate::secret::Secret;
 
 /// What is done about a key when an incident is opened.
@@ -33,6 +35,10 @@ pub struct Account {
     pub response: Response,
     /// Which of its wallets are watched.
     pub wallets: BTreeSet<Wallet>,
+    /// The sub-accounts whose keys are listed with its key.
+    pub sub_accounts: SubAccounts,
+    /// What its owner expects of its key; anything where nothing is written.
+    pub policy: Policy,
 }
 
 /// Which of Coinbase's two interfaces an account's key is for.
@@ -122,6 +128,8 @@ pub(super) fn read(
         tag => Ok(tag.to_owned()),
     });
     let response = response(section);
+    let sub_accounts = sub_accounts(section);
+    let policy = policy(section);
     let api = section.choice("api", None, &[("advanced", Api::Advanced), ("exchange", Api::Exchange)]);
     let api = api.or((!section.has("api")).then_some(Api::Advanced));
     let version = section.has("key_version");
@@ -155,6 +163,9 @@ pub(super) fn read(
     if version && venue != Venue::Kucoin {
         section.refuse("key_version", "only KuCoin's keys have a version");
     }
+    if venue == Venue::Coinbase && sub_accounts != SubAccounts::None {
+        section.refuse("sub_accounts", "Coinbase lists no keys; leave it out");
+    }
     // Files of their own have folders of their own, in which the same path may mean another file.
     if usual_name.is_none()
         && let Some((key, key_place)) = &key_place
@@ -177,7 +188,7 @@ pub(super) fn read(
     }
     let keyed = key.map(|key| feed::Account { id: id.clone(), key, known_until: None });
     let touched = std::mem::take(&mut *section.gather.touched.borrow_mut());
-    Some(Entry { account: Account { id, tags, response, wallets }, keyed, touched, place })
+    Some(Entry { account: Account { id, tags, response, wallets, sub_accounts, policy }, keyed, touched, place })
 }
 
 /// Reads which wallets are watched: the spot wallet where nothing is said.
@@ -216,6 +227,39 @@ fn wallets(section: &mut Section<'_>, venue: Venue) -> BTreeSet<Wallet> {
         section.refuse("wallets", "names no wallet, so nothing of this account would be watched; write [\"spot\"]");
     }
     watched
+}
+
+/// Returns the accounts whose owners expect something of their keys.
+pub(super) fn policies(accounts: &[Account]) -> Vec<(AccountId, Policy)> {
+    let with_one = accounts.iter().filter(|account| account.policy != Policy::default());
+    with_one.map(|account| (account.id.clone(), account.policy.clone())).collect()
+}
+
+fn sub_accounts(section: &mut Section<'_>) -> SubAccounts {
+    let read = |given: &toml::de::DeValue<'_>| {
+        let wrong = || "must be true, false, or a list of e-mails (Binance) or names (KuCoin)".to_owned();
+        if let Some(all) = given.as_bool() {
+            return Ok(if all { SubAccounts::All } else { SubAccounts::None });
+        }
+        let mut names = Vec::new();
+        for item in given.as_array().ok_or_else(wrong)? {
+            let name = item.get_ref().as_str().ok_or_else(wrong)?;
+            if !SubAccounts::is_name(name) {
+                return Err(format!("{} is neither an e-mail nor a name of a sub-account", value(name)));
+            }
+            names.push(name.to_owned());
+        }
+        Ok(if names.is_empty() { SubAccounts::None } else { SubAccounts::Named(names) })
+    };
+    section.ask("sub_accounts", Some("false".to_owned()), read).unwrap_or_default()
+}
+
+fn policy(section: &mut Section<'_>) -> Policy {
+    let mut section = section.section("policy");
+    let allow = section.list("allow", |text| text.parse::<Right>().map_err(|_| one_of(text, Right::NAMES.into_iter())));
+    let restricted = section.flag("restricted", false);
+    section.close();
+    Policy { allow, restricted }
 }
 
 fn response(section: &mut Section<'_>) -> Response {

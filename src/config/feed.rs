@@ -36,6 +36,7 @@ pub(super) fn feed(root: &mut Section<'_>) -> Settings {
         extra_ca,
         accounts: Vec::new(),
         watch,
+        market_pairs: section.places("market_pairs", Settings::default().market_pairs, 20_000),
         ..Settings::default()
     };
     section.close();
@@ -61,6 +62,7 @@ fn timing(section: &mut Section<'_>) -> Timing {
         renew: section.time("renew", usual.renew, MILLI..=DAY),
         debounce: section.time("debounce", usual.debounce, Duration::ZERO..=MINUTE),
         reconcile: section.time("reconcile", usual.reconcile, Duration::ZERO..=DAY),
+        key_state: section.time("key_state", usual.key_state, Duration::ZERO..=DAY),
         overlap: section.time("overlap", usual.overlap, Duration::ZERO..=DAY),
         lookback: section.time("lookback", usual.lookback, Duration::ZERO..=90 * DAY),
         keep_alive: section.time("keep_alive", usual.keep_alive, MILLI..=50 * MINUTE),

@@ -11,6 +11,7 @@ mod document;
 mod feed;
 mod keeping;
 mod leaf;
+mod market_cap;
 mod notify;
 mod problem;
 mod rules;
@@ -144,10 +145,13 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
         root.refuse("account", reason);
     }
     let accounts = book.described();
+    let sub_accounts = accounts.iter().map(|account| (account.id.clone(), account.sub_accounts.clone())).collect();
     let crate::feed::Roll { accounts: keyed, wallets, .. } = book.roll();
-    let feed = crate::feed::Settings { accounts: keyed, wallets, ..feed::feed(root) };
+    let market_cap = market_cap::market_cap(root);
+    let feed = crate::feed::Settings { accounts: keyed, wallets, market_cap, sub_accounts, ..feed::feed(root) };
     let mut pipeline = rules::pipeline(root);
     pipeline.engine.blind.keep_removed = keep_removed;
+    pipeline.engine.key_policy.expected = account::policies(&accounts);
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);
     root.close();

@@ -8,7 +8,8 @@ use super::section::{Scope, Section};
 use crate::domain::{Asset, RuleName, Span};
 use crate::engine::address::Networks;
 use crate::engine::rules::{
-    Levels, blind, churn_loss, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin,
+    Levels, blind, churn_loss, key_permission_widened, key_policy, key_unrestricted, liquidation, new_key, planted_ask,
+    pump_buy, unfamiliar_address, unknown_origin,
 };
 use crate::{alert, codec, engine, pipeline};
 
@@ -71,6 +72,7 @@ fn rules(root: &mut Section<'_>) -> engine::Settings {
         pump_buy: rule(&mut rules, &mut off, RuleName::PumpBuy, |section| pump_buy::Settings {
             levels: levels(section, usual.pump_buy.levels),
             smallest_act: section.worth("smallest_act", usual.pump_buy.smallest_act, 0.0..=MOST_WORTH),
+            small_cap: section.float("small_cap", usual.pump_buy.small_cap, 0.0..=1.0),
         }),
         planted_ask: rule(&mut rules, &mut off, RuleName::PlantedAsk, |section| {
             let usual = usual.planted_ask;
@@ -111,6 +113,28 @@ fn rules(root: &mut Section<'_>) -> engine::Settings {
             verify_within: section.time("verify_within", duration(usual.blind.verify_within), SECOND..=DAY).into(),
             down_alert: section.time("down_alert", duration(usual.blind.down_alert), SECOND..=DAY).into(),
             keep_removed: usual.blind.keep_removed,
+        }),
+        key_permission_widened: rule(&mut rules, &mut off, RuleName::KeyPermissionWidened, |section| {
+            let usual = usual.key_permission_widened;
+            key_permission_widened::Settings {
+                levels: two_levels(section, usual.levels),
+                again_after: section.time("again_after", duration(usual.again_after), SECOND..=30 * DAY).into(),
+            }
+        }),
+        key_unrestricted: rule(&mut rules, &mut off, RuleName::KeyUnrestricted, |section| {
+            let usual = usual.key_unrestricted;
+            key_unrestricted::Settings {
+                levels: two_levels(section, usual.levels),
+                again_after: section.time("again_after", duration(usual.again_after), SECOND..=30 * DAY).into(),
+            }
+        }),
+        new_key: rule(&mut rules, &mut off, RuleName::NewKey, |section| new_key::Settings {
+            levels: two_levels(section, usual.new_key.levels),
+        }),
+        // What each account's owner expects stands with the account.
+        key_policy: rule(&mut rules, &mut off, RuleName::KeyPolicy, |section| key_policy::Settings {
+            again_after: section.time("again_after", duration(usual.key_policy.again_after), SECOND..=30 * DAY).into(),
+            expected: Vec::new(),
         }),
         off: Vec::new(),
     };

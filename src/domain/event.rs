@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Money, Price, Quantity, Span, Symbol, Timestamp, Venue, Wallet};
+use super::{AccountId, KeyList, KeyState, Money, Price, Quantity, Span, Symbol, Timestamp, Venue, Wallet};
 
 /// Something that happened; `at` is when we heard of it, `n` the number of the arrival that told.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +33,14 @@ pub enum EventKind {
     Balance(Balance),
     /// Somebody used a key or a login: a line of the user's own gateway.
     Access(Access),
+    /// An exchange said what a key may do.
+    KeyState(KeyState),
+    /// All keys of a sub-account were told.
+    KeyList(KeyList),
     /// The public market moved.
     Market(Market),
+    /// Somebody told what all of an asset is worth.
+    Cap(Cap),
     /// A feed came up, went down, skipped or could not be read.
     Feed(FeedChange),
     /// Time passed.
@@ -231,6 +237,19 @@ pub struct Access {
     pub time: Timestamp,
 }
 
+/// What all of an asset is worth, as a list tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cap {
+    /// Of what.
+    pub asset: super::Asset,
+    /// Dollars for all of it.
+    pub usd: Decimal,
+    /// Its place among all assets by that figure, where told.
+    pub rank: Option<u32>,
+    /// Dollars for one, where told: it tells apart assets of one name.
+    pub price: Option<Decimal>,
+}
+
 /// A public market event of one pair at one exchange.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Market {
@@ -257,6 +276,26 @@ pub enum MarketKind {
         time: Timestamp,
         /// The taker's order id where the venue publishes it; trades that share it are one order.
         taker_order: Option<CompactString>,
+    },
+    /// Two orders met before anybody here looked: part of an answer about the pair's past, never its present.
+    PastTrade {
+        /// At which price.
+        price: Price,
+        /// How much base.
+        quantity: Quantity,
+        /// The side of the order that did not wait.
+        taker: Side,
+        /// When, by the exchange's clock.
+        time: Timestamp,
+        /// The taker's order id where the venue publishes it.
+        taker_order: Option<CompactString>,
+    },
+    /// What the exchange tells of the pair's past was told.
+    PastTold {
+        /// Up to here.
+        until: Timestamp,
+        /// Whether it was told trade by trade, and not in bars, which reach back further.
+        trades: bool,
     },
     /// The last 24 hours.
     Volume {
@@ -340,6 +379,8 @@ pub enum FeedKind {
         until: Timestamp,
         /// Fills that the feed had not sent.
         recovered: u64,
+        /// Those of them that traded while the feed was up: it never sent them, or has not so far.
+        unsent: u64,
         /// Whether every pair that could have traded was asked for.
         verified: bool,
     },

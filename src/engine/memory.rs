@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::Claims;
 use super::account::Account;
 use super::address::Places;
+use super::caps::Caps;
+use super::cold::ColdOrders;
+use super::keys::Keys;
 use super::pair::{Pair, float};
 use super::rules::blind;
 use super::sights::Sights;
 use super::worth::Worth;
-use crate::domain::{AccountId, Symbol, Timestamp, Venue};
+use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue};
 
 /// Pairs that are remembered; the one that traded least recently and interests no account goes first.
 const MOST_PAIRS: usize = 20_000;
@@ -28,13 +31,15 @@ pub struct Memory {
     pub pairs: Vec<Pair>,
     /// What assets are worth.
     pub worth: Worth,
-    names: Vec<Name>,
-    accounts: Vec<Watched>,
+    /// How large assets are.
+    pub caps: Caps,
+    pub(super) names: Vec<Name>,
+    pub(super) accounts: Vec<Watched>,
     places: BTreeMap<CompactString, Places>,
     due: BTreeSet<(Timestamp, usize)>,
     /// Moves whenever the set of interesting pairs changes, so that nobody has to compare sets to notice.
     #[serde(skip)]
-    interest_moved: u64,
+    pub(super) interest_moved: u64,
     // The indexes are made anew from the lists after a snapshot is read: their bytes would depend on history.
     #[serde(skip)]
     pair_index: HashMap<(Venue, Symbol), usize, foldhash::fast::FixedState>,
@@ -43,13 +48,24 @@ pub struct Memory {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Name {
-    venue: Venue,
-    symbol: Symbol,
-    /// Whether a watched account holds orders or trades here.
-    interesting: bool,
+pub(super) struct Name {
+    pub(super) venue: Venue,
+    pub(super) symbol: Symbol,
+    /// Whether a watched account trades here, or holds what is traded here.
+    pub(super) interesting: bool,
+    /// When a watched account last traded here or had an order here.
+    pub(super) touched: Timestamp,
     /// Accounts that traded here within seconds, and until when the market feed is searched for their orders.
     watchers: Vec<(usize, Timestamp)>,
+    /// Accounts with orders that wait for this pair's past.
+    chilled: Vec<usize>,
+}
+
+impl Name {
+    fn new(venue: Venue, symbol: Symbol) -> Self {
+        let touched = Timestamp::EPOCH;
+        Name { venue, symbol, interesting: false, touched, watchers: Vec::new(), chilled: Vec::new() }
+    }
 }
 
 /// An account with what surrounds it.
@@ -61,6 +77,10 @@ pub struct Watched {
     pub sights: Sights,
     /// Which of its orders our own systems named.
     pub claims: Claims,
+    /// What its keys may do.
+    pub keys: Keys,
+    /// Its orders that wait for their pair's past.
+    pub cold: ColdOrders,
     /// When its first fill was told.
     pub(super) since: Option<Timestamp>,
     pub(super) due: Option<Timestamp>,
@@ -131,7 +151,7 @@ impl Memory {
         if let Some(place) = self.pair_index.get(&key) {
             return *place;
         }
-        let name = Name { venue, symbol: symbol.clone(), interesting: false, watchers: Vec::new() };
+        let name = Name::new(venue, symbol.clone());
         let place = if self.pairs.len() < MOST_PAIRS {
             self.pairs.push(Pair::default());
             self.names.push(name);
@@ -159,22 +179,6 @@ impl Memory {
         &self.names[pair].symbol
     }
 
-    /// Marks a pair as one that a watched account touches.
-    pub fn interest(&mut self, pair: usize) {
-        let known = std::mem::replace(&mut self.names[pair].interesting, true);
-        self.interest_moved += u64::from(!known);
-    }
-
-    /// Returns a count that moves whenever [`Memory::interesting`] changes.
-    pub fn interest_moved(&self) -> u64 {
-        self.interest_moved
-    }
-
-    /// Returns the pairs that watched accounts touch, in order of first appearance.
-    pub fn interesting(&self) -> impl Iterator<Item = (Venue, &Symbol)> {
-        self.names.iter().filter(|name| name.interesting).map(|name| (name.venue, &name.symbol))
-    }
-
     /// Has the market feed of a pair searched for an account's orders until `until`.
     pub fn watch(&mut self, pair: usize, account: usize, until: Timestamp) {
         let watchers = &mut self.names[pair].watchers;
@@ -196,6 +200,35 @@ impl Memory {
         accounts
     }
 
+    /// Notes that an account has orders that wait for a pair's past.
+    pub fn chill(&mut self, pair: usize, account: usize) {
+        let chilled = &mut self.names[pair].chilled;
+        if !chilled.contains(&account) {
+            chilled.push(account);
+        }
+    }
+
+    /// Returns the accounts with orders that wait for a pair's past, by name.
+    pub fn chilled(&mut self, pair: usize) -> Vec<usize> {
+        let Name { symbol, chilled, .. } = &mut self.names[pair];
+        if chilled.is_empty() {
+            return Vec::new();
+        }
+        chilled.retain(|account| self.accounts[*account].cold.await_past_of(symbol));
+        let mut accounts = chilled.clone();
+        accounts.sort_by(|a, b| self.accounts[*a].account.id.cmp(&self.accounts[*b].account.id));
+        accounts
+    }
+
+    /// Returns the accounts with orders that wait in pairs of an asset, by name.
+    pub fn all_chilled(&self, base: &Asset) -> Vec<usize> {
+        let names = self.names.iter().filter(|name| name.symbol.base() == base);
+        let mut accounts: Vec<usize> = names.flat_map(|name| name.chilled.iter().copied()).collect();
+        accounts.sort_by(|a, b| self.accounts[*a].account.id.cmp(&self.accounts[*b].account.id));
+        accounts.dedup();
+        accounts
+    }
+
     /// Returns from where the keys of a name were used.
     pub fn places(&self, name: &str) -> Option<&Places> {
         self.places.get(name)
@@ -209,11 +242,15 @@ impl Memory {
         self.places.entry(name.clone()).or_default()
     }
 
-    /// Returns what an account holds at least, in units: its balances, or its largest past spending if that is more.
-    pub fn equity(&self, account: &Account) -> Option<f64> {
+    /// Returns what an account holds at least, in units: its balances, or its largest past spending if that is more. An
+    /// asset that is judged by an earlier price is worth that one.
+    pub fn equity(&self, account: &Account, then: Option<(&Asset, f64)>) -> Option<f64> {
         let held: f64 = account
             .all_balances()
-            .filter_map(|(asset, held)| self.worth.of(asset).map(|worth| worth * float(held.amount)))
+            .filter_map(|(asset, held)| {
+                let worth = then.filter(|(base, _)| *base == asset).map(|(_, worth)| worth);
+                worth.or_else(|| self.worth.of(asset)).map(|worth| worth * float(held.amount))
+            })
             .sum();
         let spent = account.buys.values().iter().map(|ln| f64::from(*ln).exp()).fold(0.0, f64::max);
         let equity = held.max(spent);
@@ -223,7 +260,7 @@ impl Memory {
     /// Writes down when time alone will say something about an account.
     pub fn reckon(&mut self, account: usize, settings: &blind::Settings) {
         let watched = &mut self.accounts[account];
-        let due = [watched.sights.due(settings), watched.claims.due()].into_iter().flatten().min();
+        let due = [watched.sights.due(settings), watched.claims.due(), watched.cold.due()].into_iter().flatten().min();
         if due == watched.due {
             return;
         }

@@ -4,8 +4,12 @@
 
 pub mod account;
 pub mod address;
+pub mod caps;
+pub mod cold;
 pub mod decay;
 pub mod habit;
+pub mod interest;
+pub mod keys;
 pub mod memory;
 pub mod origin;
 pub mod pair;
@@ -17,13 +21,17 @@ pub mod worth;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, Fill, Finding, Level, Market, MarketKind,
-    OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Venue, Via,
+    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, Fill, Finding, KeyState, Level, Market,
+    MarketKind, OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
 };
 use address::Networks;
+use keys::{Change, Keys};
 use memory::{Memory, Watched};
-use pair::{Bar, OwnOrder, Trade, float};
-use rules::{Case, blind, churn_loss, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin};
+use pair::{Bar, OwnOrder, Pair, Trade, float};
+use rules::{
+    Case, KeyCase, blind, churn_loss, key_permission_widened, key_policy, key_unrestricted, liquidation, new_key,
+    planted_ask, pump_buy, unfamiliar_address, unknown_origin,
+};
 use score::{evidence, market_score};
 
 /// Settings of the engine: one block a rule.
@@ -43,6 +51,14 @@ pub struct Settings {
     pub unknown_origin: unknown_origin::Settings,
     /// Unverified gaps.
     pub blind: blind::Settings,
+    /// Keys that may do more than before.
+    pub key_permission_widened: key_permission_widened::Settings,
+    /// Keys that may be used from more places than before.
+    pub key_unrestricted: key_unrestricted::Settings,
+    /// Keys that were not there before.
+    pub new_key: new_key::Settings,
+    /// Keys that may do more than their owners expect.
+    pub key_policy: key_policy::Settings,
     /// Rules that are switched off.
     pub off: Vec<RuleName>,
 }
@@ -58,6 +74,8 @@ const STALE: Span = Span::from_secs(900);
 /// What was asked for, and traded longer than this before an account's first fill was told, is its history: learnt, not
 /// judged.
 const HISTORY: Span = Span::from_secs(60);
+/// Their clock may be this far ahead of ours.
+const SKEW: Span = Span::from_secs(2);
 /// How long an order waits to be named by our own systems' log.
 const CLAIM: Span = Span::from_secs(10);
 
@@ -88,11 +106,6 @@ impl Engine {
         &self.memory
     }
 
-    /// Returns the pairs whose market the accounts make interesting, in order.
-    pub fn pairs_of_interest(&self) -> impl Iterator<Item = (Venue, &Symbol)> {
-        self.memory.interesting()
-    }
-
     /// Judges what time alone brought up to `at`; call before the events of an arrival.
     pub fn pass(&mut self, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
         self.passed = at;
@@ -104,6 +117,7 @@ impl Engine {
                 continue;
             }
             out.extend(watched.sights.pass(&settings, n, at, &watched.account.id));
+            watched.cold.pass(at);
             let unclaimed = watched.claims.overdue(at);
             for order_id in unclaimed {
                 self.not_ours(account, &order_id, n, at, out);
@@ -125,7 +139,18 @@ impl Engine {
             EventKind::Order(order) => self.order(order, at),
             EventKind::Balance(balance) => self.balance(balance, at),
             EventKind::Access(access) => self.access(access, n, at, out),
+            EventKind::KeyState(state) => self.key_state(state, n, at, out),
+            EventKind::KeyList(list) => {
+                let at = at.max(self.passed);
+                let account = self.memory.account(&list.account);
+                self.memory.watched_mut(account).keys.listed(list, at);
+            }
             EventKind::Market(market) => self.market(market, n, at, out),
+            EventKind::Cap(cap) => {
+                if self.memory.caps.take(cap, at) {
+                    self.late_cap(&cap.asset, n, at, out);
+                }
+            }
             EventKind::Feed(change) => self.feed(change, n, at, out),
             EventKind::Tick => {}
         }
@@ -137,7 +162,7 @@ impl Engine {
         let account = self.memory.account(&fill.account);
         let pair = self.memory.pair(fill.account.venue, &fill.symbol, time);
         let unit = self.memory.worth.unit(fill.symbol.quote());
-        self.memory.interest(pair);
+        self.memory.interest(pair, time);
         let stale = self.memory.pairs[pair].last().since(time) > STALE;
         let reference = self.memory.pairs[pair].reference().filter(|_| !stale);
         let watched = self.memory.watched_mut(account);
@@ -169,7 +194,14 @@ impl Engine {
             self.memory.watch(pair, account, time + WATCH);
         }
         if !history {
+            if taken.first_of_order {
+                self.chill(account, taken.group, pair, at);
+            }
+            let before = out.len();
             self.judge_group(account, taken.group, pair, n, at, out);
+            if let Some(level) = out[before..].iter().map(|finding| finding.level).max() {
+                self.memory.watched_mut(account).cold.note(&fill.order_id, level);
+            }
         }
     }
 
@@ -182,8 +214,9 @@ impl Engine {
         if stronger {
             group.market = nats;
         }
-        let symbol = group.symbol.clone();
+        let (symbol, last) = (group.symbol.clone(), group.last);
         if let Some(habit) = account.habit_mut(&symbol)
+            && habit.episode.began <= last
             && (habit.episode.market == 0.0 || nats > habit.episode.market)
         {
             habit.episode.market = nats;
@@ -192,12 +225,26 @@ impl Engine {
     }
 
     fn judge_group(&self, account: usize, group: usize, pair: usize, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        out.extend(self.judge_against(account, group, &self.memory.pairs[pair], None, n, at));
+    }
+
+    /// Judges a group by the market in `pair`; `worth` is what its base was worth then, in units, where that is not now.
+    fn judge_against(
+        &self,
+        account: usize,
+        group: usize,
+        pair: &Pair,
+        worth: Option<f64>,
+        n: u64,
+        at: Timestamp,
+    ) -> Vec<Finding> {
         let watched = self.memory.watched(account);
         let account = &watched.account;
         let group = account.group_at(group);
-        let Some(habit) = account.habit(&group.symbol) else { return };
+        let Some(habit) = account.habit(&group.symbol) else { return Vec::new() };
         let place = self.memory.places(&account.id.name).and_then(|places| places.about_order(at));
-        let pair = &self.memory.pairs[pair];
+        let unit = self.memory.worth.unit(group.symbol.quote());
+        let dollars = pair.reference().map(float).filter(|_| self.memory.worth.is_dollar(group.symbol.quote()));
         let case = Case {
             account,
             group,
@@ -207,9 +254,10 @@ impl Engine {
             time: group.last,
             n,
             at,
-            unit: self.memory.worth.unit(group.symbol.quote()),
-            equity: self.memory.equity(account),
+            unit,
+            equity: self.memory.equity(account, worth.map(|worth| (group.symbol.base(), worth))),
             place: place.as_ref(),
+            cap: self.memory.caps.of(group.symbol.base(), dollars, at),
         };
         let settings = &self.settings;
         let found = [
@@ -219,14 +267,14 @@ impl Engine {
             liquidation::judge(&settings.liquidation, &case),
             unknown_origin::judge(&settings.unknown_origin, &case),
         ];
-        out.extend(found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)));
+        found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect()
     }
 
     fn order(&mut self, order: &OrderChange, at: Timestamp) {
         let account = self.memory.account(&order.account);
         let time = order.time.min(at + AHEAD);
         let pair = self.memory.pair(order.account.venue, &order.symbol, time);
-        self.memory.interest(pair);
+        self.memory.interest(pair, time);
         let watched = self.memory.watched_mut(account);
         match order.step {
             OrderStep::Accepted => {
@@ -245,8 +293,8 @@ impl Engine {
     }
 
     fn balance(&mut self, balance: &Balance, at: Timestamp) {
-        let account = self.memory.account(&balance.account);
-        let account = &mut self.memory.watched_mut(account).account;
+        let place = self.memory.account(&balance.account);
+        let account = &mut self.memory.watched_mut(place).account;
         let amount = match (balance.free, balance.locked, balance.delta) {
             (Some(free), locked, _) => free.saturating_add(locked.unwrap_or_default()),
             (None, Some(locked), _) => locked,
@@ -256,12 +304,18 @@ impl Engine {
             }
             (None, None, None) => return,
         };
+        let before =
+            account.balances_in(&balance.wallet).and_then(|held| held.get(&balance.asset)).map(|held| held.amount);
         account.hold(
             &balance.wallet,
             &balance.asset,
             amount.max(rust_decimal::Decimal::ZERO),
             balance.time.min(at + AHEAD),
         );
+        // What backs a contract is money, not a holding.
+        if balance.wallet != Wallet::Futures {
+            self.memory.follow_holding(place, &balance.asset, before, amount, at);
+        }
     }
 
     fn access(&mut self, access: &Access, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
@@ -283,9 +337,44 @@ impl Engine {
         }
     }
 
+    fn key_state(&mut self, state: &KeyState, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        // What was last seen when counts from the latest time heard of: a clock that jumped back makes no key younger.
+        let at = at.max(self.passed);
+        let account = self.memory.account(&state.account);
+        let Watched { account, keys, .. } = self.memory.watched_mut(account);
+        let Some((changes, key)) = keys.take(state, at) else { return };
+        let case = KeyCase { account: &account.id, n, at };
+        let settings = &self.settings;
+        let mut found = Vec::new();
+        for change in &changes {
+            found.extend(match change {
+                // The rights of a key that just appeared are part of what is said about it.
+                Change::Has(_) => None,
+                Change::Gained(rights, since) => {
+                    key_permission_widened::judge(&settings.key_permission_widened, &case, key, rights, *since)
+                }
+                Change::Opened(since) => key_unrestricted::opened(&settings.key_unrestricted, &case, key, *since),
+                Change::Grew(added, since) => {
+                    key_unrestricted::grew(&settings.key_unrestricted, &case, key, added, *since)
+                }
+                Change::NeverRestricted => key_unrestricted::never_restricted(&settings.key_unrestricted, &case, key),
+                Change::Appeared(made, since) => new_key::appeared(&settings.new_key, &case, key, *made, *since),
+                Change::Remade(made, before, since, certain) => {
+                    new_key::remade(&settings.new_key, &case, key, (*made, *before, *since), *certain)
+                }
+                Change::Replaced(since) => new_key::replaced(&settings.new_key, &case, key, *since),
+            });
+        }
+        found.extend(key_policy::judge(&settings.key_policy, &case, key, &changes));
+        out.extend(found.into_iter().filter(|finding| !settings.off.contains(&finding.rule)));
+    }
+
     fn market(&mut self, market: &Market, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
         let time = match &market.kind {
-            MarketKind::Trade { time, .. } | MarketKind::Volume { time, .. } => *time,
+            MarketKind::Trade { time, .. } | MarketKind::Volume { time, .. } | MarketKind::PastTrade { time, .. } => {
+                *time
+            }
+            MarketKind::PastTold { until, .. } => *until,
             MarketKind::Candle { start, span, .. } => *start + *span,
         };
         let time = time.min(at + AHEAD);
@@ -306,20 +395,38 @@ impl Engine {
             }
             MarketKind::Volume { quote, last, .. } => {
                 self.memory.pairs[pair].set_volume(float(*quote));
+                self.late_volume(pair, float(*quote), n, at, out);
                 if let Some(last) = last {
                     self.learn_worth(pair, &market.symbol, *last);
                 }
             }
             MarketKind::Candle { start, span, close, quote, taker_buy_quote, trades, .. } => {
+                // A bar that is still growing is no past yet.
+                if *start + *span > at + SKEW {
+                    return;
+                }
                 self.memory.worth.learn(&market.symbol, float(close.get()));
-                self.memory.pairs[pair].seed(&Bar {
+                let bar = Bar {
                     start: *start,
                     span: *span,
                     close: *close,
                     quote: float(*quote),
                     taker_buy_quote: taker_buy_quote.map(float),
                     trades: *trades,
-                });
+                };
+                self.memory.pairs[pair].seed(&bar);
+                self.past_bar(pair, &bar);
+            }
+            MarketKind::PastTrade { price, quantity, taker, taker_order, .. } => {
+                let trade =
+                    Trade { time, taker: *taker, price: *price, quantity: *quantity, order: taker_order.as_ref() };
+                self.past_trade(pair, &trade, unit);
+            }
+            MarketKind::PastTold { until, trades } => {
+                if !trades && at.since(*until) <= cold::PRESENT {
+                    self.memory.pairs[pair].past_is_told();
+                }
+                self.past_told(pair, *until, n, at, out);
             }
         }
     }
@@ -378,7 +485,16 @@ impl Engine {
     fn mark_alarms(&mut self, found: &[Finding]) {
         for finding in found {
             // Selling everything is a habit some have, and alone it cost nothing yet.
-            let harmless = matches!(finding.rule, RuleName::Blind | RuleName::Liquidation);
+            // What a key may do says nothing about who trades.
+            let harmless = matches!(
+                finding.rule,
+                RuleName::Blind
+                    | RuleName::Liquidation
+                    | RuleName::KeyPermissionWidened
+                    | RuleName::KeyUnrestricted
+                    | RuleName::NewKey
+                    | RuleName::KeyPolicy
+            );
             if finding.level >= Level::Alert && !harmless {
                 let account = self.memory.account(&finding.account);
                 self.memory.watched_mut(account).account.session.alarmed = true;
@@ -496,6 +612,8 @@ impl Watched {
             account: account::Account::new(id),
             sights: sights::Sights::default(),
             claims: Claims::default(),
+            keys: Keys::default(),
+            cold: cold::ColdOrders::default(),
             since: None,
             due: None,
         }

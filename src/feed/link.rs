@@ -1,8 +1,11 @@
 //! Keeps one subject connected: connects, speaks the exchange's protocol, replaces the connection before it is cut,
 //! says when it is blind, and asks for what was missed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::future::Future;
+mod jobs;
+mod owed;
+mod protocol;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -21,98 +24,15 @@ use crate::arrival::{Body, REMOVED, Source};
 use crate::domain::{Span, Symbol, Timestamp};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
+use jobs::{Done, Jobs};
+use owed::Owed;
+pub use protocol::{Gap, Protocol, Session, Step};
 
-/// Jobs (REST calls) of one link that run at once.
-const JOBS: usize = 4;
-/// Jobs of one link that may wait; beyond it the oldest waiting one is dropped, and a later gap fill covers it.
-const WAITING: usize = 4_096;
+/// Questions about keys of one link that run at once, beside the jobs: they are cheap and must not wait behind gaps.
+const INSPECTIONS: usize = 2;
 /// How long a connection that was replaced is still listened to: what the exchange said on it before the new one was
 /// subscribed may be on its way.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
-
-/// What an exchange's protocol wants done.
-pub enum Step<J> {
-    /// Send this.
-    Send(String),
-    /// Hand this over as received.
-    Pass(Source, Received),
-    /// The subject is signed in and subscribed.
-    Up(Source),
-    /// The subject alone is lost; the connection goes on.
-    Down(Source, Error),
-    /// Do this beside the connection.
-    Job(J),
-    /// Replace the connection now.
-    Renew,
-}
-
-/// The protocol on one connection: a state machine that touches no socket.
-pub trait Session: Send + 'static {
-    /// What it wants done beside the connection.
-    type Job: Send + 'static;
-
-    /// Takes a frame.
-    fn heard(&mut self, received: Received, steps: &mut Vec<Step<Self::Job>>) -> Result<(), Error>;
-
-    /// Returns when it next wants to speak or check something, and what that costs at the exchange.
-    fn due(&self) -> Option<(Instant, u32)>;
-
-    /// Speaks, or checks; called when due.
-    fn speak(&mut self, now: Instant, steps: &mut Vec<Step<Self::Job>>) -> Result<(), Error>;
-
-    /// Returns whether everything it subscribed at first was answered.
-    fn settled(&self) -> bool;
-
-    /// Takes that a call for `source` was refused: its key may be dead. Without a way to ask on the connection itself
-    /// the connection is given up, and signing in tells.
-    fn suspect(&mut self, _source: &Source, error: Error) -> Result<(), Error> {
-        Err(error)
-    }
-
-    /// Takes the pairs to be subscribed from now on.
-    fn want(&mut self, _pairs: &BTreeSet<Symbol>, _now: Instant) {}
-}
-
-/// How to reach one subject: some accounts, or some pairs of a market.
-pub trait Protocol: Send + Sync + 'static {
-    /// What runs beside its connections.
-    type Job: Send + 'static;
-    /// Its state machine.
-    type Session: Session<Job = Self::Job>;
-
-    /// Returns those whose link this is.
-    fn sources(&self) -> Vec<Source>;
-
-    /// Returns what pays for what is said.
-    fn limiter(&self) -> &Limiter;
-
-    /// Makes the smallest call that filling a gap needs. It is made before connecting again after such a call was
-    /// refused: a feed that comes up with a key that may not read the rest would go up and down without end.
-    fn probe(self: Arc<Self>, _outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send {
-        async { Ok(()) }
-    }
-
-    /// Connects.
-    fn connect(self: Arc<Self>) -> impl Future<Output = Result<(Socket, Self::Session), Error>> + Send;
-
-    /// Runs a job.
-    fn run(self: Arc<Self>, job: Self::Job, outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send;
-
-    /// Returns the job that asks for what `source` missed.
-    fn fill(&self, source: &Source, gap: Gap) -> Option<Self::Job>;
-
-    /// Returns up to when `source` was known before this process.
-    fn known_until(&self, source: &Source) -> Option<Timestamp>;
-}
-
-/// An interval in which an account's feed may have missed something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// Where it begins.
-    pub since: Timestamp,
-    /// Where it ends.
-    pub until: Timestamp,
-}
 
 /// What whoever runs a link tells it meanwhile. A change of any kind also has it look whom it is for.
 #[derive(Clone, Debug, Default)]
@@ -162,15 +82,14 @@ pub struct Link<P: Protocol> {
     renewed: u64,
     count: Option<Arc<Count>>,
     subjects: BTreeMap<Source, Subject>,
-    jobs: JoinSet<Done>,
-    /// Jobs, and whose gap they fill.
-    waiting: VecDeque<(Option<Source>, P::Job)>,
+    owed: Owed,
+    jobs: Jobs<P::Job>,
+    /// When it is asked next what a subject's key may do.
+    inspect_at: BTreeSet<(Instant, Source)>,
+    inspections: JoinSet<(Source, Result<(), Error>)>,
     /// True after a call beside the connection was refused, until one is answered.
     doubted: bool,
 }
-
-/// A job's end, and whose gap it filled.
-type Done = (Option<Source>, Result<(), Error>);
 
 #[derive(Default)]
 struct Subject {
@@ -203,7 +122,10 @@ enum Turn<S> {
     Wanted,
     Told,
     Reconcile,
-    JobDone(Option<Done>),
+    Ask,
+    JobDone(Box<Done>),
+    Inspect,
+    Inspected(Result<(Source, Result<(), Error>), tokio::task::JoinError>),
 }
 
 impl<S: Session> Connection<S> {
@@ -234,7 +156,10 @@ impl<P: Protocol> Link<P> {
         timing: Timing,
         wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
     ) -> Self {
-        let subjects = protocol.sources().into_iter().map(|source| (source, Subject::default())).collect();
+        let sources = protocol.sources();
+        let known = sources.iter().map(|source| (source.clone(), protocol.known_until(source)));
+        let owed = Owed::new(timing, known);
+        let subjects = sources.into_iter().map(|source| (source, Subject::default())).collect();
         Link {
             protocol,
             outlet,
@@ -244,8 +169,10 @@ impl<P: Protocol> Link<P> {
             renewed: 0,
             count: None,
             subjects,
-            jobs: JoinSet::new(),
-            waiting: VecDeque::new(),
+            owed,
+            jobs: Jobs::new(),
+            inspect_at: BTreeSet::new(),
+            inspections: JoinSet::new(),
             doubted: false,
         }
     }
@@ -335,6 +262,9 @@ impl<P: Protocol> Link<P> {
             let protocol = Arc::clone(&self.protocol);
             let limiter = protocol.limiter();
             let idle = next.is_none() && dialing.is_none();
+            let due = self.owed.due(clock::steady());
+            let inspect_at = self.inspect_at.first().map(|(at, _)| *at);
+            let inspect_at = inspect_at.filter(|_| self.inspections.len() < INSPECTIONS);
             let turn: Turn<P::Session> = tokio::select! {
                 () = stop.cancelled() => Turn::Stop,
                 heard = current.hear(limiter) => Turn::Current(heard),
@@ -352,11 +282,15 @@ impl<P: Protocol> Link<P> {
                     None => std::future::pending().await,
                 } } => Turn::Replace,
                 () = tokio::time::sleep_until(reconcile_at.into()), if reconciles => Turn::Reconcile,
+                () = async { match inspect_at {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                } } => Turn::Inspect,
+                Some(done) = self.inspections.join_next(), if !self.inspections.is_empty() => Turn::Inspected(done),
                 () = changed(&mut self.wanted) => Turn::Wanted,
+                () = until(due) => Turn::Ask,
+                done = self.jobs.ended() => Turn::JobDone(Box::new(done)),
                 () = told(&mut self.word) => Turn::Told,
-                Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
-                    Turn::JobDone(finished(done))
-                }
             };
             let heard_at = current.socket.heard_at();
             match turn {
@@ -432,9 +366,12 @@ impl<P: Protocol> Link<P> {
                     reconcile_at = clock::steady() + self.timing.reconcile;
                     self.reconcile();
                 }
+                Turn::Ask => self.ask(),
+                Turn::Inspect => self.inspect(),
+                Turn::Inspected(done) => self.inspected(done),
                 Turn::JobDone(done) => {
-                    self.start_jobs();
-                    if let Some((source, error)) = done.and_then(|done| self.failed(done)) {
+                    let doubt = self.done(*done).await.map_err(|error| (error, heard_at))?;
+                    if let Some((source, error)) = doubt {
                         let refused = error.about_key();
                         if let Err(error) = current.session.suspect(&source, error) {
                             self.doubted = refused;
@@ -471,7 +408,13 @@ impl<P: Protocol> Link<P> {
                 Step::Pass(source, Received { at, frame }) => self.outlet.pass(at, source, frame.into_body()).await?,
                 Step::Up(source) => self.up(source).await?,
                 Step::Down(source, error) => self.one_down(&source, &error, connection.socket.heard_at()).await?,
-                Step::Job(job) => self.job(None, job),
+                Step::Job(job) => {
+                    if let Some((source, gap)) = self.jobs.add(None, job) {
+                        self.owed.failed(&source, gap, Advice::Retry, clock::steady());
+                    }
+                    self.start();
+                }
+                Step::Owe(source, since) => self.owed.owe(&source, since),
                 Step::Renew => renew = true,
             }
         }
@@ -486,23 +429,23 @@ impl<P: Protocol> Link<P> {
             return Ok(());
         }
         (subject.up, subject.said) = (true, None);
-        let known = subject.lost.or_else(|| self.protocol.known_until(&source));
+        let lost = subject.lost;
         let carried = self.outlet.is_carried(&source);
         subject.carrying = self.outlet.carry(&source);
         self.count.iter().for_each(|count| count.more());
+        self.owed.know(&source, self.protocol.known_until(&source));
+        self.owed.up(&source, lost, now);
         if carried {
+            // What the connection with the old key still owed is asked for with the new one.
             tracing::info!(feed = %source, "connected with its new key");
+            self.ask();
             return Ok(());
         }
         self.outlet.pass(now, source.clone(), Body::LinkUp).await?;
         tracing::info!(feed = %source, "connected");
-        let since = match known {
-            Some(known) => known - Span::from(self.timing.overlap),
-            None => now - Span::from(self.timing.lookback),
-        };
-        if let Some(job) = self.protocol.fill(&source, Gap { since, until: now }) {
-            self.job(Some(source), job);
-        }
+        self.inspect_at.retain(|(_, other)| *other != source);
+        self.inspect_in(Duration::ZERO, source);
+        self.ask();
         Ok(())
     }
 
@@ -537,7 +480,7 @@ impl<P: Protocol> Link<P> {
     }
 
     /// Logs how a job ended, once a reason; returns whose feed it casts a doubt on.
-    fn failed(&mut self, (whose, ended): Done) -> Option<(Source, Error)> {
+    fn failed(&mut self, whose: Option<Source>, ended: Result<(), Error>) -> Option<(Source, Error)> {
         let failing = whose.as_ref().and_then(|source| self.subjects.get_mut(source)).map(|one| &mut one.failing);
         let Err(error) = ended else {
             failing.and_then(Option::take);
@@ -571,7 +514,9 @@ impl<P: Protocol> Link<P> {
             if self.subjects.remove(&source).is_some_and(|subject| subject.up) {
                 self.count.iter().for_each(|count| count.fewer());
             }
-            self.waiting.retain(|(whose, _)| whose.as_ref() != Some(&source));
+            self.jobs.forget(&source);
+            self.owed.forget(&source);
+            self.inspect_at.retain(|(_, other)| *other != source);
             if !self.outlet.is_carried(&source) {
                 tracing::info!(feed = %source, why = REMOVED, "not connected");
                 self.outlet.note(source, Body::LinkDown { why: REMOVED.into() }).await?;
@@ -593,8 +538,9 @@ impl<P: Protocol> Link<P> {
 
     /// Writes down that from now on nobody watches; the queue may be gone already.
     async fn stopped(mut self) -> Result<(), Error> {
-        self.jobs.abort_all();
+        self.jobs.abort();
         let farewell = self.word.as_ref().and_then(|word| word.borrow().farewell.clone());
+        self.inspections.abort_all();
         let saying = async {
             for (source, subject) in std::mem::take(&mut self.subjects) {
                 let said = subject.up || farewell.is_some();
@@ -612,36 +558,98 @@ impl<P: Protocol> Link<P> {
 
     /// Asks for what a healthy connection may have lost all the same: no exchange promises delivery.
     fn reconcile(&mut self) {
-        // What the exchange cannot answer in time is not asked a second time.
-        if !self.waiting.is_empty() {
-            return;
+        let now = clock::now();
+        for (source, _) in self.subjects.iter().filter(|(_, subject)| subject.up) {
+            self.owed.reconcile(source, now);
         }
-        let until = clock::now();
-        let since = until - Span::from(self.timing.reconcile) - Span::from(self.timing.overlap);
-        let up = self.subjects.iter().filter(|(_, subject)| subject.up).map(|(source, _)| source.clone());
-        for source in up.collect::<Vec<_>>() {
-            if let Some(job) = self.protocol.fill(&source, Gap { since, until }) {
-                self.job(Some(source), job);
+        self.ask();
+    }
+
+    /// Puts the questions whose time has come.
+    fn ask(&mut self) {
+        for (source, gap) in self.owed.questions(clock::steady(), clock::now()) {
+            let Some(job) = self.protocol.fill(&source, gap) else {
+                self.owed.unanswerable(&source);
+                continue;
+            };
+            if let Some((source, gap)) = self.jobs.add(Some((source, gap)), job) {
+                self.owed.failed(&source, gap, Advice::Retry, clock::steady());
             }
         }
+        self.start();
     }
 
-    fn job(&mut self, whose: Option<Source>, job: P::Job) {
-        if self.waiting.len() >= WAITING {
-            self.waiting.pop_front();
-            tracing::warn!("too many calls wait for an exchange; the oldest is dropped");
-        }
-        self.waiting.push_back((whose, job));
-        self.start_jobs();
+    fn start(&mut self) {
+        let (protocol, outlet) = (&self.protocol, &self.outlet);
+        self.jobs.start(|job| Arc::clone(protocol).run(job, outlet.clone()));
     }
 
-    fn start_jobs(&mut self) {
-        while self.jobs.len() < JOBS
-            && let Some((whose, job)) = self.waiting.pop_front()
-        {
-            let running = Arc::clone(&self.protocol).run(job, self.outlet.clone());
-            self.jobs.spawn(async move { (whose, running.await) });
+    /// Has it asked what a subject's key may do, so much later.
+    fn inspect_in(&mut self, wait: Duration, source: Source) {
+        if !self.timing.key_state.is_zero() && self.protocol.inspects(&source) {
+            self.inspect_at.insert((clock::steady() + wait, source));
         }
+    }
+
+    /// Asks about the key of the subject whose turn it is; one that is down is asked about when it is up again.
+    fn inspect(&mut self) {
+        let Some((_, source)) = self.inspect_at.pop_first() else { return };
+        if self.subjects.get(&source).is_some_and(|subject| subject.up) {
+            let running = Arc::clone(&self.protocol).inspect(source.clone(), self.outlet.clone());
+            self.inspections.spawn(async move { (source, running.await) });
+        }
+    }
+
+    /// Plans the next question, from the last one's end and never on the same beat: a slow exchange is not asked twice.
+    fn inspected(&mut self, done: Result<(Source, Result<(), Error>), tokio::task::JoinError>) {
+        let again: Vec<Source> = match &done {
+            Ok((source, _)) => vec![source.clone()],
+            // Whose it was is not known; another question too many does no harm.
+            Err(_) => self.subjects.keys().cloned().collect(),
+        };
+        for source in again {
+            if !self.inspect_at.iter().any(|(_, other)| *other == source) {
+                let wait = self.timing.key_state.mul_f64(0.9 + 0.2 * rand::random::<f64>());
+                self.inspect_in(wait, source);
+            }
+        }
+        let Ok((source, Err(error))) = done else { return };
+        tracing::warn!(%error, feed = %source, "what a key may do could not be read");
+        // Whether the key is dead is for the ordinary calls to find out: this one may be refused for reasons of its own,
+        // and must not cost the connection.
+        if error.about_key() {
+            self.owed.owe(&source, clock::now() - Span::from(self.timing.overlap));
+            self.ask();
+        }
+    }
+
+    /// Takes a job's end; returns whose feed it casts a doubt on.
+    async fn done(&mut self, Done { purpose, ended }: Done) -> Result<Option<(Source, Error)>, Error> {
+        self.start();
+        let whose = purpose.as_ref().map(|(source, _)| source.clone());
+        let advice = ended.as_ref().and_then(|ended| ended.as_ref().err()).map_or(Advice::Retry, Error::advice);
+        match purpose {
+            Some((source, gap)) if matches!(ended, Some(Ok(()))) => self.owed.answered(&source, gap),
+            Some((source, gap)) => {
+                if self.owed.failed(&source, gap, advice, clock::steady())
+                    && let Source::Account(account) = source
+                {
+                    // It is asked for again until it is answered; that it was not so far must not stay unsaid.
+                    let told = Body::Filled { since: gap.since, until: gap.until, verified: false };
+                    self.outlet.note(Source::AccountRest(account), told).await?;
+                }
+            }
+            None => {}
+        }
+        Ok(ended.and_then(|ended| self.failed(whose, ended)))
+    }
+}
+
+/// Waits until then; for ever when there is no such time.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -663,19 +671,6 @@ async fn changed(wanted: &mut Option<watch::Receiver<BTreeSet<Symbol>>>) {
         return;
     }
     std::future::pending().await
-}
-
-/// Returns how a job ended; nothing when it was ended.
-fn finished(done: Result<Done, tokio::task::JoinError>) -> Option<Done> {
-    match done {
-        Ok(done) => Some(done),
-        Err(error) => {
-            if error.is_panic() {
-                tracing::error!("a call beside a feed panicked");
-            }
-            None
-        }
-    }
 }
 
 #[cfg(test)]

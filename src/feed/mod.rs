@@ -8,15 +8,18 @@ mod binance;
 mod coinbase;
 mod error;
 mod keeper;
+mod key_state;
 mod kucoin;
 mod limiter;
 mod link;
+mod market_cap;
 mod markets;
 mod outlet;
 mod relay;
 mod rest;
 mod roster;
 mod rotating;
+mod seed;
 mod settings;
 mod sharing;
 pub mod sign;
@@ -30,7 +33,11 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 pub use error::{Advice, Error, Meaning, Refusal};
-pub use settings::{Account, Binance, Coinbase, Kucoin, Limits, ReadKey, Remembered, Roll, Settings, Timing, Wallets};
+pub use settings::{
+    Account, Binance, Coinbase, Kucoin, Limits, ReadKey, Remembered, Roll, Settings, SubAccounts, Timing, Wallets,
+};
+
+pub use market_cap::{CapSource, MarketCap};
 
 use crate::arrival::Incoming;
 use crate::domain::{Symbol, Venue};
@@ -44,10 +51,11 @@ use venues::Venues;
 /// Returns the tasks that feed `out`: one for all accounts, one an exchange for its market. The accounts
 /// ([`Settings::roll`]) and the wanted `pairs` may change while they run. Fails when the certificates cannot be read or a key is another exchange's.
 pub fn tasks(
-    settings: Settings,
+    mut settings: Settings,
     out: mpsc::Sender<Incoming>,
     pairs: watch::Receiver<BTreeSet<(Venue, Symbol)>>,
 ) -> Result<Vec<Task>, Error> {
+    settings.timing = settings.timing.hurried(settings.hurry);
     let (venues, outlet) = (Arc::new(Venues::new(settings)?), Outlet::new(out));
     let roll = venues.settings.roll.clone().unwrap_or_else(|| watch::channel(Arc::new(venues.settings.first_roll())).1);
     let (shared, out) = (Arc::clone(&venues), outlet.clone());
@@ -69,6 +77,13 @@ pub fn tasks(
     tasks.push(markets((Venue::Kucoin, |_| true), market, kucoin, &venues, &outlet, &pairs));
     let market = coinbase::Market { venues: Arc::clone(&venues) };
     tasks.push(markets((Venue::Coinbase, |_| true), market, coinbase, &venues, &outlet, &pairs));
+    for caps in venues.settings.market_cap.clone() {
+        let (venues, outlet) = (Arc::clone(&venues), outlet.clone());
+        tasks.push(Task::restartable(caps.name(), Stage::Feeds, move |stop| {
+            let (caps, venues, outlet) = (caps.clone(), Arc::clone(&venues), outlet.clone());
+            async move { outcome(market_cap::run(caps, &venues, outlet, stop).await) }
+        }));
+    }
     Ok(tasks)
 }
 

@@ -90,3 +90,23 @@ mod tests {
         assert!(outlet.carry(&"binance/market".parse().unwrap()).is_none());
     }
 }
+
+/// The pages of one list that comes newest first, kept until they can be handed over oldest first: what is judged has
+/// the order in which it happened, or a rising price looks like a falling one.
+#[derive(Debug, Default)]
+pub struct Pile(Vec<(Timestamp, Source, Body)>);
+
+impl Pile {
+    /// Keeps the next, older page.
+    pub fn keep(&mut self, at: Timestamp, from: Source, page: Body) {
+        self.0.push((at, from, page));
+    }
+
+    /// Hands over what is kept, oldest first; also to be called where a later page failed.
+    pub async fn hand_over(self, outlet: &Outlet) -> Result<(), Error> {
+        for (at, from, page) in self.0.into_iter().rev() {
+            outlet.pass(at, from, page).await?;
+        }
+        Ok(())
+    }
+}

@@ -22,6 +22,8 @@ pub struct Rest {
     client: reqwest::Client,
     base: String,
     limiter: Limiter,
+    /// The wait before a second attempt; the one before the third is four times as long.
+    wait: Duration,
     /// Milliseconds to add to our clock to get theirs.
     offset: AtomicI64,
     /// When that was learned, in milliseconds by our clock; zero when it was not.
@@ -66,6 +68,7 @@ impl Rest {
         base: &str,
         tls: &Arc<rustls::ClientConfig>,
         timeout: Duration,
+        wait: Duration,
         limiter: Limiter,
     ) -> Result<Self, Error> {
         let client = reqwest::Client::builder()
@@ -78,7 +81,7 @@ impl Rest {
             .build()
             .map_err(|error| Error::Connect(format_compact!("{}", error.without_url())))?;
         let base = base.trim_end_matches('/').to_owned();
-        Ok(Rest { client, base, limiter, offset: AtomicI64::new(0), learned: AtomicI64::new(0) })
+        Ok(Rest { client, base, limiter, wait, offset: AtomicI64::new(0), learned: AtomicI64::new(0) })
     }
 
     /// Returns host, port and path of the base, as a Coinbase token names it.
@@ -110,8 +113,10 @@ impl Rest {
 
     /// Learns the exchange's clock from a public call; `read` finds the milliseconds in the answer.
     pub async fn learn_time(&self, path: &str, read: fn(&str) -> Option<i64>) -> Result<(), Error> {
+        // The wait for our turn is no part of the way there.
+        self.limiter.ready(1).await;
         let before = clock::now();
-        let answer = self.once(&Call { path: path.to_owned(), cost: 1, ..Call::default() }).await?;
+        let answer = self.once(&Call { path: path.to_owned(), ..Call::default() }).await?;
         let theirs = read(&answer.text).filter(|_| answer.status == 200).ok_or(Error::Http(answer.status))?;
         // Half the way there and back is the best guess of when they looked at their clock.
         let middle = before.millis() + (answer.at.millis() - before.millis()) / 2;
@@ -123,7 +128,7 @@ impl Rest {
     /// Makes a call; `sign` builds it anew for every attempt because what is signed grows old. Tries three times when
     /// the host cannot be reached, is busy, or asks us to wait.
     pub async fn ask(&self, sign: impl Fn() -> Result<Call, Error>) -> Result<Answer, Error> {
-        let mut wait = Duration::from_millis(500);
+        let mut wait = self.wait;
         for _ in 0..2 {
             match self.once(&sign()?).await {
                 Ok(answer) if answer.status < 500 => return Ok(answer),

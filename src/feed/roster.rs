@@ -11,6 +11,7 @@ use super::binance;
 use super::coinbase;
 use super::error::Error;
 use super::keeper::{Keeper, Number};
+use super::key_state::Refused;
 use super::kucoin;
 use super::outlet::Outlet;
 use super::relay::{Relay, Relays};
@@ -162,7 +163,7 @@ impl Roster {
             }
             ReadKey::Coinbase(signer) => {
                 let (id, signer) = (id.clone(), Arc::new(Rotating::new(signer.clone())));
-                let user = Arc::new(coinbase::User { venues, id, signer, known_until });
+                let user = Arc::new(coinbase::User { venues, id, signer, known_until, refused: Refused::default() });
                 Links::Coinbase(self.keeper.start(Arc::clone(&user)), user)
             }
             ReadKey::CoinbaseExchange(signer) => {
@@ -204,7 +205,9 @@ impl Roster {
                 continue;
             }
             let until = known_until(account, wanted, wallet);
-            let member = binance::Account::new(id.clone(), wallet.clone(), (key.clone(), signer.clone()), until);
+            let mut member = binance::Account::new(id.clone(), wallet.clone(), (key.clone(), signer.clone()), until);
+            // The key is the account's, whatever it watches: one wallet's link asks.
+            member.asks_about_key = wanted.watched.first() == Some(wallet);
             if let Some(remembered) = remembered {
                 member.remember(remembered);
             }

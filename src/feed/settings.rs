@@ -9,13 +9,14 @@ use rust_decimal::Decimal;
 use tokio::sync::watch;
 
 use super::error::Error;
+use super::market_cap::MarketCap;
 use super::sign::{BinanceSigner, CoinbaseSigner, ExchangeSigner, KeyError, KucoinSigner};
 use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue, Wallet};
 use crate::runtime::backoff;
 use crate::secret::Secret;
 
 /// What the feeds are told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Where Binance is.
     pub binance: Binance,
@@ -33,13 +34,22 @@ pub struct Settings {
     pub wallets: BTreeMap<AccountId, Wallets>,
     /// Pairs to watch besides those the accounts touch.
     pub watch: Vec<(Venue, Symbol)>,
+    /// Pairs of an exchange that are watched at most because accounts trade or hold them; those in use are left out last.
+    pub market_pairs: usize,
+    /// Where to read what assets are worth in all; nowhere by default.
+    pub market_cap: Vec<MarketCap>,
     /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
     /// exchange that has no list of all of them.
     pub remembered: BTreeMap<AccountId, Remembered>,
+    /// How many times faster everything is: each duration is divided by it, each allowance multiplied. For exchanges
+    /// played in a hurry; 0 and 1 are the usual pace, and no file sets it.
+    pub hurry: u32,
     /// Whom to watch from now on, where that may change while the feeds run; without it `accounts` are watched.
     pub roll: Option<watch::Receiver<Arc<Roll>>>,
     /// How much is asked of each exchange.
     pub limits: Limits,
+    /// The sub-accounts whose keys are listed with an account's key; none of those that are not here.
+    pub sub_accounts: BTreeMap<AccountId, SubAccounts>,
 }
 
 /// The accounts to watch from now on. Those that are gone from it are watched no longer.
@@ -90,6 +100,26 @@ impl Default for Limits {
             coinbase_exchange_calls: 10,
             coinbase_connects: 8,
         }
+    }
+}
+
+/// The sub-accounts whose keys are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SubAccounts {
+    /// None: the key is no master's, or nobody wants to know.
+    #[default]
+    None,
+    /// All that the exchange names.
+    All,
+    /// These, by e-mail (Binance) or name (KuCoin).
+    Named(Vec<String>),
+}
+
+impl SubAccounts {
+    /// Returns whether a text can be the e-mail or name of a sub-account, and may stand in a call.
+    pub fn is_name(text: &str) -> bool {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+".contains(&byte))
     }
 }
 
@@ -214,6 +244,8 @@ pub struct Timing {
     /// How often an account is compared with the exchange's own list although its connection looks healthy; zero for
     /// never. It also finds a key that died while its feed was quiet.
     pub reconcile: Duration,
+    /// How often it is asked what each key may do, a tenth more or less at random; zero for never.
+    pub key_state: Duration,
     /// How far before a gap its filling begins, because exchanges deliver late.
     pub overlap: Duration,
     /// How far back an account never watched before is read.
@@ -224,6 +256,58 @@ pub struct Timing {
     pub spacing: Duration,
     /// The span of candles a pair's memory is seeded with.
     pub seed: Duration,
+}
+
+impl Timing {
+    /// Returns this patience in a world that is so many times faster.
+    pub fn hurried(self, times: u32) -> Self {
+        let times = times.max(1);
+        let waits = |of: backoff::Settings| backoff::Settings {
+            min: of.min / times,
+            max: of.max / times,
+            healthy: of.healthy / times,
+        };
+        Timing {
+            connect: self.connect / times,
+            ack: self.ack / times,
+            silence: self.silence / times,
+            pong: self.pong / times,
+            heartbeat: self.heartbeat / times,
+            renew: self.renew / times,
+            backoff: waits(self.backoff),
+            refused: waits(self.refused),
+            debounce: self.debounce / times,
+            reconcile: self.reconcile / times,
+            overlap: self.overlap / times,
+            lookback: self.lookback / times,
+            spacing: self.spacing / times,
+            seed: self.seed / times,
+            keep_alive: self.keep_alive / times,
+            key_state: self.key_state / times,
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            sub_accounts: BTreeMap::new(),
+            binance: Binance::default(),
+            kucoin: Kucoin::default(),
+            coinbase: Coinbase::default(),
+            timing: Timing::default(),
+            extra_ca: None,
+            accounts: Vec::new(),
+            wallets: BTreeMap::new(),
+            watch: Vec::new(),
+            market_pairs: 1_000,
+            market_cap: Vec::new(),
+            remembered: BTreeMap::new(),
+            hurry: 1,
+            roll: None,
+            limits: Limits::default(),
+        }
+    }
 }
 
 impl Default for Binance {
@@ -277,6 +361,7 @@ impl Default for Timing {
             refused: backoff::Settings { min: secs(60), max: secs(1_800), healthy: secs(60) },
             debounce: secs(1),
             reconcile: secs(300),
+            key_state: secs(300),
             overlap: secs(60),
             lookback: secs(24 * 3_600),
             keep_alive: secs(1_800),

@@ -13,6 +13,8 @@ pub(super) struct Topics {
     said: BTreeSet<Symbol>,
     wanted: BTreeSet<Symbol>,
     changes: VecDeque<Change>,
+    /// What was refused and said anew in halves: a second channel's refusal of the same says nothing new.
+    halved: BTreeSet<Vec<Symbol>>,
     /// The earliest time of the next message.
     at: Option<Instant>,
 }
@@ -39,12 +41,13 @@ impl Topics {
     /// Starts subscribed to nothing; messages are `spacing` apart and about `batch` pairs at most.
     pub(super) fn new(spacing: Duration, batch: usize) -> Self {
         let (said, wanted) = (BTreeSet::new(), BTreeSet::new());
-        Topics { spacing, batch, said, wanted, changes: VecDeque::new(), at: None }
+        Topics { spacing, batch, said, wanted, changes: VecDeque::new(), halved: BTreeSet::new(), at: None }
     }
 
     /// Takes what is wanted from now on.
     pub(super) fn want(&mut self, pairs: &BTreeSet<Symbol>, now: Instant) {
         self.wanted.clone_from(pairs);
+        self.halved.clear();
         let batches = |symbols: Vec<Symbol>, change: fn(Vec<Symbol>) -> Change| -> Vec<Change> {
             symbols.chunks(self.batch.max(1)).map(|chunk| change(chunk.to_vec())).collect()
         };
@@ -52,6 +55,44 @@ impl Topics {
         changes.extend(batches(self.wanted.difference(&self.said).cloned().collect(), Change::Add));
         self.changes = changes.into();
         self.at.get_or_insert(now);
+    }
+
+    /// Takes that the exchange refused `symbols`, one of which it does not know: each half is said anew. Returns a pair
+    /// that was refused alone.
+    pub(super) fn refused(&mut self, symbols: &[Symbol], now: Instant) -> Option<Symbol> {
+        self.at.get_or_insert(now);
+        let open: Vec<Symbol> = symbols.iter().filter(|symbol| self.said.contains(*symbol)).cloned().collect();
+        match &open[..] {
+            [] => None,
+            // What was refused alone is not said again; nobody has to leave it either.
+            [alone] => {
+                let alone = alone.clone();
+                self.forget(&alone);
+                Some(alone)
+            }
+            several => {
+                if self.halved.insert(several.to_vec()) {
+                    let (one, other) = several.split_at(several.len() / 2);
+                    self.changes.push_front(Change::Add(other.to_vec()));
+                    self.changes.push_front(Change::Add(one.to_vec()));
+                }
+                None
+            }
+        }
+    }
+
+    /// Says `symbols` again, before anything else: together, or each `alone`.
+    pub(super) fn again(&mut self, symbols: Vec<Symbol>, alone: bool, now: Instant) {
+        self.at.get_or_insert(now);
+        for chunk in symbols.chunks(if alone { 1 } else { self.batch.max(1) }).rev() {
+            self.changes.push_front(Change::Add(chunk.to_vec()));
+        }
+    }
+
+    /// Forgets a pair that the exchange does not know.
+    pub(super) fn forget(&mut self, symbol: &Symbol) {
+        self.said.remove(symbol);
+        self.wanted.remove(symbol);
     }
 
     /// Returns when there is something to say.
@@ -81,6 +122,31 @@ mod tests {
 
     fn pairs(names: &[&str]) -> BTreeSet<Symbol> {
         names.iter().map(|name| Symbol::from_dashed(name).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_one_pair_that_spoils_a_message_is_found_by_halves() {
+        let (start, spacing) = (clock::steady(), Duration::from_millis(300));
+        let mut topics = Topics::new(spacing, 50);
+        let all = pairs(&["A-X", "B-X", "C-X", "D-X", "E-X"]);
+        topics.want(&all, start);
+        let (mut now, mut taken, mut refused) = (start, BTreeSet::new(), Vec::new());
+        let mut messages = 0;
+        while let Some(change) = topics.next(now) {
+            messages += 1;
+            if change.symbols().iter().any(|symbol| symbol.base().as_str() == "D") {
+                // Both channels are refused.
+                for _ in 0..2 {
+                    refused.extend(topics.refused(change.symbols(), now));
+                }
+            } else {
+                taken.extend(change.symbols().iter().cloned());
+            }
+            now += spacing;
+        }
+        assert_eq!(taken, pairs(&["A-X", "B-X", "C-X", "E-X"]));
+        assert_eq!(refused.into_iter().collect::<BTreeSet<_>>(), pairs(&["D-X"]));
+        assert!(messages < 8, "{messages}");
     }
 
     #[test]

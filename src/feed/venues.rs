@@ -1,16 +1,16 @@
 //! What all links share: the hosts, their limits and clocks, and one TLS configuration.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::binance::Pairs;
 use super::error::Error;
 use super::limiter::Limiter;
 use super::rest::Rest;
+use super::seed::{Seeded, Unknown};
 use super::settings::Settings;
 use super::socket::Patience;
-use crate::domain::{Symbol, Venue};
+
 use crate::runtime::tls;
 
 /// The exchanges as they are reached.
@@ -19,6 +19,9 @@ pub(crate) struct Venues {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     /// Pays in Binance's request weight: 6,000 a minute, of which a fifth is left to the user's own programs.
     pub(crate) binance: Arc<Rest>,
+    /// Questions of a master about its sub-accounts: 3,000 of the account's own 180,000 weight a minute each, of which at
+    /// most half is spent even if all are one account's.
+    pub(crate) binance_sub: Limiter,
     /// Pays in the request weight of Binance's futures: 2,400 a minute on a host of its own.
     pub(crate) binance_futures: Arc<Rest>,
     pub(crate) kucoin: Arc<Rest>,
@@ -34,17 +37,8 @@ pub(crate) struct Venues {
     pub(crate) pairs: Pairs,
     /// The pairs whose memory was seeded.
     pub(crate) seeded: Seeded,
-}
-
-/// The pairs whose memory was seeded since the start.
-#[derive(Debug, Default)]
-pub(crate) struct Seeded(Mutex<BTreeSet<(Venue, Symbol)>>);
-
-impl Seeded {
-    /// Returns true the first time it is asked about a pair.
-    pub(crate) fn first(&self, venue: Venue, symbol: &Symbol) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((venue, symbol.clone()))
-    }
+    /// The pairs that were refused.
+    pub(crate) unknown: Unknown,
 }
 
 impl Venues {
@@ -54,13 +48,15 @@ impl Venues {
         let tls = tls::client_config(settings.extra_ca.as_deref())
             .map_err(|error| Error::Connect(compact_str::format_compact!("{error}")))?;
         let secs = Duration::from_secs;
+        let secs = |count| secs(count) / settings.hurry.max(1);
+        let wait = settings.timing.backoff.min;
+        let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, wait, limiter).map(Arc::new);
         let limits = settings.limits;
         // What a bucket holds, a part of what may be asked, is spent on top of what flows in: together they stay below it.
         let bucket = |most: u32, per: u64, part: u32| {
             let held = (most / part).max(1);
             Limiter::new(most.saturating_sub(held).max(1), secs(per), held)
         };
-        let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, limiter).map(Arc::new);
         Ok(Venues {
             binance: rest(&settings.binance.rest, bucket(limits.binance_weight, 60, 5))?,
             binance_futures: rest(&settings.binance.futures_rest, bucket(limits.binance_futures_weight, 60, 5))?,
@@ -72,9 +68,11 @@ impl Venues {
             binance_futures_connects: bucket(limits.binance_futures_connects, 300, 7),
             kucoin_connects: bucket(limits.kucoin_connects, 60, 4),
             coinbase_connects: bucket(limits.coinbase_connects, 1, 2),
+            binance_sub: Limiter::new(30, secs(60), 10),
             unlimited: Limiter::new(1_000_000, secs(1), 1_000_000),
             pairs: Pairs::default(),
             seeded: Seeded::default(),
+            unknown: Unknown::default(),
             tls,
             settings,
         })

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::counters::Counters;
 use super::fault::Faults;
 use super::feed_log::FeedLog;
 use super::roll::{Calls, RollBook};
@@ -19,10 +20,10 @@ use crate::runtime::clock;
 use crate::runtime::systemd::{self, Watchdog};
 use crate::store::{Error, Handle, Snapshot};
 
-/// Pairs whose market is watched at most; beyond, those an account touched last are.
-const MOST_PAIRS: usize = 4_000;
 /// How often closed incidents that are too old are looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(86_400);
+/// How often it is written down how well each account was heard.
+const TOTALS_EVERY: Duration = Duration::from_secs(86_400);
 /// How often the service manager's status line changes at most.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// Waits between two tries of a store that is busy or whose disk is full.
@@ -36,6 +37,8 @@ pub(super) struct Rhythm {
     pub(super) snapshot_arrivals: u64,
     /// How long what is over is kept.
     pub(super) keep: Duration,
+    /// Pairs of an exchange whose market is watched at most.
+    pub(super) market_pairs: usize,
 }
 
 /// What the loop works with.
@@ -53,7 +56,11 @@ pub(super) struct Chain {
     pub(super) calls: Calls,
     pub(super) roll_call: RollCall,
     pub(super) feed_log: FeedLog,
+    /// Since yesterday's line was written.
+    pub(super) counters: Counters,
     pub(super) watchdog: Watchdog,
+    /// Pairs that were left out at the start.
+    pub(super) left_out: usize,
 }
 
 /// When the loop last did what no arrival asks for.
@@ -63,18 +70,29 @@ struct Done {
     saved: Instant,
     forgot: Option<Instant>,
     told: Option<Instant>,
+    totalled: Instant,
     status: String,
     interest: u64,
+    /// Pairs that were left out when that was last said.
+    left_out: usize,
 }
 
-/// Returns the pairs whose market is to be watched.
-pub(super) fn pairs(pipeline: &Pipeline) -> BTreeSet<(Venue, Symbol)> {
-    let mut all: Vec<_> = pipeline.pairs_of_interest().collect();
-    if all.len() > MOST_PAIRS {
-        tracing::warn!(pairs = all.len(), watched = MOST_PAIRS, "accounts touch more pairs than are watched");
-        all.drain(..all.len() - MOST_PAIRS);
+/// Returns the pairs whose market is to be watched; `told` is how many were left out when that was last said.
+pub(super) fn pairs(pipeline: &Pipeline, most: usize, told: &mut usize) -> BTreeSet<(Venue, Symbol)> {
+    let (wanted, left_out) = pipeline.pairs_of_interest(most);
+    // Once when it begins, and again where it got twice as bad.
+    if left_out == 0 {
+        *told = 0;
+    } else if *told == 0 || left_out >= 2 * *told {
+        *told = left_out;
+        tracing::warn!(
+            left_out,
+            most_an_exchange = most,
+            "accounts trade and hold more pairs than are watched; those traded longest ago are judged without their \
+             market (raise feed.market_pairs to watch them)"
+        );
     }
-    all.into_iter().map(|(venue, symbol)| (venue, symbol.clone())).collect()
+    wanted
 }
 
 impl Chain {
@@ -86,8 +104,10 @@ impl Chain {
             saved: clock::steady(),
             forgot: None,
             told: None,
+            totalled: clock::steady(),
             status: String::new(),
             interest: self.pipeline.interest_moved(),
+            left_out: self.left_out,
         };
         // One at a time, beside the loop: a large memory takes a while to compress.
         let mut saving: JoinSet<()> = JoinSet::new();
@@ -116,6 +136,10 @@ impl Chain {
                 forgetting.spawn(async move { forget(&store, keep).await });
             }
             self.tell_status(&mut done);
+            if done.totalled.elapsed() >= TOTALS_EVERY {
+                done.totalled = clock::steady();
+                self.feed_log.totals(&self.counters.take());
+            }
         }
         while saving.join_next().await.is_some() {}
         if self.pipeline.counts().last > done.saved_n {
@@ -130,6 +154,7 @@ impl Chain {
         let mut effects = Vec::new();
         for arrival in batch {
             effects.append(&mut self.faults.step(&mut self.pipeline, arrival));
+            self.counters.note(arrival, self.pipeline.events(), self.pipeline.counts().repeats);
             for event in self.pipeline.events() {
                 if let EventKind::Feed(change) = &event.kind {
                     self.feed_log.note(arrival, &change.kind);
@@ -170,7 +195,7 @@ impl Chain {
         let interest = self.pipeline.interest_moved();
         if interest != done.interest {
             done.interest = interest;
-            let wanted = pairs(&self.pipeline);
+            let wanted = pairs(&self.pipeline, self.rhythm.market_pairs, &mut done.left_out);
             self.pairs.send_if_modified(|now| {
                 let differs = *now != wanted;
                 *now = wanted;

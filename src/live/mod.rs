@@ -2,6 +2,7 @@
 //! to people; and when the daemon ends, it ends in that order.
 
 mod chain;
+pub mod counters;
 mod courier;
 mod fault;
 mod feed_log;
@@ -157,7 +158,8 @@ pub async fn run_fed_by(
 
     let (incoming, inbox) = mpsc::channel(settings.journal.queue.max(1));
     let (outbox, batches) = mpsc::channel(BATCHES);
-    let (pairs, wanted) = watch::channel(chain::pairs(&memory));
+    let (market_pairs, mut left_out) = (settings.feed.market_pairs, 0);
+    let (pairs, wanted) = watch::channel(chain::pairs(&memory, market_pairs, &mut left_out));
     let accounts = settings.feed.watched().collect();
     let (roll, calls) = RollBook::open(&mut settings);
     let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
@@ -171,7 +173,9 @@ pub async fn run_fed_by(
             snapshot_every: settings.snapshot_every,
             snapshot_arrivals: settings.snapshot_arrivals,
             keep: settings.store.keep,
+            market_pairs,
         },
+        left_out,
         saved_n: resumed.saved_n,
         rules_hash: resume::rules_hash(&settings.pipeline),
         pipeline: memory,
@@ -183,6 +187,7 @@ pub async fn run_fed_by(
         calls,
         roll_call: RollCall::begin(accounts, settings.ready_within, ready),
         feed_log: FeedLog::default(),
+        counters: counters::Counters::default(),
         watchdog: systemd::Watchdog::from_env(),
     };
     // It ends when the journal has, not when it is told to: until then there is something to judge.

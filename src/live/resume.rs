@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::fault::Faults;
 use super::{Error, Settings};
 use crate::arrival::{Arrival, Body, Incoming, REMOVED, Source};
-use crate::domain::{AccountId, Effect, Timestamp, Wallet};
+use crate::domain::{AccountId, Effect, Span, Timestamp, Wallet};
 use crate::feed::Remembered;
 use crate::journal::{Journal, ReadError, Recovery, read_from, segments};
 use crate::pipeline::{self, Pipeline, SNAPSHOT_VERSION};
@@ -87,6 +87,10 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     for (id, wallet) in settings.feed.watched() {
         let Some(account) = pipeline.account(&id) else { continue };
         let since = pipeline.blind_since(&id, &wallet).map_or(last_at, |since| since.min(last_at));
+        // A feed that was up may have kept a fill back all the same: the exchange is asked from its own last word on,
+        // as a run that goes on would, though not beyond a day.
+        let proven = pipeline.proven_until(&id, &wallet).map_or(since, |proven| proven.min(since));
+        let since = proven.max((last_at - Span::from_secs(86_400)).min(since));
         match wallet {
             Wallet::Spot => {
                 known_until.insert(id.clone(), since);

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::broken::How;
+use super::fault::FaultBook;
 use super::world::{Happening, Step, World};
 use super::{Error, Places, Settings};
 use crate::domain::{Timestamp, Venue};
@@ -32,6 +33,7 @@ pub struct Floor {
     /// Binance's request weight.
     pub weight: Mutex<Weight>,
     world: Mutex<World>,
+    faults: Mutex<FaultBook>,
     news: broadcast::Sender<Arc<News>>,
     sockets: Mutex<JoinSet<()>>,
     /// Sockets opened, by host and path.
@@ -77,8 +79,10 @@ pub enum Granted {
 impl Floor {
     /// Builds the floor around a world.
     pub fn new(settings: Settings, world: World, places: Places) -> Self {
+        let faults = Mutex::new(FaultBook::new(&settings.scenario, settings.seed));
         Floor {
             settings,
+            faults,
             places,
             tokens: Mutex::default(),
             listen_keys: Mutex::default(),
@@ -95,6 +99,11 @@ impl Floor {
     /// Looks at the world.
     pub fn world(&self) -> MutexGuard<'_, World> {
         locked(&self.world)
+    }
+
+    /// Looks at what goes wrong. Taken after the world, where both are needed.
+    pub fn faults(&self) -> MutexGuard<'_, FaultBook> {
+        locked(&self.faults)
     }
 
     /// Hears the news from now on.
@@ -125,7 +134,8 @@ impl Floor {
                             owner.double -= 1;
                             2
                         }
-                        Some(_) | None => 1,
+                        Some(owner) => self.faults().times(owner.venue, news),
+                        None => 1,
                     }
                 }
             };

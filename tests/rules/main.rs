@@ -11,6 +11,8 @@ mod tale;
 
 mod blind;
 mod churn_loss;
+mod first_fill;
+mod key_state;
 mod liquidation;
 mod origin;
 mod planted_ask;

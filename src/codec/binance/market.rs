@@ -6,6 +6,7 @@ use compact_str::CompactString;
 use serde::Deserialize;
 
 use super::super::newest::Newest;
+use super::super::past::past;
 use super::super::scalar::{Amiss, Listed, Scalar};
 use super::super::shape::Heard;
 use super::super::unread::Unread;
@@ -176,18 +177,29 @@ impl Trade<'_, '_> {
         newest: &mut Newest,
         heard: &mut Heard<'_>,
     ) -> Result<(), Unread> {
-        let trade = MarketKind::Trade {
+        let number = u64::try_from(id).map_err(|_| Amiss::Negative("t"))?;
+        let time = self.time.time("T")?;
+        let trade = self.kind()?;
+        if newest.take(&symbol, number, time) {
+            push(symbol, trade, heard);
+        }
+        Ok(())
+    }
+
+    /// Tells of a trade in a list of the past. What a stream still brings must not be taken for a repeat of it.
+    pub(super) fn tell_past(self, symbol: Symbol, heard: &mut Heard<'_>) -> Result<(), Unread> {
+        push(symbol, past(self.kind()?), heard);
+        Ok(())
+    }
+
+    fn kind(self) -> Result<MarketKind, Unread> {
+        Ok(MarketKind::Trade {
             price: self.price.price("p")?,
             quantity: self.quantity.quantity("q")?,
             taker: self.taker,
             time: self.time.time("T")?,
             taker_order: self.taker_order,
-        };
-        let number = u64::try_from(id).map_err(|_| Amiss::Negative("t"))?;
-        if newest.take(&symbol, number, self.time.time("T")?) {
-            push(symbol, trade, heard);
-        }
-        Ok(())
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 
 use serde::Deserialize;
 
+use super::super::past;
 use super::super::scalar::{Amiss, Listed, Object, Scalar};
 use super::super::shape::{Heard, parameter, path, read, unread};
 use super::super::unread::Unread;
@@ -44,7 +45,6 @@ struct Ticker<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct Row<'a> {
-    id: Scalar<'a>,
     price: Scalar<'a>,
     qty: Scalar<'a>,
     time: Scalar<'a>,
@@ -55,7 +55,6 @@ struct Row<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 struct AggregateRow<'a> {
-    a: Scalar<'a>,
     p: Scalar<'a>,
     q: Scalar<'a>,
     #[serde(rename = "T")]
@@ -80,24 +79,25 @@ impl Codec {
             "trades" | "historicalTrades" => {
                 let symbol = self.asked_for(call, heard)?;
                 for Object(row) in read::<Vec<Object<Row<'_>>>>("trades", json)? {
-                    let told =
-                        row.is_buyer_maker.flag("isBuyerMaker").and_then(|waited| Ok((waited, row.id.whole("id")?)));
-                    let told = told.map_err(Unread::from).and_then(|(waited, id)| {
-                        trade(&row.price, &row.qty, &row.time, waited).tell(symbol.clone(), id, &mut self.trades, heard)
+                    let waited = row.is_buyer_maker.flag("isBuyerMaker");
+                    let told = waited.map_err(Unread::from).and_then(|waited| {
+                        trade(&row.price, &row.qty, &row.time, waited).tell_past(symbol.clone(), heard)
                     });
                     heard.row(told);
                 }
+                push(symbol, MarketKind::PastTold { until: heard.at(), trades: true }, heard);
                 Ok(())
             }
             "aggTrades" => {
                 let symbol = self.asked_for(call, heard)?;
                 for Object(row) in read::<Vec<Object<AggregateRow<'_>>>>("trades", json)? {
-                    let told = row.m.flag("m").and_then(|waited| Ok((waited, row.a.whole("a")?)));
-                    let told = told.map_err(Unread::from).and_then(|(waited, id)| {
-                        trade(&row.p, &row.q, &row.time, waited).tell(symbol.clone(), id, &mut self.aggregated, heard)
-                    });
+                    let told =
+                        row.m.flag("m").map_err(Unread::from).and_then(|waited| {
+                            trade(&row.p, &row.q, &row.time, waited).tell_past(symbol.clone(), heard)
+                        });
                     heard.row(told);
                 }
+                push(symbol, MarketKind::PastTold { until: heard.at(), trades: true }, heard);
                 Ok(())
             }
             "time" | "ping" | "depth" | "bookTicker" | "price" | "avgPrice" => Ok(()),
@@ -138,6 +138,7 @@ impl Codec {
         let span = parameter(call, "interval").and_then(span);
         let span = span.ok_or_else(|| unread("the call does not name its interval"))?;
         let none = Scalar::Absent;
+        let mut last = None;
         for row in read::<Vec<Vec<Scalar<'_>>>>("candles", json)? {
             let field = |place: usize| row.get(place).unwrap_or(&none);
             let candle = (|| {
@@ -158,10 +159,16 @@ impl Codec {
                 }))
             })();
             match candle {
-                Ok(Some(candle)) => push(symbol.clone(), candle, heard),
+                Ok(Some(candle)) => {
+                    last = last.max(past::ended(&candle));
+                    push(symbol.clone(), candle, heard);
+                }
                 Ok(None) => {}
                 Err(amiss) => heard.row(Err(Amiss::into(amiss))),
             }
+        }
+        if let Some(told) = past::bars_told(call, "endTime", last, heard.at()) {
+            push(symbol, told, heard);
         }
         Ok(())
     }

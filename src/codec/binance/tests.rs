@@ -300,7 +300,7 @@ fn a_repeated_fill_is_counted_once_whichever_way_it_came() {
     assert_eq!(page_with(&mut codecs, "binance/alice/rest", "myTrades", trades), []);
     for recovered in [1, 0] {
         let told = feed(decode(&mut codecs, "binance/alice/rest", filled()));
-        assert_eq!(told, FeedKind::GapFilled { since: AT, until: AT, recovered, verified: true });
+        assert_eq!(told, FeedKind::GapFilled { since: AT, until: AT, recovered, unsent: 0, verified: true });
     }
     // Another account's fill of the same numbers is another fill.
     assert_eq!(decode(&mut codecs, "binance/bob", Body::from_text(stream)).len(), 1);
@@ -436,7 +436,7 @@ fn order_lists_are_read_and_unknown_calls_are_told() {
         })
         .collect();
     assert_eq!(steps, [(OrderStep::Accepted, 0, Some("bot-5")), (OrderStep::Cancelled, 100, Some("bot-6"))]);
-    assert_eq!(page("binance/alice/rest", "sapi/v1/account/apiRestrictions", r#"{"ipRestrict":false}"#), []);
+    assert_eq!(page("binance/alice/rest", "sapi/v1/sub-account/list?page=1", r#"{"subAccounts":[]}"#), []);
     assert_eq!(feed(page("binance/alice/rest", "dustLog", "{}")), FeedKind::Unknown("dustLog".into()));
 }
 
@@ -509,8 +509,15 @@ fn only_closed_candles_are_told() {
     let stream = market(&frame("binance/market", &kline(true)));
     let rows = r#"[[1775572140000,"2","4","1","3","310",1775572199999,"630",7,"200","410","0"],
         [1775572200000,"3","3","3","3","1",1775572259999,"3",1,"1","3","0"]]"#;
-    let rest = market(&page("binance/market/rest", "klines?symbol=APPCBTC&interval=1m", rows));
+    let mut rest = market(&page("binance/market/rest", "klines?symbol=APPCBTC&interval=1m", rows));
+    let told = rest.pop().map(|(_, kind)| kind);
     assert_eq!(rest, stream, "the second is still growing");
+    let until = Timestamp::from_millis(1_775_572_200_000);
+    assert_eq!(
+        told,
+        Some(MarketKind::PastTold { until, trades: false }),
+        "the past is told up to the last finished one"
+    );
     let MarketKind::Candle { span, high, close, taker_buy_quote, trades, .. } = &rest[0].1 else { panic!() };
     assert_eq!((*span, high.get(), close.get()), (Span::from_secs(60), dec("4"), dec("3")));
     assert_eq!((*taker_buy_quote, *trades), (Some(dec("410")), Some(7)));
@@ -541,7 +548,11 @@ fn what_is_not_watched_on_the_market_is_passed_over() {
         assert_eq!(frame("binance/market", json), [], "{json}");
     }
     let trades = r#"[{"id":1,"price":"1","qty":"2","time":1775572206250,"isBuyerMaker":true}]"#;
-    assert_eq!(market(&page("binance/market/rest", "trades?symbol=APPCBTC&limit=5", trades)).len(), 1);
+    let told = market(&page("binance/market/rest", "trades?symbol=APPCBTC&limit=5", trades));
+    assert!(
+        matches!(&told[..], [(_, MarketKind::PastTrade { taker: Side::Sell, .. }), (_, MarketKind::PastTold { .. })]),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{Aliases, Problem, refused, side};
 use crate::codec::newest::Newest;
+use crate::codec::past::{bars_told, ended, past};
 use crate::codec::shape::{Heard, figure, name, parameter, path, read, unread};
 use crate::codec::unread::Unread;
 use crate::codec::wire::{Amount, Id, Whole};
@@ -128,7 +129,7 @@ pub(super) fn events(channel: &str, events: Vec<&RawValue>, time: Timestamp, tol
             }
         };
         for row in batch.trades.into_iter().flatten().rev() {
-            let row = trade(row.get(), None, told);
+            let row = trade(row.get(), told);
             told.heard.row(row);
         }
         for row in batch.tickers.into_iter().flatten() {
@@ -160,20 +161,34 @@ pub(super) fn page(call: &str, json: &str, told: &mut Told<'_, '_>) -> Result<()
         }
         "candles" => {
             let (symbol, span) = (asked()?, span(parameter(call, "granularity").unwrap_or("ONE_MINUTE"))?);
+            let mut last = None;
             for row in answer.candles.into_iter().flatten().rev() {
                 let row = read("a candle", row.get()).and_then(|row| candle(&row, span));
                 match row {
-                    Ok(kind) => told.tell(symbol.clone(), kind),
+                    // The newest row may still be growing.
+                    Ok(kind) if ended(&kind).is_none_or(|ended| ended <= told.heard.at()) => {
+                        last = last.max(ended(&kind));
+                        told.tell(symbol.clone(), kind);
+                    }
+                    Ok(_) => {}
                     Err(why) => told.heard.row(Err(why)),
                 }
             }
+            if let Some(kind) = bars_told(call, "end", last, told.heard.at()) {
+                told.tell(symbol, kind);
+            }
         }
         "ticker" => {
+            // A page answers for the pair that was asked, whatever label its rows carry.
             let symbol = asked()?;
             for row in answer.trades.into_iter().flatten().rev() {
-                let row = trade(row.get(), Some(&symbol), told);
-                told.heard.row(row);
+                match read::<Trade<'_>>("a trade", row.get()).and_then(|row| traded(&row)) {
+                    Ok(kind) => told.tell(symbol.clone(), past(kind)),
+                    Err(why) => told.heard.row(Err(why)),
+                }
             }
+            let until = told.heard.at();
+            told.tell(symbol, MarketKind::PastTold { until, trades: true });
         }
         "time" | "product_book" => {}
         // One product: `market/products/ABC-USD` answers the row itself.
@@ -183,21 +198,21 @@ pub(super) fn page(call: &str, json: &str, told: &mut Told<'_, '_>) -> Result<()
     Ok(())
 }
 
-/// A page answers for the pair that was asked, whatever label its rows carry.
-fn trade(json: &str, asked: Option<&Symbol>, told: &mut Told<'_, '_>) -> Result<(), Unread> {
-    let row: Trade<'_> = read("a trade", json)?;
-    let symbol = match asked {
-        Some(symbol) => symbol.clone(),
-        None => Symbol::from_dashed(&row.product_id).map_err(figure("product_id"))?,
-    };
-    let time = Timestamp::from_rfc3339(&row.time).ok_or_else(|| unread("a trade without a time"))?;
-    let kind = MarketKind::Trade {
+fn traded(row: &Trade<'_>) -> Result<MarketKind, Unread> {
+    Ok(MarketKind::Trade {
         price: row.price.price().map_err(figure("price"))?,
         quantity: row.size.quantity().map_err(figure("size"))?,
         taker: side(&row.side)?.opposite(),
-        time,
+        time: Timestamp::from_rfc3339(&row.time).ok_or_else(|| unread("a trade without a time"))?,
         taker_order: None,
-    };
+    })
+}
+
+fn trade(json: &str, told: &mut Told<'_, '_>) -> Result<(), Unread> {
+    let row: Trade<'_> = read("a trade", json)?;
+    let symbol = Symbol::from_dashed(&row.product_id).map_err(figure("product_id"))?;
+    let kind = traded(&row)?;
+    let time = Timestamp::from_rfc3339(&row.time).ok_or_else(|| unread("a trade without a time"))?;
     // Each name has its own place: a pair that joins late is seeded although its book was read under the other name.
     let number = row.trade_id.and_then(|id| id.0.parse().ok());
     let other = told.aliases.of(&symbol).cloned();

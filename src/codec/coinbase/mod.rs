@@ -8,6 +8,7 @@ mod book;
 mod exchange;
 mod exchange_rest;
 mod fills;
+mod keys;
 mod market;
 mod orders;
 mod placed;
@@ -116,9 +117,11 @@ impl Codec {
                 Source::Account(_) | Source::AccountRest(_) | Source::Wallet(..) | Source::WalletRest(..) => {
                     self.page(call, frame.get(), heard)
                 }
-                Source::Market(_) | Source::FuturesMarket(_) | Source::Access(_) | Source::Clock => {
-                    Err(unread("an answer nobody asked for"))
-                }
+                Source::Market(_)
+                | Source::FuturesMarket(_)
+                | Source::Access(_)
+                | Source::MarketCap(_)
+                | Source::Clock => Err(unread("an answer nobody asked for")),
             },
             // A refused token is answered with this one word and no JSON.
             Body::Text(text) if text.trim() == "Unauthorized" => {
@@ -221,7 +224,8 @@ impl Codec {
                     heard.row(row);
                 }
             }
-            "key_permissions" | "portfolios" | "time" | "products" | "best_bid_ask" | "transaction_summary" => {}
+            "key_permissions" => return keys::own(call, json, heard),
+            "portfolios" | "time" | "products" | "best_bid_ask" | "transaction_summary" => {}
             _ if path.split('/').any(|part| part == "accounts" || part == "portfolios") => {}
             other => heard.feed(FeedKind::Unknown(name(other))),
         }

@@ -458,14 +458,15 @@ fn market(events: &[EventKind]) -> Vec<(String, Decimal)> {
     let told = |event: &EventKind| match event {
         EventKind::Market(market) => {
             let figure = match &market.kind {
-                MarketKind::Trade { price, .. } => price.get(),
+                MarketKind::Trade { price, .. } | MarketKind::PastTrade { price, .. } => price.get(),
+                MarketKind::PastTold { .. } => return None,
                 MarketKind::Volume { quote, .. } | MarketKind::Candle { quote, .. } => *quote,
             };
-            (market.symbol.to_string(), figure)
+            Some((market.symbol.to_string(), figure))
         }
         other => panic!("{other:?}"),
     };
-    events.iter().map(told).collect()
+    events.iter().filter_map(told).collect()
 }
 
 fn trades(prices: &[(u32, &str)]) -> String {
@@ -520,12 +521,13 @@ fn bars_are_told_oldest_first_for_the_pair_that_was_asked_and_running_ones_are_l
         format!(r#"{{"start":"{start}","low":"1","high":"3","open":"2","close":"2","volume":"10"{product}}}"#)
     };
     let mut desk = Desk::default();
-    let json = format!(r#"{{"candles":[{},{}]}}"#, bar(1_767_225_660, ""), bar(1_767_225_600, ""));
+    let growing = bar(1_767_225_660, "");
+    let json = format!(r#"{{"candles":[{growing},{},{}]}}"#, bar(1_767_225_600, ""), bar(1_767_225_540, ""));
     let call = "market/products/PUMP-USDC/candles?granularity=ONE_MINUTE&limit=350";
     let events = desk.hear("coinbase/market/rest", page(call, &json)).unwrap();
     assert_eq!(market(&events), [("PUMP-USDC".to_owned(), number("20")), ("PUMP-USDC".to_owned(), number("20"))]);
     let EventKind::Market(first) = &events[0] else { panic!() };
-    assert!(matches!(first.kind, MarketKind::Candle { start, .. } if start.millis() == 1_767_225_600_000));
+    assert!(matches!(first.kind, MarketKind::Candle { start, .. } if start.millis() == 1_767_225_540_000));
     let product = r#","product_id":"PUMP-USD""#;
     let json = format!(
         r#"{{"channel":"candles","timestamp":"2026-01-01T00:06:00Z","sequence_num":3,"events":[{{"type":"snapshot","candles":[{},{}]}}]}}"#,

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{contract, rest, side};
 use crate::codec::newest::Newest;
+use crate::codec::past::{bars_told, ended, past};
 use crate::codec::shape::{Heard, figure, name, parameter, path, read, rows, unread};
 use crate::codec::unread::Unread;
 use crate::codec::wire::{Amount, Id, Whole};
@@ -128,7 +129,7 @@ pub(super) fn push(channel: &str, data: &str, newest: &mut Newest, heard: &mut H
 }
 
 /// Takes an answer about the market.
-pub(super) fn page(call: &str, json: &str, newest: &mut Newest, heard: &mut Heard<'_>) -> Result<(), Unread> {
+pub(super) fn page(call: &str, json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let Some(data) = rest::data(json, heard)? else { return Ok(()) };
     let asked = || {
         let pair = parameter(call, "symbol").ok_or_else(|| unread("a page whose call names no symbol"))?;
@@ -146,15 +147,34 @@ pub(super) fn page(call: &str, json: &str, newest: &mut Newest, heard: &mut Hear
             }
             trades.sort_by_key(|row| (row.time.0, number(row.sequence.as_ref()).unwrap_or(0)));
             for row in trades {
-                let row = trade(symbol.clone(), row, newest, heard);
+                let row = traded(row).map(|kind| {
+                    heard.push(EventKind::Market(Market {
+                        venue: Venue::Kucoin,
+                        symbol: symbol.clone(),
+                        kind: past(kind),
+                    }));
+                });
                 heard.row(row);
             }
+            let kind = MarketKind::PastTold { until: heard.at(), trades: true };
+            heard.push(EventKind::Market(Market { venue: Venue::Kucoin, symbol, kind }));
         }
         "candles" => {
             let (symbol, span) = (asked()?, span(parameter(call, "type").unwrap_or("1min"))?);
+            let mut last = None;
             for row in rows("candles", data)?.into_iter().rev() {
-                let row = candle(&symbol, span, row.get(), heard);
-                heard.row(row);
+                match candle(span, row.get()) {
+                    // The newest row may still be growing.
+                    Ok(kind) if ended(&kind).is_none_or(|ended| ended <= heard.at()) => {
+                        last = last.max(ended(&kind));
+                        heard.push(EventKind::Market(Market { venue: Venue::Kucoin, symbol: symbol.clone(), kind }));
+                    }
+                    Ok(_) => {}
+                    Err(why) => heard.row(Err(why)),
+                }
+            }
+            if let Some(kind) = bars_told(call, "endAt", last, heard.at()) {
+                heard.push(EventKind::Market(Market { venue: Venue::Kucoin, symbol, kind }));
             }
         }
         "allTickers" => {
@@ -177,17 +197,22 @@ fn number(id: Option<&Id>) -> Option<u64> {
 
 fn trade(symbol: Symbol, row: Trade<'_>, newest: &mut Newest, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let time = Timestamp::from_magnitude(row.time.0).ok_or_else(|| unread("a trade without a time"))?;
-    let kind = MarketKind::Trade {
-        price: row.price.price().map_err(figure("price"))?,
-        quantity: row.size.quantity().map_err(figure("size"))?,
-        taker: side(&row.side)?,
-        time,
-        taker_order: row.taker_order.map(|id| id.0).filter(|id| !id.is_empty()),
-    };
-    if number(row.sequence.as_ref()).is_none_or(|number| newest.take(&symbol, number, time)) {
+    let sequence = number(row.sequence.as_ref());
+    let kind = traded(row)?;
+    if sequence.is_none_or(|number| newest.take(&symbol, number, time)) {
         heard.push(EventKind::Market(Market { venue: Venue::Kucoin, symbol, kind }));
     }
     Ok(())
+}
+
+fn traded(row: Trade<'_>) -> Result<MarketKind, Unread> {
+    Ok(MarketKind::Trade {
+        price: row.price.price().map_err(figure("price"))?,
+        quantity: row.size.quantity().map_err(figure("size"))?,
+        taker: side(&row.side)?,
+        time: Timestamp::from_magnitude(row.time.0).ok_or_else(|| unread("a trade without a time"))?,
+        taker_order: row.taker_order.map(|id| id.0).filter(|id| !id.is_empty()),
+    })
 }
 
 fn volume(
@@ -208,10 +233,10 @@ fn volume(
     Ok(())
 }
 
-fn candle(symbol: &Symbol, span: Span, json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
+fn candle(span: Span, json: &str) -> Result<MarketKind, Unread> {
     let Bar(start, open, close, high, low, _, quote) = read("a candle", json)?;
     let price = |amount: Amount| amount.price().map_err(figure("a candle's price"));
-    let kind = MarketKind::Candle {
+    Ok(MarketKind::Candle {
         start: Timestamp::from_magnitude(start.0).ok_or_else(|| unread("a candle without a time"))?,
         span,
         open: price(open)?,
@@ -221,9 +246,7 @@ fn candle(symbol: &Symbol, span: Span, json: &str, heard: &mut Heard<'_>) -> Res
         quote: quote.0,
         taker_buy_quote: None,
         trades: None,
-    };
-    heard.push(EventKind::Market(Market { venue: Venue::Kucoin, symbol: symbol.clone(), kind }));
-    Ok(())
+    })
 }
 
 /// Reads `1min` to `30min`, `1hour` to `12hour`, `1day`, `1week`.

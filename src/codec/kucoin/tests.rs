@@ -373,16 +373,27 @@ fn a_public_trade_keeps_the_takers_order_and_is_told_once() {
         {"sequence":"1107","price":"6.8","size":"1","side":"buy","time":1747385641639000000}]}"#;
     let page = Body::Page { call: "market/histories?symbol=PUMP-USDT".into(), frame: Body::json(page.into()).unwrap() };
     codec.decode(&arrival("kucoin/market/rest", page), &mut out).unwrap();
-    let [EventKind::Market(one), EventKind::Market(two)] = [&out[0].kind, &out[1].kind] else { panic!("{out:?}") };
-    assert_eq!(out.len(), 2);
-    assert!(matches!(&one.kind, MarketKind::Trade { taker: Side::Sell, taker_order: Some(id), .. } if id == "6f01"));
-    assert!(matches!(&two.kind, MarketKind::Trade { taker: Side::Buy, taker_order: None, .. }));
+    let kinds: Vec<&MarketKind> = out
+        .iter()
+        .map(|event| match &event.kind {
+            EventKind::Market(market) => &market.kind,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let [live, old, last, told] = &kinds[..] else { panic!("{out:?}") };
+    assert!(matches!(live, MarketKind::Trade { taker: Side::Sell, taker_order: Some(id), .. } if id == "6f01"));
+    assert!(matches!(old, MarketKind::PastTrade { taker: Side::Sell, taker_order: None, .. }));
+    assert!(matches!(last, MarketKind::PastTrade { taker: Side::Buy, taker_order: None, .. }));
+    assert!(matches!(told, MarketKind::PastTold { until, trades: true } if *until == out[0].at));
 }
 
 #[test]
 fn a_candle_has_its_close_before_its_high_and_the_oldest_is_told_first() {
-    let json = r#"{"code":"200000","data":[["1747385640","6.6","6.7","6.8","6.5","90","603"],["1747385580","6.5","6.6","6.9","6.4","80","520"]]}"#;
-    let events = paged("kucoin/market/rest", "market/candles?symbol=PUMP-USDT&type=5min", json).unwrap();
+    let json = r#"{"code":"200000","data":[["1747385400","9","9","9","9","9","9"],["1747385340","6.6","6.7","6.8","6.5","90","603"],["1747385040","6.5","6.6","6.9","6.4","80","520"]]}"#;
+    let mut events = paged("kucoin/market/rest", "market/candles?symbol=PUMP-USDT&type=5min", json).unwrap();
+    let EventKind::Market(told) = events.pop().unwrap() else { panic!() };
+    let until = Timestamp::from_millis(1_747_385_640_000);
+    assert_eq!(told.kind, MarketKind::PastTold { until, trades: false }, "the newest bar is still growing");
     let candles: Vec<_> = events
         .iter()
         .map(|event| match event {
@@ -396,8 +407,8 @@ fn a_candle_has_its_close_before_its_high_and_the_oldest_is_told_first() {
         })
         .collect();
     let five = 300_000_000_000;
-    assert_eq!(candles[0], (1_747_385_580_000, five, number("6.6"), number("6.9"), number("6.4"), number("520")));
-    assert_eq!(candles[1], (1_747_385_640_000, five, number("6.7"), number("6.8"), number("6.5"), number("603")));
+    assert_eq!(candles[0], (1_747_385_040_000, five, number("6.6"), number("6.9"), number("6.4"), number("520")));
+    assert_eq!(candles[1], (1_747_385_340_000, five, number("6.7"), number("6.8"), number("6.5"), number("603")));
 }
 
 #[test]

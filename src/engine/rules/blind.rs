@@ -91,7 +91,7 @@ impl Sight {
                 finding(Level::Notice, at, Some(at), 0, &why)
             }
             FeedKind::Unreadable(why) => finding(Level::Notice, at, Some(at), 0, why),
-            FeedKind::GapFilled { since, until, recovered, verified } => {
+            FeedKind::GapFilled { since, until, recovered, verified, .. } => {
                 self.recovered += recovered;
                 let owed = match &self.state {
                     State::Owed { since: from, until: to, why } => Some((*from, *to, why.clone())),

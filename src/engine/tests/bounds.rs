@@ -15,7 +15,7 @@ fn account_size(engine: &Engine) -> usize {
     postcard::to_stdvec(engine.memory().watched(0)).unwrap().len()
 }
 
-fn engine() -> Engine {
+pub(super) fn engine() -> Engine {
     Engine::new(Settings::default(), Networks::default())
 }
 
@@ -132,7 +132,7 @@ fn a_pair_that_an_account_touches_is_not_forgotten_for_strangers() {
         let market = Market { venue: Venue::Binance, symbol: symbol(&format!("C{k}-BTC")), kind };
         engine.judge(&event(k + 2, time, EventKind::Market(market)), &mut out);
     }
-    let touched: Vec<String> = engine.pairs_of_interest().map(|(_, symbol)| symbol.to_string()).collect();
+    let touched: Vec<String> = engine.memory().wanted().map(|wanted| wanted.symbol.to_string()).collect();
     assert_eq!(touched, ["MINE-BTC"]);
 }
 

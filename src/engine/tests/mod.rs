@@ -3,12 +3,13 @@
 mod bounds;
 mod features;
 mod history;
+mod interest;
 mod wallets;
 
 use rust_decimal::Decimal;
 
 use super::*;
-use crate::domain::{Basis, Price, Quantity, Via};
+use crate::domain::{Basis, Price, Quantity, Venue, Via};
 
 /// 2026-03-02T09:00:00Z.
 pub(super) const MORNING: i64 = 1_772_442_000_000;

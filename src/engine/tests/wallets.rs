@@ -30,7 +30,7 @@ fn balances_of_wallets_do_not_overwrite_each_other_and_count_together() {
     }
     let held = alice(&engine);
     assert_eq!(held.balances.values().map(|held| held.amount).collect::<Vec<_>>(), [dec("7500")]);
-    assert!((engine.memory().equity(held).unwrap() - 1.0).abs() < 1e-9, "30,000 dollars are one unit");
+    assert!((engine.memory().equity(held, None).unwrap() - 1.0).abs() < 1e-9, "30,000 dollars are one unit");
     let bytes = postcard::to_stdvec(engine.memory()).unwrap();
     let read: memory::Memory = postcard::from_bytes(&bytes).unwrap();
     assert_eq!(postcard::to_stdvec(&read).unwrap(), bytes);

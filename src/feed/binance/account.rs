@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::frames::{Envelope, Fault, Head, Position, Subscribed};
 use super::gap::{self, Account};
-use super::learn_time;
 use super::members::Members;
+use super::{keys, learn_time};
 use crate::arrival::Source;
 use crate::domain::Timestamp;
 use crate::feed::error::{Advice, Error, Meaning, Refusal};
@@ -80,6 +80,17 @@ impl Protocol for Accounts {
                 Some(account) => gap::fill(&self.venues, &account, gap, &outlet).await,
                 None => Ok(()),
             },
+        }
+    }
+
+    fn inspects(&self, source: &Source) -> bool {
+        self.members.number(source).and_then(|number| self.members.get(number)).is_some_and(|one| one.asks_about_key)
+    }
+
+    async fn inspect(self: Arc<Self>, source: Source, outlet: Outlet) -> Result<(), Error> {
+        match self.members.number(&source).and_then(|number| self.members.get(number)) {
+            Some(account) => keys::inspect(&self.venues, &account, &outlet).await,
+            None => Ok(()),
         }
     }
 
@@ -254,9 +265,8 @@ impl Subscriptions {
     fn refuse(&mut self, index: usize, account: &Account, fault: &Fault, steps: &mut Vec<Step<Job>>) {
         // The answer to a suspicion: the subscription lives, and so does the key; perhaps again.
         if fault.code == ALREADY && self.whose.values().any(|(known, _)| *known == index) {
-            if self.refused.remove(&index).is_some() {
-                steps.push(Step::Up(account.source()));
-            }
+            self.refused.remove(&index);
+            steps.push(Step::Up(account.source()));
             return;
         }
         account.note_subscribed(false);
@@ -443,7 +453,7 @@ pub(super) fn remember(account: &Account, head: &Head<'_>) {
         "outboundAccountPosition" => {
             let rows = head.balances.and_then(|rows| serde_json::from_str::<Vec<Position<'_>>>(rows.get()).ok());
             for row in rows.unwrap_or_default() {
-                account.known.moved(&row.a, &row.f, &row.l);
+                account.known.moved(&row.a, &row.f, &row.l, head.updated());
             }
         }
         _ => {}

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::account_page::named;
 use super::gap::{self, Account};
-use super::{accepted, learn_time_at};
+use super::{accepted, keys, learn_time_at};
 use crate::arrival::Source;
 use crate::domain::Timestamp;
 use crate::feed::error::{Advice, Error};
@@ -113,6 +113,14 @@ impl Protocol for Futures {
         }
     }
 
+    fn inspects(&self, _source: &Source) -> bool {
+        self.account.asks_about_key
+    }
+
+    async fn inspect(self: Arc<Self>, _source: Source, outlet: Outlet) -> Result<(), Error> {
+        keys::inspect(&self.venues, &self.account, &outlet).await
+    }
+
     fn fill(&self, _source: &Source, gap: Gap) -> Option<Job> {
         Some(Job::Fill(gap))
     }
@@ -193,7 +201,7 @@ impl Stream {
             "ACCOUNT_UPDATE" => {
                 for position in head.a.iter().flat_map(|update| &update.positions) {
                     known.touched(&position.s);
-                    known.moved(&named(&position.s, &position.ps), &position.pa, "0");
+                    known.moved(&named(&position.s, &position.ps), &position.pa, "0", None);
                 }
             }
             "MARGIN_CALL" => head.p.iter().for_each(|position| known.touched(&position.s)),

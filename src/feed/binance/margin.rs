@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::account::{ALREADY, EARLY, SUBSCRIBE_COST, note, reconnecting, remember};
 use super::frames::{Envelope, Fault, Head, Subscribed};
 use super::gap::{self, Account, wire};
-use super::{accepted, learn_time};
+use super::{accepted, keys, learn_time};
 use crate::arrival::Source;
 use crate::domain::{Timestamp, Wallet};
 use crate::feed::error::{Error, Refusal};
@@ -130,6 +130,17 @@ impl Protocol for Margins {
                 Some(account) => gap::fill(&self.venues, account, gap, &outlet).await,
                 None => Ok(()),
             },
+        }
+    }
+
+    fn inspects(&self, source: &Source) -> bool {
+        self.accounts.iter().any(|account| account.asks_about_key && account.source() == *source)
+    }
+
+    async fn inspect(self: Arc<Self>, source: Source, outlet: Outlet) -> Result<(), Error> {
+        match self.accounts.iter().find(|account| account.source() == source) {
+            Some(account) => keys::inspect(&self.venues, account, &outlet).await,
+            None => Ok(()),
         }
     }
 

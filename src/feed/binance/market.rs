@@ -12,12 +12,13 @@ use serde::Deserialize;
 use super::accepted;
 use super::gap::wire;
 use crate::arrival::Source;
-use crate::domain::{Span, Symbol, Timestamp, Venue};
+use crate::domain::{Symbol, Timestamp, Venue};
 use crate::feed::error::Error;
 use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::Call;
+use crate::feed::seed;
 use crate::feed::settings::Timing;
 use crate::feed::socket::{Frame, Received, Socket};
 use crate::feed::topics::{Change, Topics};
@@ -79,7 +80,13 @@ impl Protocol for Market {
     }
 
     async fn run(self: Arc<Self>, symbol: Symbol, outlet: Outlet) -> Result<(), Error> {
-        seed(self.place, &self.venues, &symbol, &outlet).await
+        let seeded = read_past(self.place, &self.venues, &symbol, &outlet).await;
+        // Its streams take any name and stay silent; only REST tells that there is no such pair.
+        if matches!(&seeded, Err(Error::Refused(refusal)) if refusal.code == "-1121") {
+            self.venues.unknown.refused(Venue::Binance, &symbol, clock::steady());
+            return Ok(());
+        }
+        self.venues.seeded.ended(Venue::Binance, &symbol, seeded)
     }
 
     fn fill(&self, _source: &Source, _gap: Gap) -> Option<Symbol> {
@@ -219,16 +226,16 @@ impl Session for Streams {
     }
 
     fn want(&mut self, pairs: &BTreeSet<Symbol>, now: Instant) {
-        self.topics.want(pairs, now);
+        self.topics.want(&self.venues.unknown.without(Venue::Binance, pairs, now), now);
     }
 }
 
-/// Reads a pair's recent candles, oldest first, and its last 24 hours.
-async fn seed(place: Place, venues: &Venues, symbol: &Symbol, outlet: &Outlet) -> Result<(), Error> {
+/// Reads a pair's last trades, its recent candles, oldest first, and its last 24 hours.
+async fn read_past(place: Place, venues: &Venues, symbol: &Symbol, outlet: &Outlet) -> Result<(), Error> {
     let pair = place.name(venues, symbol);
-    let (rest, path, costs) = match place {
-        Place::Spot => (&venues.binance, "/api/v3", (2, 2)),
-        Place::Futures => (&venues.binance_futures, "/fapi/v1", (5, 1)),
+    let (rest, base, costs) = match place {
+        Place::Spot => (&venues.binance, "/api/v3", (4, 2, 2)),
+        Place::Futures => (&venues.binance_futures, "/fapi/v1", (20, 5, 1)),
     };
     let encoded = crate::feed::sign::percent_encode(&pair);
     let get = async |path: String, call: String, cost: u32| {
@@ -236,12 +243,22 @@ async fn seed(place: Place, venues: &Venues, symbol: &Symbol, outlet: &Outlet) -
         let (at, page) = accepted(rest.ask(sign).await?)?.page(call)?;
         outlet.pass(at, place.answers(), page).await
     };
-    let mut start = (clock::now() - Span::from(venues.settings.timing.seed)).millis() / 60_000 * 60_000;
-    let end = clock::now().millis();
+    // A pair that is being raised trades its last thousand away within minutes: they are read first.
+    let path = format!("{base}/aggTrades?symbol={encoded}&limit={PAGE}");
+    // Without them the bars still tell most of it.
+    let trades = get(path, format!("aggTrades?symbol={pair}"), costs.0).await;
+    if trades == Err(Error::Finished) {
+        return trades;
+    }
+    let now = clock::now();
+    let (mut start, end) = (seed::begin(&venues.settings.timing, now), now.millis());
     while start < end {
-        let path = format!("{path}/klines?symbol={encoded}&interval=1m&limit={PAGE}&startTime={start}");
-        get(path, format!("klines?symbol={pair}&interval=1m"), costs.0).await?;
+        let stop = end.min(start + PAGE * 60_000 - 1);
+        let span = format!("startTime={start}&endTime={stop}");
+        let path = format!("{base}/klines?symbol={encoded}&interval=1m&limit={PAGE}&{span}");
+        get(path, format!("klines?symbol={pair}&interval=1m&{span}"), costs.1).await?;
         start += PAGE * 60_000;
     }
-    get(format!("{path}/ticker/24hr?symbol={encoded}"), format!("ticker/24hr?symbol={pair}"), costs.1).await
+    get(format!("{base}/ticker/24hr?symbol={encoded}"), format!("ticker/24hr?symbol={pair}"), costs.2).await?;
+    trades
 }

@@ -6,6 +6,7 @@ mod account_page;
 mod frames;
 mod futures;
 mod gap;
+mod keys;
 pub(super) mod known;
 mod margin;
 mod market;

@@ -41,7 +41,7 @@ pub(super) struct Order {
 #[derive(Debug, Deserialize)]
 struct Subscribed {
     #[serde(default)]
-    subscriptions: std::collections::BTreeMap<String, serde::de::IgnoredAny>,
+    subscriptions: std::collections::BTreeMap<String, Vec<String>>,
 }
 
 impl Head<'_> {
@@ -54,11 +54,22 @@ impl Head<'_> {
         Some(Error::Refused(Refusal::coinbase_socket(about_key)))
     }
 
+    /// Returns whether an error message names `pair` as a word.
+    pub(super) fn names(&self, pair: &str) -> bool {
+        let word = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
+        self.message.as_deref().is_some_and(|text| text.split(word).any(|found| found == pair))
+    }
+
     /// Returns whether it confirms a subscription to `channel`.
     pub(super) fn confirms(&self, channel: &str) -> bool {
+        self.confirmed(channel).is_some()
+    }
+
+    /// Returns what it says is subscribed on `channel`; nothing where it says nothing of it.
+    pub(super) fn confirmed(&self, channel: &str) -> Option<Vec<String>> {
         let events = self.events.filter(|_| self.channel.as_deref() == Some("subscriptions"));
         let events = events.and_then(|events| serde_json::from_str::<Vec<Subscribed>>(events.get()).ok());
-        events.unwrap_or_default().iter().any(|event| event.subscriptions.contains_key(channel))
+        events.unwrap_or_default().into_iter().find_map(|mut event| event.subscriptions.remove(channel))
     }
 }
 

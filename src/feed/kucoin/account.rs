@@ -7,12 +7,14 @@ use super::asker::Asker;
 use super::bullet::Bullet;
 use super::classic::{Classic, Meant};
 use super::gap::Asked;
+use super::keys;
 use super::learn_time;
 use super::mode::{self, Mode, Told};
 use super::unified::Unified;
 use crate::arrival::{Body, Source};
 use crate::domain::{AccountId, Timestamp};
 use crate::feed::error::{Error, Refusal};
+use crate::feed::key_state::Refused;
 use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
@@ -26,11 +28,13 @@ const TOPICS: [&str; 2] = ["/spotMarket/tradeOrdersV2", "/account/balance"];
 
 /// A KuCoin account.
 pub(crate) struct Private {
-    venues: Arc<Venues>,
-    id: AccountId,
-    asker: Rotating<Asker>,
+    pub(super) venues: Arc<Venues>,
+    pub(super) id: AccountId,
+    pub(super) asker: Rotating<Asker>,
     known_until: Option<Timestamp>,
     served: Mutex<Served>,
+    /// What was refused of the questions about the key.
+    pub(super) refused: Refused,
 }
 
 /// What is known of the account's mode.
@@ -55,7 +59,7 @@ impl Private {
         let asker = Rotating::new(Asker::new(&venues.kucoin, signer));
         // The mode may have changed while nobody was watching.
         let served = Mutex::new(Served { both: known_until.is_some(), ..Served::default() });
-        Private { venues: Arc::clone(venues), id, asker, known_until, served }
+        Private { venues: Arc::clone(venues), id, asker, known_until, served, refused: Refused::default() }
     }
 
     /// Takes another key of the account, for its next connection.
@@ -186,16 +190,22 @@ impl Protocol for Private {
     }
 
     async fn run(self: Arc<Self>, gap: Gap, outlet: Outlet) -> Result<(), Error> {
-        let missed = self.missed(gap, &outlet).await;
-        let verified = matches!(missed, Ok((true, _)));
-        let filled = Body::Filled { since: gap.since, until: gap.until, verified };
-        outlet.note(Source::AccountRest(self.id.clone()), filled).await?;
-        match missed? {
-            (_, true) => {
-                Err(Error::Moved("the account changed between classic and unified; connecting to the feed it has now"))
-            }
-            (_, false) => Ok(()),
+        let (verified, moved) = self.missed(gap, &outlet).await?;
+        if moved {
+            return Err(Error::Moved(
+                "the account changed between classic and unified; connecting to the feed it has now",
+            ));
         }
+        let filled = Body::Filled { since: gap.since, until: gap.until, verified };
+        outlet.note(Source::AccountRest(self.id.clone()), filled).await
+    }
+
+    fn inspects(&self, _source: &Source) -> bool {
+        true
+    }
+
+    async fn inspect(self: Arc<Self>, _source: Source, outlet: Outlet) -> Result<(), Error> {
+        keys::inspect(&self, &outlet).await
     }
 
     fn fill(&self, _source: &Source, gap: Gap) -> Option<Gap> {
@@ -235,11 +245,13 @@ impl Session for PrivateFeed {
                 match meant? {
                     Meant::Welcome => {
                         let now = crate::runtime::clock::steady();
-                        steps.extend(TOPICS.map(|topic| Step::Send(classic.subscribe(topic, false, true, now))));
+                        steps.extend(TOPICS.map(|topic| Step::Send(classic.subscribe(topic, false, true, now).1)));
                         self.to_say = TOPICS.len();
                         false
                     }
-                    Meant::Ack => self.to_say == TOPICS.len() && classic.answered(),
+                    Meant::Ack(_) => self.to_say == TOPICS.len() && classic.answered(),
+                    // An account's topics are always there.
+                    Meant::Refused(_) => return Err(Error::Refused(Refusal::kucoin("404"))),
                     Meant::Else => false,
                 }
             }

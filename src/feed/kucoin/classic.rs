@@ -32,7 +32,9 @@ pub(super) enum Meant {
     /// The connection is open for subscriptions.
     Welcome,
     /// A subscription was taken.
-    Ack,
+    Ack(u64),
+    /// A subscription was refused; nothing else is wrong with the connection.
+    Refused(u64),
     /// Data, or nothing we follow.
     Else,
 }
@@ -93,8 +95,8 @@ impl Classic {
                 Ok(Meant::Welcome)
             }
             Some("ack") => {
-                let known = id.parse().is_ok_and(|id: u64| self.asked.remove(&id).is_some());
-                Ok(if known { Meant::Ack } else { Meant::Else })
+                let known = id.parse().ok().filter(|id: &u64| self.asked.remove(id).is_some());
+                Ok(known.map_or(Meant::Else, Meant::Ack))
             }
             Some("pong") => {
                 self.pong_until = None;
@@ -103,21 +105,26 @@ impl Classic {
             Some("error") => {
                 let expired = head.data.is_some_and(|data| plain(data) == "token is expired");
                 let code = if expired { "401" } else { head.code.map(plain).unwrap_or("error") };
+                // 400 and 404: a topic that is not there.
+                let asked = id.parse().ok().filter(|_| matches!(code, "400" | "404"));
+                if let Some(id) = asked.filter(|id: &u64| self.asked.remove(id).is_some()) {
+                    return Ok(Meant::Refused(id));
+                }
                 Err(Error::Refused(Refusal::kucoin(code)))
             }
             Some(_) | None => Ok(Meant::Else),
         }
     }
 
-    /// Returns a subscription to `topic`, or the end of one.
-    pub(super) fn subscribe(&mut self, topic: &str, leave: bool, private: bool, now: Instant) -> String {
+    /// Returns a subscription to `topic`, or the end of one, and its number.
+    pub(super) fn subscribe(&mut self, topic: &str, leave: bool, private: bool, now: Instant) -> (u64, String) {
         self.questions += 1;
         self.asked.insert(self.questions, now + self.timing.ack);
         let kind = if leave { "unsubscribe" } else { "subscribe" };
-        serde_json::json!({
+        let message = serde_json::json!({
             "id": self.questions.to_string(), "type": kind, "topic": topic, "privateChannel": private, "response": true,
-        })
-        .to_string()
+        });
+        (self.questions, message.to_string())
     }
 
     /// Returns when there is something to check or to send.

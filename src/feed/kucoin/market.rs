@@ -1,6 +1,6 @@
 //! KuCoin's market: matches and snapshots of some pairs, candles to begin with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,12 +8,13 @@ use super::accepted;
 use super::bullet::Bullet;
 use super::classic::{Classic, Meant};
 use crate::arrival::Source;
-use crate::domain::{Span, Symbol, Timestamp, Venue};
+use crate::domain::{Symbol, Timestamp, Venue};
 use crate::feed::error::Error;
 use crate::feed::limiter::Limiter;
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::Call;
+use crate::feed::seed;
 use crate::feed::socket::{Received, Socket};
 use crate::feed::topics::{Change, Topics};
 use crate::feed::venues::Venues;
@@ -49,24 +50,12 @@ impl Protocol for Market {
         let timing = venues.settings.timing;
         let classic = Classic::new(timing, bullet.ping, bullet.connect_id);
         let topics = Topics::new(timing.spacing, BATCH);
-        Ok((socket, Topical { venues: Arc::clone(venues), classic, topics, up: false }))
+        Ok((socket, Topical { venues: Arc::clone(venues), classic, topics, saying: BTreeMap::new(), up: false }))
     }
 
     async fn run(self: Arc<Self>, symbol: Symbol, outlet: Outlet) -> Result<(), Error> {
-        let pair = name(&symbol);
-        let venues = &self.venues;
-        let end = clock::now();
-        let mut start = (end - Span::from(venues.settings.timing.seed)).millis() / 60_000 * 60;
-        let end = end.millis() / 1_000 + 1;
-        while start < end {
-            let stop = end.min(start + PAGE * 60);
-            let query = format!("market/candles?symbol={pair}&type=1min&startAt={start}&endAt={stop}");
-            let sign = || Ok(Call { path: format!("/api/v1/{query}"), cost: 3, ..Call::default() });
-            let (at, page) = accepted(venues.kucoin.ask(sign).await?)?.page(query.as_str())?;
-            outlet.pass(at, Source::MarketRest(Venue::Kucoin), page).await?;
-            start = stop;
-        }
-        Ok(())
+        let seeded = read_past(&self.venues, &symbol, &outlet).await;
+        self.venues.seeded.ended(Venue::Kucoin, &symbol, seeded)
     }
 
     fn fill(&self, _source: &Source, _gap: Gap) -> Option<Symbol> {
@@ -78,11 +67,39 @@ impl Protocol for Market {
     }
 }
 
+/// Reads a pair's last trades and its candles, oldest first.
+async fn read_past(venues: &Venues, symbol: &Symbol, outlet: &Outlet) -> Result<(), Error> {
+    let pair = name(symbol);
+    let get = async |query: String| {
+        let sign = || Ok(Call { path: format!("/api/v1/{query}"), cost: 3, ..Call::default() });
+        let (at, page) = accepted(venues.kucoin.ask(sign).await?)?.page(query.as_str())?;
+        outlet.pass(at, Source::MarketRest(Venue::Kucoin), page).await
+    };
+    // Without them the bars still tell most of it.
+    let trades = get(format!("market/histories?symbol={pair}")).await;
+    if trades == Err(Error::Finished) {
+        return trades;
+    }
+    let now = clock::now();
+    let (mut start, end) = (seed::begin(&venues.settings.timing, now) / 1_000, now.millis() / 1_000 + 1);
+    // Minutes without a trade have no candle: the day before tells a quiet pair from a new one.
+    let before = start.div_euclid(3_600) * 3_600;
+    get(format!("market/candles?symbol={pair}&type=1hour&startAt={}&endAt={before}", before - 86_400)).await?;
+    while start < end {
+        let stop = end.min(start + PAGE * 60);
+        get(format!("market/candles?symbol={pair}&type=1min&startAt={start}&endAt={stop}")).await?;
+        start = stop;
+    }
+    trades
+}
+
 /// The topics of one connection.
 pub(crate) struct Topical {
     venues: Arc<Venues>,
     classic: Classic,
     topics: Topics,
+    /// The pairs of each subscription under way.
+    saying: BTreeMap<u64, Vec<Symbol>>,
     up: bool,
 }
 
@@ -96,7 +113,19 @@ impl Session for Topical {
     fn heard(&mut self, received: Received, steps: &mut Vec<Step<Symbol>>) -> Result<(), Error> {
         let meant = self.classic.heard(&received);
         steps.push(Step::Pass(Source::Market(Venue::Kucoin), received));
-        if meant? == Meant::Ack && self.classic.answered() && !self.up {
+        let meant = meant?;
+        match meant {
+            // One unknown pair refuses the whole message.
+            Meant::Refused(id) => {
+                let (symbols, now) = (self.saying.remove(&id).unwrap_or_default(), clock::steady());
+                if let Some(unknown) = self.topics.refused(&symbols, now) {
+                    self.venues.unknown.refused(Venue::Kucoin, &unknown, now);
+                }
+            }
+            Meant::Ack(id) => drop(self.saying.remove(&id)),
+            Meant::Welcome | Meant::Else => {}
+        }
+        if matches!(meant, Meant::Ack(_)) && self.classic.answered() && !self.up {
             self.up = true;
             steps.push(Step::Up(Source::Market(Venue::Kucoin)));
         }
@@ -119,7 +148,11 @@ impl Session for Topical {
         let leave = matches!(change, Change::Remove(_));
         for channel in ["/market/match", "/market/snapshot"] {
             let topic = format!("{channel}:{}", pairs.join(","));
-            steps.push(Step::Send(self.classic.subscribe(&topic, leave, false, now)));
+            let (id, message) = self.classic.subscribe(&topic, leave, false, now);
+            if !leave {
+                self.saying.insert(id, change.symbols().to_vec());
+            }
+            steps.push(Step::Send(message));
         }
         if let Change::Add(symbols) = change {
             steps.extend(
@@ -134,6 +167,6 @@ impl Session for Topical {
     }
 
     fn want(&mut self, pairs: &BTreeSet<Symbol>, now: Instant) {
-        self.topics.want(pairs, now);
+        self.topics.want(&self.venues.unknown.without(Venue::Kucoin, pairs, now), now);
     }
 }

@@ -238,7 +238,7 @@ fn span(params: &Params) -> Result<std::ops::RangeInclusive<i64>, Fault> {
         (Some(start), Some(end)) => (start, end),
         (Some(start), None) => (start, start.saturating_add(WEEK_MS)),
         (None, Some(end)) => (end.saturating_sub(WEEK_MS), end),
-        (None, None) => (now - WEEK_MS, now + 1_000),
+        (None, None) => (now - WEEK_MS, now),
     };
     if end.saturating_sub(start) > WEEK_MS {
         return Err(Fault::new(400, -4166, "Search window is restricted to recent 7 days only."));

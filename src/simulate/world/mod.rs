@@ -4,6 +4,7 @@
 
 mod attack;
 mod exchange;
+mod keys;
 mod ledger;
 mod market;
 mod minutes;
@@ -23,7 +24,9 @@ use super::scenario::Scenario;
 use crate::domain::{AccountId, Span, Symbol, Timestamp, Venue};
 pub use attack::Strike;
 pub use exchange::{Amount, Tag};
-pub use ledger::{Account, Changed, Fill, Holding, Kind, Order, OrderKind, Permissions, Role, Status, fee_rate};
+pub use ledger::{
+    Account, Changed, Fill, Holding, Kind, Order, OrderKind, Permissions, Role, Status, SubKey, fee_rate,
+};
 pub use market::{Pair, PublicTrade};
 pub use minutes::Candle;
 
@@ -61,6 +64,7 @@ enum Deed {
     Strangers(usize),
     Habit(usize),
     Strike(Strike),
+    Key(usize),
     Break(usize, How),
 }
 
@@ -147,6 +151,10 @@ impl World {
             let wait = world.first_habit(account);
             world.plan(now, wait, Deed::Habit(account));
         }
+        for (place, change) in scenario.key_changes.iter().enumerate() {
+            world.account_of(change)?;
+            world.plan(now, change.after_secs, Deed::Key(place));
+        }
         for key in &scenario.broken {
             let found = key.account.parse().ok().and_then(|id: AccountId| world.by_name(id.venue, &id.name));
             let Some(account) = found else {
@@ -182,6 +190,7 @@ impl World {
                     self.plan(now, wait, Deed::Habit(account));
                 }
                 Deed::Strike(strike) => self.strike(strike, now, &mut news),
+                Deed::Key(change) => self.change_key(change, now),
                 Deed::Break(account, how) => self.break_key(account, Some(how)),
             }
         }

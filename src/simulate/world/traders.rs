@@ -59,7 +59,12 @@ impl World {
                 revoked: false,
                 broken: None,
                 mode_hidden: false,
-                permissions: Permissions { trade: true, withdraw: false, restricted: false },
+                permissions: Permissions {
+                    trade: true,
+                    addresses: vec!["127.0.0.1".to_owned()],
+                    ..Permissions::default()
+                },
+                sub_keys: Vec::new(),
                 unified: venue == Venue::Kucoin && place < unified,
                 uid: 100_000_000 + dice.bits() % 800_000_000,
                 holdings: Default::default(),

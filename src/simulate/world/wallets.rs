@@ -43,6 +43,8 @@ impl World {
             barred: Default::default(),
             exchange: None,
             older: Vec::new(),
+            permissions: owner.permissions.clone(),
+            sub_keys: Vec::new(),
             ..*owner
         };
         self.accounts.push(opened);

@@ -62,7 +62,7 @@ impl Profile {
                 known.touched(&format!("{}-{}", pair.base().as_str(), pair.quote().as_str()));
             }
             if !balances.is_empty() {
-                known.settle(balances.iter().map(|(asset, total)| (asset.as_str().to_owned(), *total)).collect());
+                known.settle(balances.iter().map(|(asset, total)| (asset.as_str().to_owned(), *total)).collect(), 0);
             }
         }
         Profile { venues, id, signer, known_until, known, products: Products::default() }

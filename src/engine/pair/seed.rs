@@ -1,0 +1,112 @@
+//! A pair's past, told by bars after its present was already seen.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::{HALF_LIVES, MEANS, Pair, float};
+use crate::domain::{Price, Span, Timestamp};
+use crate::engine::decay::left;
+
+/// A bar as the pair's memory takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Bar {
+    /// When it opened.
+    pub start: Timestamp,
+    /// How long it is.
+    pub span: Span,
+    /// Last price.
+    pub close: Price,
+    /// Quote that changed hands.
+    pub quote: f64,
+    /// The part that takers bought.
+    pub taker_buy_quote: Option<f64>,
+    /// Number of trades.
+    pub trades: Option<u64>,
+}
+
+/// What bars told of the time before the first trade.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Past {
+    pub(super) end: Timestamp,
+    close: Option<Decimal>,
+    means: [f64; 3],
+    variance: f64,
+}
+
+impl Pair {
+    /// Takes a bar that ended before the first trade that was seen; bars come oldest first, each once.
+    ///
+    /// Decayed sums are linear, so what lay behind the first trade can still be added behind it: flows come out as if the
+    /// seed had come first, means and variance all but for the step from the last bar to the first trade.
+    pub fn seed(&mut self, bar: &Bar) {
+        let end = bar.start + bar.span;
+        if bar.quote.is_nan() || bar.quote < 0.0 {
+            return;
+        }
+        let already_lived = self.live.is_some_and(|(since, _)| end > since);
+        if already_lived || bar.start < self.past.end || bar.span <= Span::ZERO {
+            return;
+        }
+        if self.live.is_none() {
+            self.decay(end);
+        }
+        self.first = Some(self.first.map_or(bar.start, |first| first.min(bar.start)));
+        self.seed_flows(bar, end);
+        self.seed_prices(bar, end);
+        self.past.end = end;
+    }
+
+    fn seed_flows(&mut self, bar: &Bar, end: Timestamp) {
+        let bought = bar.taker_buy_quote.unwrap_or(bar.quote / 2.0).clamp(0.0, bar.quote.max(0.0));
+        // A bar tells trades, not taker orders: an ordinary order makes about 1.6 trades, one in seven is a rush.
+        let orders = bar.trades.map_or(f64::from(u8::from(bar.quote > 0.0)), |trades| trades as f64 * 0.3);
+        let ago = self.last.since(end).secs_f64();
+        for (flow, quote) in [(&mut self.buy, bought), (&mut self.sell, bar.quote - bought)] {
+            for (place, half_life) in HALF_LIVES.into_iter().enumerate() {
+                let rest = left(ago, half_life);
+                flow.quote[place] += quote * rest;
+                flow.orders[place] += orders * rest;
+                flow.rush[place] += orders * 0.15 * rest;
+            }
+        }
+    }
+
+    fn seed_prices(&mut self, bar: &Bar, end: Timestamp) {
+        let log = float(bar.close.get()).ln();
+        let lived = self.live.map_or(0.0, |(since, _)| self.last.since(since).secs_f64());
+        for (place, half_life) in MEANS.into_iter().enumerate() {
+            let old = match (self.past.close, self.live) {
+                (Some(_), _) => self.past.means[place],
+                (None, Some((_, first_log))) => first_log,
+                (None, None) => log,
+            };
+            let step = if self.past.close.is_some() { 1.0 - left(bar.span.secs_f64(), half_life) } else { 1.0 };
+            let new = old + step * (log - old);
+            self.past.means[place] = new;
+            match self.live {
+                Some(_) => self.means[place] += left(lived, half_life) * (new - old),
+                None => self.means[place] = new,
+            }
+        }
+        if let Some(close) = self.past.close {
+            let minutes = (end.since(self.past.end).secs_f64() / 60.0).max(bar.span.secs_f64() / 60.0);
+            let change = log - float(close).ln();
+            let step = (1.0 - left(minutes, 1_440.0)) * (change * change / minutes - self.past.variance);
+            self.past.variance += step;
+            self.variance += left(lived / 60.0, 1_440.0) * step;
+        }
+        match self.live {
+            // Until a live minute is over, the seed's last price is the reference for money lost.
+            Some((since, _)) if self.sample.is_none_or(|(at, _)| at.since(since).secs_f64() < 60.0) => {
+                self.previous = Some(bar.close.get());
+            }
+            Some(_) => {}
+            None => {
+                self.previous = self.past.close.or(Some(bar.close.get()));
+                self.sample = Some((end, bar.close.get()));
+                self.last_price = Some(bar.close.get());
+            }
+        }
+        self.past.close = Some(bar.close.get());
+    }
+}
