@@ -19,11 +19,11 @@ pub mod wire;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use self::dedupe::Seen;
+use self::dedupe::{Recovered, Repeats, Seen};
 use self::shape::{Heard, unread};
 use self::unread::Unread;
 use crate::arrival::{Arrival, Body, Source};
-use crate::domain::{Event, EventKind, FeedKind, Timestamp, Venue, Wallet};
+use crate::domain::{AccountId, Event, EventKind, FeedKind, Timestamp, Venue, Wallet};
 
 /// What the codecs have to be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,9 +64,12 @@ impl Codecs {
             Body::LinkUp => self.link(arrival, out, FeedKind::Up),
             Body::LinkDown { why } => self.link(arrival, out, FeedKind::Down(why.clone())),
             Body::Filled { since, until, verified } => {
+                let wallet = arrival.from.wallet();
                 let recovered =
-                    arrival.from.account().map_or(0, |account| self.seen.recovered(account, &arrival.from.wallet()));
-                let filled = FeedKind::GapFilled { since: *since, until: *until, recovered, verified: *verified };
+                    arrival.from.account().map(|account| self.seen.filled(account, &wallet, *until, *verified));
+                let Recovered { all: recovered, unsent } = recovered.unwrap_or_default();
+                let filled =
+                    FeedKind::GapFilled { since: *since, until: *until, recovered, unsent, verified: *verified };
                 Heard::new(arrival, out).feed(filled);
                 Ok(())
             }
@@ -79,17 +82,33 @@ impl Codecs {
         if let Err(Unread(why)) = read {
             Heard::new(arrival, out).feed(FeedKind::Unreadable(why));
         }
-        self.forget_repeats(start, &arrival.from.wallet(), out);
+        // The fills behind an order's totals are asked for at once: the list may tell one a moment before the stream
+        // would have.
+        let prompt = matches!(&arrival.body, Body::Page { call, .. } if call.contains("order_id"));
+        self.forget_repeats(start, &arrival.from.wallet(), prompt, out);
         if matches!(arrival.body, Body::Page { .. }) {
             // Some exchanges answer newest first; what is judged and learnt has the order in which it happened.
             out[start..].sort_by_key(traded);
         }
     }
 
+    /// Returns how many fills were told again and dropped.
+    pub fn repeats(&self) -> Repeats {
+        self.seen.repeats()
+    }
+
+    /// Returns up to when the exchange itself confirmed that no fill of a wallet is missing.
+    pub fn proven_until(&self, account: &AccountId, wallet: &Wallet) -> Option<Timestamp> {
+        self.seen.proven_until(account, wallet)
+    }
+
     /// Coinbase numbers the messages of a connection, so its codec must hear of a new one too.
     fn link(&mut self, arrival: &Arrival, out: &mut Vec<Event>, kind: FeedKind) -> Result<(), Unread> {
         if arrival.from.venue() == Some(Venue::Coinbase) {
             self.coinbase.link_changed(&arrival.from);
+        }
+        if let Some(account) = arrival.from.account() {
+            self.seen.link(account, &arrival.from.wallet(), matches!(kind, FeedKind::Up).then_some(arrival.at));
         }
         Heard::new(arrival, out).feed(kind);
         Ok(())
@@ -117,10 +136,11 @@ impl Codecs {
     }
 
     /// Drops the fills among the events from `start` that were told before, and keeps the order of the rest.
-    fn forget_repeats(&mut self, start: usize, wallet: &Wallet, out: &mut Vec<Event>) {
+    fn forget_repeats(&mut self, start: usize, wallet: &Wallet, prompt: bool, out: &mut Vec<Event>) {
         let mut kept = start;
         for place in start..out.len() {
-            let repeated = matches!(&out[place].kind, EventKind::Fill(fill) if !self.seen.first(fill, wallet));
+            let mut told = |fill| !self.seen.first(fill, wallet, prompt);
+            let repeated = matches!(&out[place].kind, EventKind::Fill(fill) if told(fill));
             if !repeated {
                 out.swap(kept, place);
                 kept += 1;

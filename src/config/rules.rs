@@ -112,6 +112,7 @@ fn rules(root: &mut Section<'_>) -> engine::Settings {
         blind: rule(&mut rules, &mut off, RuleName::Blind, |section| blind::Settings {
             verify_within: section.time("verify_within", duration(usual.blind.verify_within), SECOND..=DAY).into(),
             down_alert: section.time("down_alert", duration(usual.blind.down_alert), SECOND..=DAY).into(),
+            keep_removed: usual.blind.keep_removed,
         }),
         key_permission_widened: rule(&mut rules, &mut off, RuleName::KeyPermissionWidened, |section| {
             let usual = usual.key_permission_widened;

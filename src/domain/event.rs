@@ -379,6 +379,8 @@ pub enum FeedKind {
         until: Timestamp,
         /// Fills that the feed had not sent.
         recovered: u64,
+        /// Those of them that traded while the feed was up: it never sent them, or has not so far.
+        unsent: u64,
         /// Whether every pair that could have traded was asked for.
         verified: bool,
     },

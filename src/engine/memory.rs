@@ -121,6 +121,15 @@ impl Memory {
         &mut self.accounts[place]
     }
 
+    /// Forgets all that was learned of an account but that it was heard of.
+    pub fn forget(&mut self, place: usize) {
+        let stranger = Watched::new(self.accounts[place].account.id.clone());
+        let known = std::mem::replace(&mut self.accounts[place], stranger);
+        if let Some(due) = known.due {
+            self.due.remove(&(due, place));
+        }
+    }
+
     /// Returns how many accounts were heard of.
     pub fn accounts(&self) -> usize {
         self.accounts.len()

@@ -112,6 +112,10 @@ impl Engine {
         while let Some(account) = self.memory.next_due(at) {
             let settings = self.settings.blind;
             let watched = self.memory.watched_mut(account);
+            if watched.sights.is_over(&settings, at) {
+                self.memory.forget(account);
+                continue;
+            }
             out.extend(watched.sights.pass(&settings, n, at, &watched.account.id));
             watched.cold.pass(at);
             let unclaimed = watched.claims.overdue(at);
@@ -300,15 +304,15 @@ impl Engine {
             }
             (None, None, None) => return,
         };
-        let before = account.balances_in(&balance.wallet).and_then(|held| held.get(&balance.asset));
-        let before = before.map(|held| held.amount);
+        let before =
+            account.balances_in(&balance.wallet).and_then(|held| held.get(&balance.asset)).map(|held| held.amount);
         account.hold(
             &balance.wallet,
             &balance.asset,
             amount.max(rust_decimal::Decimal::ZERO),
             balance.time.min(at + AHEAD),
         );
-        // What is held as a margin of contracts is no holding that could be sold.
+        // What backs a contract is money, not a holding.
         if balance.wallet != Wallet::Futures {
             self.memory.follow_holding(place, &balance.asset, before, amount, at);
         }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::Error;
 use super::broken::BrokenKey;
+use super::fault::{Faults, Scripted};
 use crate::domain::{AccountId, Symbol, Venue};
 
 /// A world to simulate; every field has a default, unknown keys are refused.
@@ -34,6 +35,8 @@ pub struct Scenario {
     pub kucoin: Scene,
     /// Coinbase.
     pub coinbase: Scene,
+    /// What the exchanges do wrong at given times; nothing by default.
+    pub script: Vec<Scripted>,
 }
 
 /// A change of an account's key, or a new key of one of its sub-accounts.
@@ -93,6 +96,8 @@ pub struct Scene {
     pub unified: u32,
     /// What trades; empty for the venue's built-in list.
     pub pairs: Vec<PairScene>,
+    /// What the exchange does wrong from the start on; nothing by default.
+    pub faults: Faults,
 }
 
 /// One pair.
@@ -151,6 +156,10 @@ impl Scenario {
                 return Err(Error::Scenario(format!("{venue}: at least one pair is not thin")));
             }
         }
+        for venue in Venue::ALL {
+            self.scene(venue).faults.check()?;
+        }
+        self.script.iter().try_for_each(Scripted::check)?;
         let paces = [self.pace.dca, self.pace.grid, self.pace.retail, self.pace.rebalancer, self.pace.chaser];
         if paces.iter().any(|pace| !pace.is_finite() || *pace < 0.01) {
             return Err(Error::Scenario("pace: every wait is at least 0.01 seconds".to_owned()));
@@ -210,6 +219,7 @@ impl Default for Scenario {
             binance: Scene::default(),
             kucoin: Scene { unified: 1, ..Scene::default() },
             coinbase: Scene::default(),
+            script: Vec::new(),
         }
     }
 }
@@ -222,7 +232,17 @@ impl Default for Pace {
 
 impl Default for Scene {
     fn default() -> Self {
-        Scene { dca: 2, grid: 1, retail: 2, rebalancer: 1, chaser: 1, victims: 2, unified: 0, pairs: Vec::new() }
+        Scene {
+            dca: 2,
+            grid: 1,
+            retail: 2,
+            rebalancer: 1,
+            chaser: 1,
+            victims: 2,
+            unified: 0,
+            pairs: Vec::new(),
+            faults: Faults::default(),
+        }
     }
 }
 
@@ -268,6 +288,17 @@ mod tests {
     fn the_built_in_scenario_is_a_fine_one() {
         Scenario::default().check().unwrap();
         assert!(Scenario::parse("").unwrap().pairs(Venue::Binance).iter().any(|pair| pair.thin));
+    }
+
+    #[test]
+    fn the_documented_lies_are_a_scenario() {
+        let text = include_str!("../../docs/simulator.md");
+        let toml = text.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let scenario = Scenario::parse(toml).unwrap();
+        assert_eq!((scenario.script.len(), scenario.binance.faults.hang_secs), (3, 60.0));
+        let bad = "[[script]]\nat_secs = 1\ndo = 'revoke'\nvenue = 'binance'";
+        assert!(Scenario::parse(bad).unwrap_err().to_string().contains("name an account"));
+        assert!(Scenario::parse("[kucoin.faults]\nlose = 2").unwrap_err().to_string().contains("between 0 and 1"));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub fn timing() -> Timing {
 /// A quiet world with so many accounts at one exchange; nobody trades unless told to.
 pub fn world(venue: Venue, accounts: usize) -> simulate::Settings {
     let none =
-        Scene { dca: 0, grid: 0, retail: 0, rebalancer: 0, chaser: 0, victims: 0, unified: 0, pairs: Vec::new() };
+        Scene { dca: 0, grid: 0, retail: 0, rebalancer: 0, chaser: 0, victims: 0, unified: 0, ..Scene::default() };
     let some = Scene { dca: u32::try_from(accounts).unwrap(), ..none.clone() };
     let mut scenario = Scenario {
         attack_after_secs: None,

@@ -300,7 +300,7 @@ fn a_repeated_fill_is_counted_once_whichever_way_it_came() {
     assert_eq!(page_with(&mut codecs, "binance/alice/rest", "myTrades", trades), []);
     for recovered in [1, 0] {
         let told = feed(decode(&mut codecs, "binance/alice/rest", filled()));
-        assert_eq!(told, FeedKind::GapFilled { since: AT, until: AT, recovered, verified: true });
+        assert_eq!(told, FeedKind::GapFilled { since: AT, until: AT, recovered, unsent: 0, verified: true });
     }
     // Another account's fill of the same numbers is another fill.
     assert_eq!(decode(&mut codecs, "binance/bob", Body::from_text(stream)).len(), 1);

@@ -88,9 +88,11 @@ impl Protocol for Futures {
 
     async fn connect(self: Arc<Self>) -> Result<(Socket, Stream), Error> {
         let venues = &self.venues;
-        venues.binance_futures_connects.ready(1).await;
+        venues.binance_futures_connects.turn(1).await;
         // Best effort: a wrong clock is told by the first call that is signed, and then learned.
-        if let Err(error) = learn_time(&venues.binance_futures).await {
+        if !venues.binance_futures.knows_time()
+            && let Err(error) = learn_time(&venues.binance_futures).await
+        {
             tracing::debug!(%error, "binance futures: its clock could not be read");
         }
         let key = self.listen_key().await?;
@@ -111,8 +113,8 @@ impl Protocol for Futures {
         }
     }
 
-    fn inspects(&self, _source: &Source) -> bool {
-        self.account.asks_about_key
+    fn inspects(&self) -> bool {
+        true
     }
 
     async fn inspect(self: Arc<Self>, _source: Source, outlet: Outlet) -> Result<(), Error> {
@@ -199,7 +201,7 @@ impl Stream {
             "ACCOUNT_UPDATE" => {
                 for position in head.a.iter().flat_map(|update| &update.positions) {
                     known.touched(&position.s);
-                    known.moved(&named(&position.s, &position.ps), &position.pa, "0");
+                    known.moved(&named(&position.s, &position.ps), &position.pa, "0", None);
                 }
             }
             "MARGIN_CALL" => head.p.iter().for_each(|position| known.touched(&position.s)),

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::fault::Fault;
-use super::{PING_MS, account, hand_out, market, sign};
+use super::{account, hand_out, market, rhythm, sign};
 use crate::domain::Timestamp;
 use crate::runtime::clock;
 use crate::simulate::floor::Floor;
@@ -87,8 +87,9 @@ fn now() -> Timestamp {
 }
 
 fn bullet(floor: &Floor, token: String) -> Value {
+    let (every, answer) = rhythm(floor);
     let endpoint = floor.places.kucoin.rest.replacen("http://", "ws://", 1) + "/";
     json!({"token": token, "instanceServers": [{
-        "endpoint": endpoint, "encrypt": false, "protocol": "websocket", "pingInterval": PING_MS, "pingTimeout": 10_000,
+        "endpoint": endpoint, "encrypt": false, "protocol": "websocket", "pingInterval": every, "pingTimeout": answer,
     }]})
 }

@@ -110,6 +110,8 @@ pub struct Account {
     pub role: Role,
     /// Its key.
     pub key: Key,
+    /// Those it had before, which are taken as well.
+    pub older: Vec<Key>,
     /// Its key at Coinbase Exchange, beside the one at Coinbase Advanced.
     pub exchange: Option<Key>,
     /// When the key was made.

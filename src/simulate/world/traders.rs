@@ -53,6 +53,7 @@ impl World {
                 positions: Default::default(),
                 role,
                 key,
+                older: Vec::new(),
                 exchange,
                 key_made: now - Span::from_secs(86_400 * 400 + i64::try_from(dice.below(20_000_000)).unwrap_or(0)),
                 revoked: false,

@@ -44,6 +44,7 @@ impl World {
             exchange: None,
             permissions: owner.permissions.clone(),
             sub_keys: Vec::new(),
+            older: Vec::new(),
             ..*owner
         };
         self.accounts.push(opened);
