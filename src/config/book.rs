@@ -333,6 +333,7 @@ impl Book {
                 continue;
             }
             roll.wallets.insert(id.clone(), wallets);
+            roll.sub_accounts.insert(id.clone(), entry.account.sub_accounts.clone());
             roll.accounts.extend(entry.keyed.clone());
         }
         roll

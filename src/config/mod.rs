@@ -146,11 +146,10 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
         root.refuse("account", reason);
     }
     let accounts = book.described();
-    let sub_accounts = accounts.iter().map(|account| (account.id.clone(), account.sub_accounts.clone())).collect();
-    let crate::feed::Roll { accounts: keyed, wallets, .. } = book.roll();
+    let crate::feed::Roll { accounts: keyed, wallets, sub_accounts, .. } = book.roll();
     let market_cap = market_cap::market_cap(root);
     let (networks, access) = access::access(root, &accounts);
-    let feed = crate::feed::Settings { accounts: keyed, access, wallets, market_cap, sub_accounts, ..feed::feed(root) };
+    let feed = crate::feed::Settings { accounts: keyed, access, wallets, sub_accounts, market_cap, ..feed::feed(root) };
     let mut pipeline = rules::pipeline(root, networks);
     pipeline.engine.blind.keep_removed = keep_removed;
     pipeline.engine.key_policy.expected = account::policies(&accounts);

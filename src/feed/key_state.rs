@@ -1,14 +1,43 @@
 //! What is asked about keys, whatever the exchange: refusals that are said once, and sub-accounts that can be asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use super::error::{Error, Meaning};
-use super::settings::SubAccounts;
-use crate::domain::AccountId;
+use super::settings::{Roll, SubAccounts};
+use crate::domain::{AccountId, Wallet};
 
 /// Sub-accounts of one master that are asked for in a round.
 pub(super) const MOST_SUB_ACCOUNTS: usize = 200;
+
+/// Who is asked what about keys: by which of an account's wallets' links, and whose keys besides. It follows the roll.
+#[derive(Debug, Default)]
+pub(crate) struct Duties(Mutex<BTreeMap<AccountId, (Wallet, SubAccounts)>>);
+
+impl Duties {
+    /// Takes who is watched from now on.
+    pub(super) fn assign(&self, roll: &Roll) {
+        let duty = |id: &AccountId| {
+            // The key is the account's, whatever it watches: one wallet's link asks.
+            let wallet = roll.wallets.get(id).and_then(|wallets| wallets.watched.first().cloned());
+            (wallet.unwrap_or_default(), roll.sub_accounts.get(id).cloned().unwrap_or_default())
+        };
+        let all = roll.accounts.iter().map(|account| (account.id.clone(), duty(&account.id)));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = all.collect();
+    }
+
+    /// Says whether it is for the link of this wallet to ask about the account's key.
+    pub(super) fn falls_to(&self, id: &AccountId, wallet: &Wallet) -> bool {
+        let duties = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        duties.get(id).is_some_and(|(first, _)| first == wallet)
+    }
+
+    /// Returns the sub-accounts whose keys are listed with the account's key.
+    pub(super) fn sub_accounts(&self, id: &AccountId) -> SubAccounts {
+        let duties = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        duties.get(id).map(|(_, sub_accounts)| sub_accounts.clone()).unwrap_or_default()
+    }
+}
 
 /// What an exchange refused to tell of a key, and was told of.
 #[derive(Debug, Default)]

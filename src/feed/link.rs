@@ -1,6 +1,7 @@
 //! Keeps one subject connected: connects, speaks the exchange's protocol, replaces the connection before it is cut,
 //! says when it is blind, and asks for what was missed.
 
+mod inspections;
 mod jobs;
 mod owed;
 mod protocol;
@@ -12,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Advice, Error};
@@ -21,15 +21,14 @@ use super::outlet::{Carrying, Outlet};
 use super::settings::Timing;
 use super::socket::{Received, Socket};
 use crate::arrival::{Body, REMOVED, Source};
-use crate::domain::{Span, Symbol, Timestamp};
+use crate::domain::{Symbol, Timestamp};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
+use inspections::{Inspected, Inspections};
 use jobs::{Done, Jobs};
 use owed::Owed;
 pub use protocol::{Gap, Protocol, Session, Step};
 
-/// Questions about keys of one link that run at once, beside the jobs: they are cheap and must not wait behind gaps.
-const INSPECTIONS: usize = 2;
 /// How long a connection that was replaced is still listened to: what the exchange said on it before the new one was
 /// subscribed may be on its way.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
@@ -84,9 +83,7 @@ pub struct Link<P: Protocol> {
     subjects: BTreeMap<Source, Subject>,
     owed: Owed,
     jobs: Jobs<P::Job>,
-    /// When it is asked next what a subject's key may do.
-    inspect_at: BTreeSet<(Instant, Source)>,
-    inspections: JoinSet<(Source, Result<(), Error>)>,
+    inspections: Inspections,
     /// True after a call beside the connection was refused, until one is answered.
     doubted: bool,
 }
@@ -125,7 +122,7 @@ enum Turn<S> {
     Ask,
     JobDone(Box<Done>),
     Inspect,
-    Inspected(Result<(Source, Result<(), Error>), tokio::task::JoinError>),
+    Inspected(Inspected),
 }
 
 impl<S: Session> Connection<S> {
@@ -171,8 +168,7 @@ impl<P: Protocol> Link<P> {
             subjects,
             owed,
             jobs: Jobs::new(),
-            inspect_at: BTreeSet::new(),
-            inspections: JoinSet::new(),
+            inspections: Inspections::new(timing.key_state),
             doubted: false,
         }
     }
@@ -263,8 +259,7 @@ impl<P: Protocol> Link<P> {
             let limiter = protocol.limiter();
             let idle = next.is_none() && dialing.is_none();
             let due = self.owed.due(clock::steady());
-            let inspect_at = self.inspect_at.first().map(|(at, _)| *at);
-            let inspect_at = inspect_at.filter(|_| self.inspections.len() < INSPECTIONS);
+            let inspect = self.inspections.due();
             let turn: Turn<P::Session> = tokio::select! {
                 () = stop.cancelled() => Turn::Stop,
                 heard = current.hear(limiter) => Turn::Current(heard),
@@ -282,14 +277,11 @@ impl<P: Protocol> Link<P> {
                     None => std::future::pending().await,
                 } } => Turn::Replace,
                 () = tokio::time::sleep_until(reconcile_at.into()), if reconciles => Turn::Reconcile,
-                () = async { match inspect_at {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                } } => Turn::Inspect,
-                Some(done) = self.inspections.join_next(), if !self.inspections.is_empty() => Turn::Inspected(done),
                 () = changed(&mut self.wanted) => Turn::Wanted,
                 () = until(due) => Turn::Ask,
                 done = self.jobs.ended() => Turn::JobDone(Box::new(done)),
+                () = until(inspect) => Turn::Inspect,
+                inspected = self.inspections.ended() => Turn::Inspected(inspected),
                 () = told(&mut self.word) => Turn::Told,
             };
             let heard_at = current.socket.heard_at();
@@ -368,7 +360,7 @@ impl<P: Protocol> Link<P> {
                 }
                 Turn::Ask => self.ask(),
                 Turn::Inspect => self.inspect(),
-                Turn::Inspected(done) => self.inspected(done),
+                Turn::Inspected(inspected) => self.inspected(inspected),
                 Turn::JobDone(done) => {
                     let doubt = self.done(*done).await.map_err(|error| (error, heard_at))?;
                     if let Some((source, error)) = doubt {
@@ -435,6 +427,9 @@ impl<P: Protocol> Link<P> {
         self.count.iter().for_each(|count| count.more());
         self.owed.know(&source, self.protocol.known_until(&source));
         self.owed.up(&source, lost, now);
+        if self.protocol.inspects() {
+            self.inspections.at_once(&source);
+        }
         if carried {
             // What the connection with the old key still owed is asked for with the new one.
             tracing::info!(feed = %source, "connected with its new key");
@@ -443,8 +438,6 @@ impl<P: Protocol> Link<P> {
         }
         self.outlet.pass(now, source.clone(), Body::LinkUp).await?;
         tracing::info!(feed = %source, "connected");
-        self.inspect_at.retain(|(_, other)| *other != source);
-        self.inspect_in(Duration::ZERO, source);
         self.ask();
         Ok(())
     }
@@ -515,8 +508,8 @@ impl<P: Protocol> Link<P> {
                 self.count.iter().for_each(|count| count.fewer());
             }
             self.jobs.forget(&source);
+            self.inspections.forget(&source);
             self.owed.forget(&source);
-            self.inspect_at.retain(|(_, other)| *other != source);
             if !self.outlet.is_carried(&source) {
                 tracing::info!(feed = %source, why = REMOVED, "not connected");
                 self.outlet.note(source, Body::LinkDown { why: REMOVED.into() }).await?;
@@ -539,8 +532,8 @@ impl<P: Protocol> Link<P> {
     /// Writes down that from now on nobody watches; the queue may be gone already.
     async fn stopped(mut self) -> Result<(), Error> {
         self.jobs.abort();
+        self.inspections.abort();
         let farewell = self.word.as_ref().and_then(|word| word.borrow().farewell.clone());
-        self.inspections.abort_all();
         let saying = async {
             for (source, subject) in std::mem::take(&mut self.subjects) {
                 let said = subject.up || farewell.is_some();
@@ -579,48 +572,29 @@ impl<P: Protocol> Link<P> {
         self.start();
     }
 
-    fn start(&mut self) {
-        let (protocol, outlet) = (&self.protocol, &self.outlet);
-        self.jobs.start(|job| Arc::clone(protocol).run(job, outlet.clone()));
-    }
-
-    /// Has it asked what a subject's key may do, so much later.
-    fn inspect_in(&mut self, wait: Duration, source: Source) {
-        if !self.timing.key_state.is_zero() && self.protocol.inspects(&source) {
-            self.inspect_at.insert((clock::steady() + wait, source));
-        }
-    }
-
     /// Asks about the key of the subject whose turn it is; one that is down is asked about when it is up again.
     fn inspect(&mut self) {
-        let Some((_, source)) = self.inspect_at.pop_first() else { return };
+        let Some(source) = self.inspections.next() else { return };
         if self.subjects.get(&source).is_some_and(|subject| subject.up) {
             let running = Arc::clone(&self.protocol).inspect(source.clone(), self.outlet.clone());
-            self.inspections.spawn(async move { (source, running.await) });
+            self.inspections.start(source, running);
         }
     }
 
-    /// Plans the next question, from the last one's end and never on the same beat: a slow exchange is not asked twice.
-    fn inspected(&mut self, done: Result<(Source, Result<(), Error>), tokio::task::JoinError>) {
-        let again: Vec<Source> = match &done {
-            Ok((source, _)) => vec![source.clone()],
-            // Whose it was is not known; another question too many does no harm.
-            Err(_) => self.subjects.keys().cloned().collect(),
-        };
-        for source in again {
-            if !self.inspect_at.iter().any(|(_, other)| *other == source) {
-                let wait = self.timing.key_state.mul_f64(0.9 + 0.2 * rand::random::<f64>());
-                self.inspect_in(wait, source);
-            }
-        }
-        let Ok((source, Err(error))) = done else { return };
+    fn inspected(&mut self, Inspected { source, failed }: Inspected) {
+        let Some(error) = failed else { return };
         tracing::warn!(%error, feed = %source, "what a key may do could not be read");
         // Whether the key is dead is for the ordinary calls to find out: this one may be refused for reasons of its own,
         // and must not cost the connection.
         if error.about_key() {
-            self.owed.owe(&source, clock::now() - Span::from(self.timing.overlap));
+            self.owed.owe(&source, clock::now());
             self.ask();
         }
+    }
+
+    fn start(&mut self) {
+        let (protocol, outlet) = (&self.protocol, &self.outlet);
+        self.jobs.start(|job| Arc::clone(protocol).run(job, outlet.clone()));
     }
 
     /// Takes a job's end; returns whose feed it casts a doubt on.

@@ -113,6 +113,7 @@ impl Roster {
 
     async fn follow(&mut self) -> Result<(), Error> {
         let roll = Arc::clone(&self.roll.borrow_and_update());
+        self.venues.duties.assign(&roll);
         let listed: BTreeSet<&AccountId> = roll.accounts.iter().map(|account| &account.id).collect();
         let gone: Vec<AccountId> = self.watched.keys().filter(|id| !listed.contains(id)).cloned().collect();
         let mut margins = Margins::default();
@@ -205,9 +206,7 @@ impl Roster {
                 continue;
             }
             let until = known_until(account, wanted, wallet);
-            let mut member = binance::Account::new(id.clone(), wallet.clone(), (key.clone(), signer.clone()), until);
-            // The key is the account's, whatever it watches: one wallet's link asks.
-            member.asks_about_key = wanted.watched.first() == Some(wallet);
+            let member = binance::Account::new(id.clone(), wallet.clone(), (key.clone(), signer.clone()), until);
             if let Some(remembered) = remembered {
                 member.remember(remembered);
             }

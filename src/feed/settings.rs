@@ -43,6 +43,8 @@ pub struct Settings {
     pub remembered: BTreeMap<AccountId, Remembered>,
     /// Who used the keys, from the user's own side.
     pub access: super::access::Settings,
+    /// The sub-accounts whose keys are listed with an account's key; none of those that are not here.
+    pub sub_accounts: BTreeMap<AccountId, SubAccounts>,
     /// How many times faster everything is: each duration is divided by it, each allowance multiplied. For exchanges
     /// played in a hurry; 0 and 1 are the usual pace, and no file sets it.
     pub hurry: u32,
@@ -50,8 +52,26 @@ pub struct Settings {
     pub roll: Option<watch::Receiver<Arc<Roll>>>,
     /// How much is asked of each exchange.
     pub limits: Limits,
-    /// The sub-accounts whose keys are listed with an account's key; none of those that are not here.
-    pub sub_accounts: BTreeMap<AccountId, SubAccounts>,
+}
+
+/// The sub-accounts whose keys are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SubAccounts {
+    /// None: the key is no master's, or nobody wants to know.
+    #[default]
+    None,
+    /// All that the exchange names.
+    All,
+    /// These, by e-mail (Binance) or name (KuCoin).
+    Named(Vec<String>),
+}
+
+impl SubAccounts {
+    /// Returns whether a text can be the e-mail or name of a sub-account, and may stand in a call.
+    pub fn is_name(text: &str) -> bool {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+".contains(&byte))
+    }
 }
 
 /// The accounts to watch from now on. Those that are gone from it are watched no longer.
@@ -63,6 +83,8 @@ pub struct Roll {
     pub wallets: BTreeMap<AccountId, Wallets>,
     /// What is remembered of those that are new.
     pub remembered: BTreeMap<AccountId, Remembered>,
+    /// The sub-accounts whose keys are listed with an account's key.
+    pub sub_accounts: BTreeMap<AccountId, SubAccounts>,
 }
 
 /// How much is asked of each exchange. All of it is counted by our address, so that it is shared with the user's own
@@ -102,26 +124,6 @@ impl Default for Limits {
             coinbase_exchange_calls: 10,
             coinbase_connects: 8,
         }
-    }
-}
-
-/// The sub-accounts whose keys are listed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum SubAccounts {
-    /// None: the key is no master's, or nobody wants to know.
-    #[default]
-    None,
-    /// All that the exchange names.
-    All,
-    /// These, by e-mail (Binance) or name (KuCoin).
-    Named(Vec<String>),
-}
-
-impl SubAccounts {
-    /// Returns whether a text can be the e-mail or name of a sub-account, and may stand in a call.
-    pub fn is_name(text: &str) -> bool {
-        (1..=64).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+".contains(&byte))
     }
 }
 
@@ -466,7 +468,8 @@ impl Settings {
     /// Returns the accounts as they are to be watched at first.
     pub fn first_roll(&self) -> Roll {
         let (accounts, wallets) = (self.accounts.clone(), self.wallets.clone());
-        Roll { accounts, wallets, remembered: self.remembered.clone() }
+        let (remembered, sub_accounts) = (self.remembered.clone(), self.sub_accounts.clone());
+        Roll { accounts, wallets, remembered, sub_accounts }
     }
 
     /// Refuses an account whose key is another exchange's, and a wallet that cannot be watched.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::binance::Pairs;
 use super::error::Error;
+use super::key_state::Duties;
 use super::limiter::Limiter;
 use super::rest::Rest;
 use super::seed::{Seeded, Unknown};
@@ -19,11 +20,13 @@ pub(crate) struct Venues {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     /// Pays in Binance's request weight: 6,000 a minute, of which a fifth is left to the user's own programs.
     pub(crate) binance: Arc<Rest>,
-    /// Questions of a master about its sub-accounts: 3,000 of the account's own 180,000 weight a minute each, of which at
-    /// most half is spent even if all are one account's.
-    pub(crate) binance_sub: Limiter,
     /// Pays in the request weight of Binance's futures: 2,400 a minute on a host of its own.
     pub(crate) binance_futures: Arc<Rest>,
+    /// Questions of a master about its sub-accounts: 3,000 of the account's own 180,000 weight a minute each, of which at
+    /// most two thirds are spent even if all are one account's.
+    pub(crate) binance_sub: Limiter,
+    /// Who is asked what about keys.
+    pub(crate) duties: Duties,
     pub(crate) kucoin: Arc<Rest>,
     pub(crate) coinbase: Arc<Rest>,
     pub(crate) coinbase_exchange: Arc<Rest>,
@@ -64,11 +67,12 @@ impl Venues {
             kucoin: rest(&settings.kucoin.rest, bucket(limits.kucoin_weight, 30, 5))?,
             coinbase: rest(&settings.coinbase.rest, bucket(limits.coinbase_calls, 1, 3))?,
             coinbase_exchange: rest(&settings.coinbase.exchange_rest, bucket(limits.coinbase_exchange_calls, 1, 3))?,
+            binance_sub: Limiter::new(30, secs(60), 10),
+            duties: Duties::default(),
             binance_connects: bucket(limits.binance_connects, 300, 7),
             binance_futures_connects: bucket(limits.binance_futures_connects, 300, 7),
             kucoin_connects: bucket(limits.kucoin_connects, 60, 4),
             coinbase_connects: bucket(limits.coinbase_connects, 1, 2),
-            binance_sub: Limiter::new(30, secs(60), 10),
             unlimited: Limiter::new(1_000_000, secs(1), 1_000_000),
             pairs: Pairs::default(),
             seeded: Seeded::default(),

@@ -59,10 +59,10 @@ impl Counters {
                 | EventKind::Order(_)
                 | EventKind::Balance(_)
                 | EventKind::Access(_)
-                | EventKind::Market(_)
-                | EventKind::Cap(_)
                 | EventKind::KeyState(_)
                 | EventKind::KeyList(_)
+                | EventKind::Market(_)
+                | EventKind::Cap(_)
                 | EventKind::Tick => {}
             }
         }

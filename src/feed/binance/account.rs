@@ -83,12 +83,12 @@ impl Protocol for Accounts {
         }
     }
 
-    fn inspects(&self, source: &Source) -> bool {
-        self.members.number(source).and_then(|number| self.members.get(number)).is_some_and(|one| one.asks_about_key)
+    fn inspects(&self) -> bool {
+        true
     }
 
     async fn inspect(self: Arc<Self>, source: Source, outlet: Outlet) -> Result<(), Error> {
-        match self.members.number(&source).and_then(|number| self.members.get(number)) {
+        match self.members.number(&source).and_then(|index| self.members.get(index)) {
             Some(account) => keys::inspect(&self.venues, &account, &outlet).await,
             None => Ok(()),
         }

@@ -113,8 +113,8 @@ impl Protocol for Futures {
         }
     }
 
-    fn inspects(&self, _source: &Source) -> bool {
-        self.account.asks_about_key
+    fn inspects(&self) -> bool {
+        true
     }
 
     async fn inspect(self: Arc<Self>, _source: Source, outlet: Outlet) -> Result<(), Error> {

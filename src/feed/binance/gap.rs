@@ -38,8 +38,6 @@ pub(crate) struct Account {
     pub(super) known: Arc<Known>,
     /// What was refused of the questions about the key.
     pub(super) refused: Refused,
-    /// True for the one wallet of the account whose link asks what the key may do.
-    pub(crate) asks_about_key: bool,
     pub(crate) known_until: Option<Timestamp>,
     /// Whether the exchange took this key on a connection.
     subscribed: AtomicBool,
@@ -65,7 +63,6 @@ impl Account {
             signer,
             known: Arc::default(),
             refused: Refused::default(),
-            asks_about_key: false,
             known_until,
             subscribed: AtomicBool::new(false),
         }
@@ -74,8 +71,7 @@ impl Account {
     /// Returns the same wallet with another key; what was seen of it is shared.
     pub(crate) fn rotated(&self, key: (Secret, BinanceSigner), known_until: Option<Timestamp>) -> Self {
         let known = Arc::clone(&self.known);
-        let asks_about_key = self.asks_about_key;
-        Account { known, asks_about_key, ..Account::new(self.id.clone(), self.wallet.clone(), key, known_until) }
+        Account { known, ..Account::new(self.id.clone(), self.wallet.clone(), key, known_until) }
     }
 
     /// Says whether the exchange took this key on a connection.

@@ -45,6 +45,9 @@ struct Key {
 
 /// Asks what the account's key may do, and its sub-accounts' keys, and hands the pages over.
 pub(super) async fn inspect(venues: &Venues, account: &Account, outlet: &Outlet) -> Result<(), Error> {
+    if !venues.duties.falls_to(&account.id, &account.wallet) {
+        return Ok(());
+    }
     let asked = Asked { venues, account, outlet };
     let own = match account.ask_of(&Wallet::Spot, venues, "/sapi/v1/account/apiRestrictions", &[], 1).await {
         Ok(own) => own,
@@ -77,11 +80,10 @@ impl Asked<'_> {
     }
 
     async fn listed(&self) -> Result<(), Error> {
-        let wanted = self.venues.settings.sub_accounts.get(&self.account.id);
-        let (emails, skipped) = match wanted.unwrap_or(&SubAccounts::None) {
+        let (emails, skipped) = match self.venues.duties.sub_accounts(&self.account.id) {
             SubAccounts::None => return Ok(()),
             SubAccounts::All => askable(self.sub_accounts().await?),
-            SubAccounts::Named(names) => askable(names.clone()),
+            SubAccounts::Named(names) => askable(names),
         };
         self.account.refused.skipped(&self.account.id, skipped);
         let mut left = ADDRESSES;

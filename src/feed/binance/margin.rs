@@ -133,8 +133,8 @@ impl Protocol for Margins {
         }
     }
 
-    fn inspects(&self, source: &Source) -> bool {
-        self.accounts.iter().any(|account| account.asks_about_key && account.source() == *source)
+    fn inspects(&self) -> bool {
+        true
     }
 
     async fn inspect(self: Arc<Self>, source: Source, outlet: Outlet) -> Result<(), Error> {

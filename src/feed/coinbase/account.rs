@@ -108,7 +108,7 @@ impl Protocol for User {
         }
     }
 
-    fn inspects(&self, _source: &Source) -> bool {
+    fn inspects(&self) -> bool {
         true
     }
 

@@ -3,7 +3,7 @@
 
 use super::account::{User, refused};
 use crate::arrival::Source;
-use crate::domain::Timestamp;
+use crate::domain::{Fingerprint, Timestamp};
 use crate::feed::error::Error;
 use crate::feed::outlet::Outlet;
 use crate::feed::rest::Call;
@@ -12,10 +12,10 @@ const PATH: &str = "/api/v3/brokerage/key_permissions";
 
 /// Asks what the key may do, and hands the page over.
 pub(super) async fn inspect(user: &User, outlet: &Outlet) -> Result<(), Error> {
-    let rest = &user.venues.coinbase;
+    let (rest, signer) = (&user.venues.coinbase, user.signer.proven());
     let sign = || {
         let uri = format!("GET {}{PATH}", rest.host());
-        let token = user.signer.proven().token(Timestamp::from_millis(rest.millis()), Some(&uri))?;
+        let token = signer.token(Timestamp::from_millis(rest.millis()), Some(&uri))?;
         let headers = vec![("Authorization", format!("Bearer {token}"))];
         Ok(Call { path: PATH.to_owned(), headers, cost: 1, ..Call::default() })
     };
@@ -23,6 +23,6 @@ pub(super) async fn inspect(user: &User, outlet: &Outlet) -> Result<(), Error> {
     if answer.status != 200 {
         return user.refused.own(&user.id, refused(answer.status));
     }
-    let (at, page) = answer.page(format!("key_permissions?key={}", user.signer.proven().fingerprint()))?;
+    let (at, page) = answer.page(format!("key_permissions?key={}", Fingerprint::of(signer.id())))?;
     outlet.pass(at, Source::AccountRest(user.id.clone()), page).await
 }

@@ -200,7 +200,7 @@ impl Protocol for Private {
         outlet.note(Source::AccountRest(self.id.clone()), filled).await
     }
 
-    fn inspects(&self, _source: &Source) -> bool {
+    fn inspects(&self) -> bool {
         true
     }
 

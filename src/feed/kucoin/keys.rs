@@ -3,8 +3,10 @@
 use serde::Deserialize;
 
 use super::account::Private;
+use super::asker::Asker;
 use super::read;
 use crate::arrival::Source;
+use crate::domain::Fingerprint;
 use crate::feed::error::Error;
 use crate::feed::key_state::askable;
 use crate::feed::outlet::Outlet;
@@ -38,12 +40,12 @@ struct User {
 
 /// Asks what the account's key may do, and its sub-accounts' keys, and hands the pages over.
 pub(super) async fn inspect(account: &Private, outlet: &Outlet) -> Result<(), Error> {
-    let asked = Asked { account, outlet };
+    let asked = Asked { account, asker: account.asker.proven(), outlet };
     let own = match asked.ask("/api/v1/user/api-key").await {
         Ok(own) => own,
         Err(error) => return account.refused.own(&account.id, error),
     };
-    asked.pass(own, format!("user/api-key?key={}", account.asker.proven().signer().fingerprint())).await?;
+    asked.pass(own, format!("user/api-key?key={}", Fingerprint::of(asked.asker.signer().id()))).await?;
     match asked.listed().await {
         Ok(()) => Ok(()),
         Err(error) => account.refused.listed(&account.id, error),
@@ -52,12 +54,13 @@ pub(super) async fn inspect(account: &Private, outlet: &Outlet) -> Result<(), Er
 
 struct Asked<'a> {
     account: &'a Private,
+    asker: Asker,
     outlet: &'a Outlet,
 }
 
 impl Asked<'_> {
     async fn ask(&self, path: &str) -> Result<Answer, Error> {
-        self.account.asker.proven().get(path, COST).await
+        self.asker.get(path, COST).await
     }
 
     async fn pass(&self, answer: Answer, call: String) -> Result<(), Error> {
@@ -67,11 +70,10 @@ impl Asked<'_> {
 
     async fn listed(&self) -> Result<(), Error> {
         let account = self.account;
-        let wanted = account.venues.settings.sub_accounts.get(&account.id);
-        let (names, skipped) = match wanted.unwrap_or(&SubAccounts::None) {
+        let (names, skipped) = match account.venues.duties.sub_accounts(&account.id) {
             SubAccounts::None => return Ok(()),
             SubAccounts::All => askable(self.sub_accounts().await?),
-            SubAccounts::Named(names) => askable(names.clone()),
+            SubAccounts::Named(names) => askable(names),
         };
         account.refused.skipped(&account.id, skipped);
         for name in &names {

@@ -82,8 +82,8 @@ pub trait Protocol: Send + Sync + 'static {
     /// Runs a job.
     fn run(self: Arc<Self>, job: Self::Job, outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Returns whether it is for the link of `source` to ask about its key.
-    fn inspects(&self, _source: &Source) -> bool {
+    /// Returns whether there are keys to ask about.
+    fn inspects(&self) -> bool {
         false
     }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{KeyError, ed25519, hex, plain, private_key};
-use crate::domain::{Fingerprint, Timestamp};
+use crate::domain::Timestamp;
 use crate::secret::Secret;
 
 /// Seconds a token is valid.
@@ -71,11 +71,6 @@ impl CoinbaseSigner {
     /// Returns the key's name.
     pub(crate) fn id(&self) -> &str {
         &self.name
-    }
-
-    /// Returns what the key is known by in recordings.
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.name)
     }
 
     /// Returns a token valid for two minutes from `at`; `uri` is method, host and path of a REST call without its

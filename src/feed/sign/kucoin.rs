@@ -9,7 +9,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{KeyError, hmac_sha256, plain};
-use crate::domain::Fingerprint;
 use crate::secret::Secret;
 
 /// Signs KuCoin requests.
@@ -52,11 +51,6 @@ impl KucoinSigner {
     /// Returns the key's id.
     pub(crate) fn id(&self) -> &str {
         &self.key
-    }
-
-    /// Returns what the key is known by in recordings.
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.key)
     }
 
     /// Returns the headers of a call at `millis`; `path` is with its query, as sent, `body` empty for GET and DELETE.
