@@ -1,7 +1,7 @@
 //! An exchange that lies: whatever it loses, repeats, delays or refuses, each fill it knows is judged exactly once.
 //!
 //! Real feeds on real loopback sockets, the journal on disk, the pipeline; the exchange is the simulator. All times are
-//! the defaults' in a hurry. `FILLGUARD_SEEDS=50` runs 50 seeds of each mode and exchange; 2 without it.
+//! the defaults' in a hurry. `FILLGUARD_SEEDS=50` runs 50 seeds of each mode and exchange; one without it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail wherever it finds a fault")]
 #![allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "a test prints its table")]
@@ -48,7 +48,7 @@ fn number(name: &str, usual: u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fill_an_exchange_knows_is_judged_once_whatever_the_exchange_does() {
-    let (first, seeds) = (number("FILLGUARD_FIRST_SEED", 1), number("FILLGUARD_SEEDS", 2));
+    let (first, seeds) = (number("FILLGUARD_FIRST_SEED", 1), number("FILLGUARD_SEEDS", 1));
     let only = std::env::var("FILLGUARD_MODES").unwrap_or_default();
     let faces = std::env::var("FILLGUARD_FACES").unwrap_or_default();
     let permits = Arc::new(Semaphore::new(number("FILLGUARD_RUNS_AT_ONCE", AT_ONCE as u64) as usize));
