@@ -26,7 +26,9 @@ use crate::domain::{
 use address::Networks;
 use memory::{Memory, Watched};
 use pair::{Bar, OwnOrder, Pair, Trade, float};
-use rules::{Case, blind, churn_loss, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin};
+use rules::{
+    Case, blind, churn_loss, liquidation, planted_ask, pump_buy, slow_buying, unfamiliar_address, unknown_origin,
+};
 use score::{evidence, market_score};
 
 /// Settings of the engine: one block a rule.
@@ -40,6 +42,8 @@ pub struct Settings {
     pub churn_loss: churn_loss::Settings,
     /// Holdings sold off.
     pub liquidation: liquidation::Settings,
+    /// One-sided trading in small steps.
+    pub slow_buying: slow_buying::Settings,
     /// New places.
     pub unfamiliar_address: unfamiliar_address::Settings,
     /// Strange orders.
@@ -170,6 +174,9 @@ impl Engine {
             }
             self.memory.watch(pair, account, time + WATCH);
         }
+        if !history && !stale && !taken.late {
+            self.run_on(account, pair, fill, time, taken);
+        }
         if !history {
             if taken.first_of_order {
                 self.chill(account, taken.group, pair, at);
@@ -180,6 +187,28 @@ impl Engine {
                 self.memory.watched_mut(account).cold.note(&fill.order_id, level);
             }
         }
+    }
+
+    /// Takes a fill into the account's one-sided run in its pair.
+    fn run_on(&mut self, account: usize, pair: usize, fill: &Fill, time: Timestamp, taken: account::Taken) {
+        let quote = float(fill.notional);
+        let units = quote * self.memory.worth.unit(fill.symbol.quote());
+        let equity = self.memory.equity(&self.memory.watched(account).account, None);
+        let market = &self.memory.pairs[pair];
+        let daily = market.daily_quote(fill.side);
+        // A pair that was followed for hours tells little of its day.
+        let of_day = if market.young() || daily <= 0.0 { 0.0 } else { quote / daily };
+        let step = account::Step {
+            side: fill.side,
+            time,
+            taker: fill.maker != Some(true),
+            first_of_order: taken.first_of_order,
+            quote: fill.notional,
+            units,
+            of_account: equity.map_or(0.0, |equity| units / equity.max(units)),
+            of_day,
+        };
+        self.memory.watched_mut(account).account.run_on(&fill.symbol, &step);
     }
 
     /// Notes market evidence at an own order; returns whether it is stronger than what was known.
@@ -242,6 +271,7 @@ impl Engine {
             planted_ask::judge(&settings.planted_ask, &case),
             churn_loss::judge(&settings.churn_loss, &case),
             liquidation::judge(&settings.liquidation, &case),
+            slow_buying::judge(&settings.slow_buying, &case),
             unknown_origin::judge(&settings.unknown_origin, &case),
         ];
         found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect()

@@ -16,3 +16,4 @@ mod liquidation;
 mod origin;
 mod planted_ask;
 mod pump_buy;
+mod slow_buying;

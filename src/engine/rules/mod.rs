@@ -5,6 +5,7 @@ pub mod churn_loss;
 pub mod liquidation;
 pub mod planted_ask;
 pub mod pump_buy;
+pub mod slow_buying;
 pub mod unfamiliar_address;
 pub mod unknown_origin;
 
