@@ -283,6 +283,7 @@ impl Engine {
         let pair = self.memory.pair(order.account.venue, &order.symbol, time);
         self.memory.interest(pair, time);
         let watched = self.memory.watched_mut(account);
+        watched.account.cancels.hear(time);
         match order.step {
             OrderStep::Accepted => {
                 let (client_id, source) = origin_of(order.client_order_id.as_deref(), order.source.as_deref());
@@ -290,12 +291,8 @@ impl Engine {
                 watched.claims.sent(&order.order_id, client_id, at);
                 self.memory.reckon(account, &self.settings.blind);
             }
-            OrderStep::Amended
-            | OrderStep::Done
-            | OrderStep::Cancelled
-            | OrderStep::Expired
-            | OrderStep::Rejected
-            | OrderStep::Other => {}
+            OrderStep::Cancelled => watched.account.cancels.take(&order.order_id, time),
+            OrderStep::Amended | OrderStep::Done | OrderStep::Expired | OrderStep::Rejected | OrderStep::Other => {}
         }
     }
 

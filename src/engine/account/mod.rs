@@ -1,5 +1,6 @@
 //! What is remembered of one account: what it usually does, in orders rather than fills.
 
+mod cancels;
 mod episode;
 mod group;
 mod run;
@@ -14,6 +15,7 @@ use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+pub use self::cancels::Cancels;
 pub use self::episode::{Episode, PairHabit};
 pub use self::group::Group;
 pub use self::run::{Run, Step};
@@ -73,6 +75,8 @@ pub struct Account {
     pub heat: Recent<32>,
     /// The strongest that one-sided runs came to that are over, in nats.
     pub past_runs: Recent<16>,
+    /// How often its own orders are cancelled at once.
+    pub cancels: Cancels,
     /// Grammars of client order ids.
     pub grammars: Origins,
     /// The venue's words for where orders came from.
@@ -156,6 +160,7 @@ impl Account {
             pauses: Spread::default(),
             heat: Recent::default(),
             past_runs: Recent::default(),
+            cancels: Cancels::default(),
             grammars: Origins::default(),
             sources: Origins::default(),
             balances: BTreeMap::new(),
