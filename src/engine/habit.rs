@@ -101,6 +101,15 @@ pub fn cancelled_before(account: &Account, group: &Group) -> Term {
     term("cancelled_before", Family::Habit, nats, burst.map_or(0.0, |(orders, _)| orders), "orders a minute")
 }
 
+/// Returns what it says that a tiny, odd order tried the key in the week before, in a pair the account hardly knows.
+pub fn probed(account: &Account, group: &Group, new_pair: bool) -> Term {
+    let tried = account.tried(&group.order_id, group.last);
+    let units = account.spent(group.side);
+    let probe = tried.filter(|probe| group.taker && new_pair && units >= 10.0 * probe.units);
+    let days = probe.map_or(0.0, |probe| group.last.since(probe.at).secs_f64() / 86_400.0);
+    term("probed", Family::Habit, if probe.is_some() { 1.5 } else { 0.0 }, days, "days before")
+}
+
 /// Returns the most that selling off can weigh for this account: ln(0.8 / rate of sessions in which it did).
 pub fn selling_cap(account: &Account) -> f64 {
     let p = (f64::from(account.selling_sessions) + 0.5) / (f64::from(account.sessions) + 2.0);

@@ -174,6 +174,13 @@ impl Engine {
             }
             self.memory.watch(pair, account, time + WATCH);
         }
+        if !history && taken.new_pair {
+            let account = &mut self.memory.watched_mut(account).account;
+            let group = account.group_at(taken.group);
+            let odd = group.taker && (group.strange >= 2.0 || habit::dormancy(account).nats >= 1.0);
+            let (order_id, last, units) = (group.order_id.clone(), group.last, float(group.notional) * unit);
+            account.try_key(&order_id, last, units, odd);
+        }
         if !history && !stale && !taken.late {
             self.run_on(account, pair, fill, time, taken);
         }

@@ -3,6 +3,7 @@
 mod cancels;
 mod episode;
 mod group;
+mod probe;
 mod run;
 mod sale;
 mod session;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::cancels::Cancels;
 pub use self::episode::{Episode, PairHabit};
 pub use self::group::Group;
+pub use self::probe::Probe;
 pub use self::run::{Run, Step};
 pub use self::sale::Sale;
 pub use self::session::Session;
@@ -77,6 +79,8 @@ pub struct Account {
     pub past_runs: Recent<16>,
     /// How often its own orders are cancelled at once.
     pub cancels: Cancels,
+    /// The tiny order that may have tried the key last.
+    pub probe: Option<Probe>,
     /// Grammars of client order ids.
     pub grammars: Origins,
     /// The venue's words for where orders came from.
@@ -161,6 +165,7 @@ impl Account {
             heat: Recent::default(),
             past_runs: Recent::default(),
             cancels: Cancels::default(),
+            probe: None,
             grammars: Origins::default(),
             sources: Origins::default(),
             balances: BTreeMap::new(),
