@@ -151,7 +151,7 @@ impl Engine {
         watched.since.get_or_insert(at);
         let taken = watched.account.take(fill, n, time, float(fill.notional) * unit, reference);
         let (client_id, source) = origin_of(fill.client_order_id.as_deref(), fill.source.as_deref());
-        let seen = watched.account.sight(&fill.order_id, client_id, source);
+        let seen = watched.account.sight(&fill.order_id, client_id, source, time);
         let group = watched.account.group_at_mut(taken.group);
         group.strange = seen.grammar.max(seen.source);
         group.strange_source = seen.source > seen.grammar;
@@ -294,7 +294,7 @@ impl Engine {
         match order.step {
             OrderStep::Accepted => {
                 let (client_id, source) = origin_of(order.client_order_id.as_deref(), order.source.as_deref());
-                watched.account.sight(&order.order_id, client_id, source);
+                watched.account.sight(&order.order_id, client_id, source, time);
                 watched.claims.sent(&order.order_id, client_id, at);
                 self.memory.reckon(account, &self.settings.blind);
             }

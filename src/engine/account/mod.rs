@@ -186,13 +186,19 @@ impl Account {
     }
 
     /// Looks at the origin of an order once, when it is first heard of; returns how strange it is.
-    pub fn sight(&mut self, order_id: &CompactString, client_id: Option<&str>, source: Option<&str>) -> Sighted {
+    pub fn sight(
+        &mut self,
+        order_id: &CompactString,
+        client_id: Option<&str>,
+        source: Option<&str>,
+        time: Timestamp,
+    ) -> Sighted {
         if let Some(seen) = self.sighted.iter().rev().find(|seen| seen.order_id == *order_id) {
             return seen.clone();
         }
         let look = |habits: &Origins, seen: &mut BTreeMap<CompactString, u32>, kind: Option<CompactString>| {
             let Some(kind) = kind else { return 0.0 };
-            let nats = habits.strangeness(&kind, ORIGIN_CAP);
+            let nats = habits.strangeness(&kind, ORIGIN_CAP, time);
             if seen.len() < MOST_NEW_KINDS || seen.contains_key(&kind) {
                 *seen.entry(kind).or_default() += 1;
             }
