@@ -210,6 +210,7 @@ impl Engine {
             time,
             taker: fill.maker != Some(true),
             first_of_order: taken.first_of_order,
+            price: float(fill.price.get()),
             quote: fill.notional,
             units,
             of_account: equity.map_or(0.0, |equity| units / equity.max(units)),

@@ -189,12 +189,22 @@ mod tests {
         let mut steady = Origins::default();
         let mut wild = Origins::default();
         for k in 0..200 {
-            steady.learn("grid9", 1);
-            wild.learn(&format!("kind{k}"), 1);
+            steady.learn("grid9", 1, None);
+            wild.learn(&format!("kind{k}"), 1, None);
         }
-        assert!(steady.strangeness("w24", 5.0) > 4.0);
-        assert_eq!(steady.strangeness("grid9", 5.0), 0.0);
-        assert!(wild.strangeness("w24", 5.0) < 0.1);
-        assert_eq!(Origins::default().strangeness("w24", 5.0), 0.0);
+        assert!(steady.strangeness("w24", 5.0, Timestamp::EPOCH) > 4.0);
+        assert_eq!(steady.strangeness("grid9", 5.0, Timestamp::EPOCH), 0.0);
+        assert!(wild.strangeness("w24", 5.0, Timestamp::EPOCH) < 0.1);
+        assert_eq!(Origins::default().strangeness("w24", 5.0, Timestamp::EPOCH), 0.0);
+    }
+
+    #[test]
+    fn a_kind_that_came_up_late_takes_a_week_to_become_familiar() {
+        let mut habits = Origins::default();
+        habits.learn("grid9", 200, None);
+        let day = |day: i64| Timestamp::EPOCH + Span::from_secs(day * 86_400);
+        habits.learn("w24", 30, Some(day(100)));
+        let strange = |at| habits.strangeness("w24", 3.0, day(at));
+        assert_eq!((strange(101), strange(103), strange(108)), (3.0, 1.5, 0.0));
     }
 }

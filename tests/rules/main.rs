@@ -15,5 +15,6 @@ mod first_fill;
 mod liquidation;
 mod origin;
 mod planted_ask;
+mod prelude;
 mod pump_buy;
 mod slow_buying;

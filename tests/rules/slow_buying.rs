@@ -125,3 +125,19 @@ fn a_holding_sold_bit_by_bit_by_a_stranger_is_told_and_by_its_owner_is_not() {
         assert_eq!(verdict.level(RULE) >= Some(Level::Alert), told, "{name:?}: {}", verdict.told());
     }
 }
+
+#[test]
+fn a_bot_that_averages_down_is_left_alone() {
+    let mut tale = alice_and_a_thin_pair();
+    let mut price = dec("0.00002000");
+    for k in 0..7 {
+        price = nudge(price, -0.012);
+        tale.quiet("APPC-BTC", &price.to_string(), "0.0008", 90);
+        tale.deal(
+            &Deal::buy("alice", "APPC-BTC").fill(price, dec("700") + dec("150") * rust_decimal::Decimal::from(k)),
+        );
+        tale.wait(1_700.0);
+    }
+    let verdict = tale.replay();
+    assert!(verdict.loudest() < Some(Level::Alert), "{}", verdict.told());
+}

@@ -43,6 +43,10 @@ pub struct Run {
     pub market: f64,
     /// The highest that the sum of both has been.
     pub peak: f64,
+    /// The best price an order of it began at: the lowest for buys.
+    best: f64,
+    /// Orders that began at a better price than all before.
+    pub better: u32,
     /// What the order under way has added, in nats.
     order: f64,
     /// Orders of the account when it began.
@@ -72,6 +76,8 @@ pub struct Step {
     pub taker: bool,
     /// Whether it is its order's first.
     pub first_of_order: bool,
+    /// Its price.
+    pub price: f64,
     /// Its quote.
     pub quote: Decimal,
     /// Its worth, in units.
@@ -101,6 +107,14 @@ impl Run {
             self.order = 0.0;
             self.orders += 1.0;
             self.count = self.count.saturating_add(1);
+            let better = match self.side {
+                Side::Buy => step.price < self.best,
+                Side::Sell => step.price > self.best,
+            };
+            if better || self.count == 1 {
+                self.best = step.price;
+                self.better = self.better.saturating_add(u32::from(self.count > 1));
+            }
         }
         let (money, market) = (step.of_account / ACCOUNT_NAT, step.of_day / DAY_NAT);
         let drift = if step.first_of_order { DRIFT } else { 0.0 };
@@ -182,6 +196,8 @@ impl Account {
             money: 0.0,
             market: 0.0,
             peak: 0.0,
+            best: 0.0,
+            better: 0,
             order: 0.0,
             known_orders: self.orders.saturating_sub(1),
             known_sessions: self.sessions,
@@ -229,6 +245,7 @@ mod tests {
             time,
             taker: true,
             first_of_order: true,
+            price: 1.0,
             quote: Decimal::ONE,
             units: part,
             of_account: part,

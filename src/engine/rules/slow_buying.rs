@@ -29,8 +29,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let levels = Levels { notice: 4.5, alert: 6.0, act: 12.0 };
-        Settings { levels, orders: 5.0, share: 0.03, least: 0.02, thin: 25.0 }
+        let levels = Levels { notice: 4.0, alert: 5.0, act: 12.0 };
+        Settings { levels, orders: 4.0, share: 0.02, least: 0.02, thin: 25.0 }
     }
 }
 
@@ -41,6 +41,9 @@ const SELLS_NEED: f64 = 1.5;
 /// Who traded the pair for less than this part of a run before it hardly knows the pair: a few small trades in advance
 /// must not make it familiar.
 const FAMILIAR: f64 = 0.25;
+/// Orders that got a better price than all before are at least this part where somebody averages; what that is worth.
+const AVERAGES: f64 = 0.7;
+const AVERAGING: f64 = 2.5;
 /// Origin evidence from here, in nats, makes up for a pair that is known.
 const ODD: f64 = 2.0;
 
@@ -70,6 +73,7 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
         term("share_of_day", Family::Market, run.market.min(3.0), run.of_day * 100.0, "% of daily quote"),
         novelty(run, new),
         practice(account, run),
+        averaging(run),
     ];
     if group.side == Side::Sell {
         terms.push(term("selling", Family::Habit, -SELLS_NEED, run.orders, "orders"));
@@ -102,6 +106,14 @@ fn novelty(run: &Run, new: bool) -> Term {
     let p = (f64::from(run.known_openings) + 1.0) / (f64::from(run.known_sessions) + 3.0);
     let nats = if new { (0.8 / p).ln().clamp(0.0, 3.0) } else { (0.2 / (1.0 - p).max(0.01)).ln().clamp(-2.0, 0.0) };
     term("pair_novelty", Family::Habit, nats, f64::from(u8::from(new)), "new pair")
+}
+
+/// What it says that nearly each order got a better price than all before: bots that average down do that, and who raises a
+/// price cannot.
+fn averaging(run: &Run) -> Term {
+    let part = f64::from(run.better) / f64::from(run.count.max(2) - 1);
+    let nats = if run.count >= 3 && part >= AVERAGES { -AVERAGING } else { 0.0 };
+    term("averaging", Family::Habit, nats, part * 100.0, "% at a better price")
 }
 
 /// What earlier runs as strong as this one say for the owner.
