@@ -2,7 +2,7 @@
 
 use rust_decimal::prelude::ToPrimitive;
 
-use super::capital;
+use super::{capital, key};
 use crate::domain::{Finding, Incident, Kind, Level, Message, Money, Reason, Size, Story, Transition};
 
 /// Returns the message about an incident as it stands.
@@ -34,6 +34,7 @@ fn headline(incident: &Incident, transition: Transition) -> String {
         Some(Kind::Address) => "is used from a new place".to_owned(),
         Some(Kind::Origin) => format!("has an order of unknown origin in{pair}"),
         Some(Kind::Fleet) => format!("trades{pair} together with other accounts"),
+        Some(Kind::Key) => incident.leading().and_then(|leading| key::headline(&leading.reason)).unwrap_or_default(),
         Some(Kind::Blind) | None => "could not be watched without a gap".to_owned(),
     };
     let loss =
@@ -104,11 +105,20 @@ fn fact(finding: &Finding) -> String {
             let until = until.map_or("now".to_owned(), |until| until.to_string());
             format!("blind from {since} to {until} ({why}), {recovered} fills recovered, not verified")
         }
+        Reason::KeyWidened { .. }
+        | Reason::KeyUnrestricted { .. }
+        | Reason::KeyAppeared { .. }
+        | Reason::KeyRemade { .. }
+        | Reason::KeyReplaced { .. }
+        | Reason::KeyBeyond { .. } => key::fact(&finding.reason, finding.at).unwrap_or_default(),
     };
     format!("{}.", capital(&text))
 }
 
 fn next_step(incident: &Incident) -> String {
+    if let Some(step) = incident.leading().and_then(|leading| key::next_step(leading, incident.account.venue)) {
+        return step;
+    }
     match (incident.story, incident.level) {
         (Story::Takeover, Level::Act | Level::Alert) => {
             format!("If this was not you: delete the API key at {} now.", incident.account.venue.title())
@@ -119,6 +129,9 @@ fn next_step(incident: &Incident) -> String {
 }
 
 fn otherwise(incident: &Incident) -> String {
+    if let Some(otherwise) = incident.leading().and_then(key::otherwise) {
+        return otherwise;
+    }
     match incident.story {
         Story::Takeover => "Whoever holds the key can go on trading with the money in this account. \
                             fillguard sends nothing to the exchange by itself."

@@ -9,6 +9,7 @@ pub mod cold;
 pub mod decay;
 pub mod habit;
 pub mod interest;
+pub mod keys;
 pub mod memory;
 pub mod origin;
 pub mod pair;
@@ -20,14 +21,16 @@ pub mod worth;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, Fill, Finding, Level, Market, MarketKind,
-    OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
+    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, FeedKind, Fill, Finding, KeyState, Level,
+    Market, MarketKind, OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
 };
 use address::Networks;
+use keys::{Change, Keys};
 use memory::{Memory, Watched};
 use pair::{Bar, OwnOrder, Pair, Trade, float};
 use rules::{
-    Case, blind, churn_loss, liquidation, planted_ask, pump_buy, slow_buying, unfamiliar_address, unknown_origin,
+    Case, KeyCase, blind, churn_loss, key_permission_widened, key_policy, key_unrestricted, liquidation, new_key,
+    planted_ask, pump_buy, slow_buying, unfamiliar_address, unknown_origin,
 };
 use score::{evidence, market_score};
 
@@ -50,6 +53,14 @@ pub struct Settings {
     pub unknown_origin: unknown_origin::Settings,
     /// Unverified gaps.
     pub blind: blind::Settings,
+    /// Keys that may do more than before.
+    pub key_permission_widened: key_permission_widened::Settings,
+    /// Keys that may be used from more places than before.
+    pub key_unrestricted: key_unrestricted::Settings,
+    /// Keys that were not there before.
+    pub new_key: new_key::Settings,
+    /// Keys that may do more than their owners expect.
+    pub key_policy: key_policy::Settings,
     /// Rules that are switched off.
     pub off: Vec<RuleName>,
 }
@@ -103,6 +114,10 @@ impl Engine {
         while let Some(account) = self.memory.next_due(at) {
             let settings = self.settings.blind;
             let watched = self.memory.watched_mut(account);
+            if watched.sights.is_over(&settings, at) {
+                self.memory.forget(account);
+                continue;
+            }
             out.extend(watched.sights.pass(&settings, n, at, &watched.account.id));
             watched.cold.pass(at);
             let unclaimed = watched.claims.overdue(at);
@@ -126,6 +141,12 @@ impl Engine {
             EventKind::Order(order) => self.order(order, at),
             EventKind::Balance(balance) => self.balance(balance, at),
             EventKind::Access(access) => self.access(access, n, at, out),
+            EventKind::KeyState(state) => self.key_state(state, n, at, out),
+            EventKind::KeyList(list) => {
+                let at = at.max(self.passed);
+                let account = self.memory.account(&list.account);
+                self.memory.watched_mut(account).keys.listed(list, at);
+            }
             EventKind::Market(market) => self.market(market, n, at, out),
             EventKind::Cap(cap) => {
                 if self.memory.caps.take(cap, at) {
@@ -316,15 +337,15 @@ impl Engine {
             }
             (None, None, None) => return,
         };
-        let before = account.balances_in(&balance.wallet).and_then(|held| held.get(&balance.asset));
-        let before = before.map(|held| held.amount);
+        let before =
+            account.balances_in(&balance.wallet).and_then(|held| held.get(&balance.asset)).map(|held| held.amount);
         account.hold(
             &balance.wallet,
             &balance.asset,
             amount.max(rust_decimal::Decimal::ZERO),
             balance.time.min(at + AHEAD),
         );
-        // What is held as a margin of contracts is no holding that could be sold.
+        // What backs a contract is money, not a holding.
         if balance.wallet != Wallet::Futures {
             self.memory.follow_holding(place, &balance.asset, before, amount, at);
         }
@@ -347,6 +368,38 @@ impl Engine {
             let id = self.memory.watched(account).account.id.clone();
             out.extend(unfamiliar_address::judge(&self.settings.unfamiliar_address, &id, &seen, n, at));
         }
+    }
+
+    fn key_state(&mut self, state: &KeyState, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        // What was last seen when counts from the latest time heard of: a clock that jumped back makes no key younger.
+        let at = at.max(self.passed);
+        let account = self.memory.account(&state.account);
+        let Watched { account, keys, .. } = self.memory.watched_mut(account);
+        let Some((changes, key)) = keys.take(state, at) else { return };
+        let case = KeyCase { account: &account.id, n, at };
+        let settings = &self.settings;
+        let mut found = Vec::new();
+        for change in &changes {
+            found.extend(match change {
+                // The rights of a key that just appeared are part of what is said about it.
+                Change::Has(_) => None,
+                Change::Gained(rights, since) => {
+                    key_permission_widened::judge(&settings.key_permission_widened, &case, key, rights, *since)
+                }
+                Change::Opened(since) => key_unrestricted::opened(&settings.key_unrestricted, &case, key, *since),
+                Change::Grew(added, since) => {
+                    key_unrestricted::grew(&settings.key_unrestricted, &case, key, added, *since)
+                }
+                Change::NeverRestricted => key_unrestricted::never_restricted(&settings.key_unrestricted, &case, key),
+                Change::Appeared(made, since) => new_key::appeared(&settings.new_key, &case, key, *made, *since),
+                Change::Remade(made, before, since, certain) => {
+                    new_key::remade(&settings.new_key, &case, key, (*made, *before, *since), *certain)
+                }
+                Change::Replaced(since) => new_key::replaced(&settings.new_key, &case, key, *since),
+            });
+        }
+        found.extend(key_policy::judge(&settings.key_policy, &case, key, &changes));
+        out.extend(found.into_iter().filter(|finding| !settings.off.contains(&finding.rule)));
     }
 
     fn market(&mut self, market: &Market, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
@@ -436,7 +489,14 @@ impl Engine {
     }
 
     fn feed(&mut self, change: &FeedChange, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
-        let Some(id) = &change.account else { return };
+        let Some(id) = &change.account else {
+            // Of the sources that are nobody's and no exchange's only access logs go down. While one cannot be read its
+            // silence says nothing.
+            if change.venue.is_none() && matches!(change.kind, FeedKind::Down(_)) {
+                self.unheard();
+            }
+            return;
+        };
         // Deadlines count from the latest time heard of: after a clock jumped back they would all be over at once.
         let at = at.max(self.passed);
         let account = self.memory.account(id);
@@ -445,6 +505,16 @@ impl Engine {
         self.memory.reckon(account, &self.settings.blind);
         if !self.settings.off.contains(&RuleName::Blind) {
             out.extend(finding);
+        }
+    }
+
+    /// No order is a stranger's for not being named in a log that cannot be read.
+    fn unheard(&mut self) {
+        for account in 0..self.memory.accounts() {
+            let watched = self.memory.watched_mut(account);
+            watched.claims.last = None;
+            watched.claims.waiting.clear();
+            self.memory.reckon(account, &self.settings.blind);
         }
     }
 
@@ -465,7 +535,16 @@ impl Engine {
     fn mark_alarms(&mut self, found: &[Finding]) {
         for finding in found {
             // Selling everything is a habit some have, and alone it cost nothing yet.
-            let harmless = matches!(finding.rule, RuleName::Blind | RuleName::Liquidation);
+            // What a key may do says nothing about who trades.
+            let harmless = matches!(
+                finding.rule,
+                RuleName::Blind
+                    | RuleName::Liquidation
+                    | RuleName::KeyPermissionWidened
+                    | RuleName::KeyUnrestricted
+                    | RuleName::NewKey
+                    | RuleName::KeyPolicy
+            );
             if finding.level >= Level::Alert && !harmless {
                 let account = self.memory.account(&finding.account);
                 self.memory.watched_mut(account).account.session.alarmed = true;
@@ -583,6 +662,7 @@ impl Watched {
             account: account::Account::new(id),
             sights: sights::Sights::default(),
             claims: Claims::default(),
+            keys: Keys::default(),
             cold: cold::ColdOrders::default(),
             since: None,
             due: None,

@@ -37,13 +37,13 @@ impl Default for Settings {
 /// A pair also is thin for an account that holds more than this part of its day.
 const HEAVY: f64 = 0.02;
 /// Selling out bit by bit is what owners do: it takes this much more, in nats.
-const SELLS_NEED: f64 = 1.5;
+const SELLS_NEED: f64 = 2.5;
 /// Who traded the pair for less than this part of a run before it hardly knows the pair: a few small trades in advance
 /// must not make it familiar.
 const FAMILIAR: f64 = 0.25;
 /// Orders that got a better price than all before are at least this part where somebody averages; what that is worth.
 const AVERAGES: f64 = 0.7;
-const AVERAGING: f64 = 2.5;
+const AVERAGING: f64 = 3.5;
 /// Origin evidence from here, in nats, makes up for a pair that is known.
 const ODD: f64 = 2.0;
 
@@ -84,7 +84,9 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     let mut level = settings.levels.of(score, &terms)?.min(Level::Alert);
     let origin: f64 = terms.iter().filter(|term| term.family == Family::Origin).map(|term| term.nats).sum();
     let cold = run.known_orders < WARM && run.known_sessions < WARM_SESSIONS;
-    if cold || !new && origin < ODD {
+    // Who sells a holding out, deposited or bought, mostly owns it.
+    let usual = !new || group.side == Side::Sell;
+    if cold || usual && origin < ODD {
         level = Level::Notice;
     }
     let spent = run.quote.round_dp(8).normalize();

@@ -42,6 +42,9 @@ impl World {
             positions: BTreeMap::new(),
             barred: Default::default(),
             exchange: None,
+            permissions: owner.permissions.clone(),
+            sub_keys: Vec::new(),
+            older: Vec::new(),
             ..*owner
         };
         self.accounts.push(opened);
