@@ -100,7 +100,12 @@ impl World {
                 match &arrival.body {
                     Body::LinkUp => *judged.ups.entry(from).or_default() += 1,
                     Body::LinkDown { why } => judged.downs.push((from, why.to_string())),
-                    _ => {}
+                    Body::Frame(_)
+                    | Body::Text(_)
+                    | Body::Bytes(_)
+                    | Body::Page { .. }
+                    | Body::Filled { .. }
+                    | Body::Tick => {}
                 }
                 let arrival = arrival.numbered(judged.n);
                 judged.pipeline.step(&arrival);

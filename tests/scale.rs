@@ -118,7 +118,14 @@ impl Known {
                     *self.ups.entry(arrival.from.to_string()).or_default() += 1;
                 }
                 Body::LinkDown { .. } if arrival.from.account().is_some() => self.downs += 1,
-                _ => {}
+                Body::LinkUp
+                | Body::LinkDown { .. }
+                | Body::Frame(_)
+                | Body::Text(_)
+                | Body::Bytes(_)
+                | Body::Page { .. }
+                | Body::Filled { .. }
+                | Body::Tick => {}
             }
             self.pipeline.step(&arrival);
         }

@@ -97,6 +97,8 @@ struct Subject {
     said: Option<(CompactString, bool)>,
     /// Why the calls beside its feed fail, and how many did in a row.
     failing: Option<(CompactString, u32)>,
+    /// Whether its key was asked about since it came up.
+    inspected: bool,
 }
 
 struct Connection<S> {
@@ -420,16 +422,14 @@ impl<P: Protocol> Link<P> {
         if subject.up {
             return Ok(());
         }
-        (subject.up, subject.said) = (true, None);
+        (subject.up, subject.said, subject.inspected) = (true, None, false);
         let lost = subject.lost;
         let carried = self.outlet.is_carried(&source);
         subject.carrying = self.outlet.carry(&source);
         self.count.iter().for_each(|count| count.more());
         self.owed.know(&source, self.protocol.known_until(&source));
         self.owed.up(&source, lost, now);
-        if self.protocol.inspects() {
-            self.inspections.at_once(&source);
-        }
+        self.inspections.forget(&source);
         if carried {
             // What the connection with the old key still owed is asked for with the new one.
             tracing::info!(feed = %source, "connected with its new key");
@@ -558,6 +558,18 @@ impl<P: Protocol> Link<P> {
         self.ask();
     }
 
+    /// Has the key asked about once its first ordinary question was answered: a key that may not even read the account is
+    /// told by that, and not a second time by this.
+    fn look_at_key(&mut self, source: &Source) {
+        if self.protocol.inspects()
+            && let Some(subject) = self.subjects.get_mut(source)
+            && subject.up
+            && !std::mem::replace(&mut subject.inspected, true)
+        {
+            self.inspections.at_once(source);
+        }
+    }
+
     /// Puts the questions whose time has come.
     fn ask(&mut self) {
         for (source, gap) in self.owed.questions(clock::steady(), clock::now()) {
@@ -603,7 +615,10 @@ impl<P: Protocol> Link<P> {
         let whose = purpose.as_ref().map(|(source, _)| source.clone());
         let advice = ended.as_ref().and_then(|ended| ended.as_ref().err()).map_or(Advice::Retry, Error::advice);
         match purpose {
-            Some((source, gap)) if matches!(ended, Some(Ok(()))) => self.owed.answered(&source, gap),
+            Some((source, gap)) if matches!(ended, Some(Ok(()))) => {
+                self.owed.answered(&source, gap);
+                self.look_at_key(&source);
+            }
             Some((source, gap)) => {
                 if self.owed.failed(&source, gap, advice, clock::steady())
                     && let Source::Account(account) = source

@@ -36,7 +36,7 @@ impl Inspections {
         Inspections { every, at: BTreeSet::new(), running: JoinSet::new(), whose: BTreeMap::new() }
     }
 
-    /// Has a subject's key asked about now, because its feed came up.
+    /// Has a subject's key asked about now, because its feed came up and its account could be read.
     pub(super) fn at_once(&mut self, source: &Source) {
         self.forget(source);
         if !self.every.is_zero() {
