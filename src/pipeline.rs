@@ -62,7 +62,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 9;
+pub const SNAPSHOT_VERSION: u32 = 10;
 
 impl Pipeline {
     /// Starts with an empty memory.

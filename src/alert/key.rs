@@ -25,6 +25,7 @@ pub fn headline(reason: &Reason) -> Option<String> {
         | Reason::FarFromReference { .. }
         | Reason::LosingRoundTrips { .. }
         | Reason::SoldOff { .. }
+        | Reason::OneSided { .. }
         | Reason::NewAddress { .. }
         | Reason::StrangeOrder { .. }
         | Reason::NotVerified { .. } => return None,
@@ -73,6 +74,7 @@ pub fn fact(reason: &Reason, at: Timestamp) -> Option<String> {
         | Reason::FarFromReference { .. }
         | Reason::LosingRoundTrips { .. }
         | Reason::SoldOff { .. }
+        | Reason::OneSided { .. }
         | Reason::NewAddress { .. }
         | Reason::StrangeOrder { .. }
         | Reason::NotVerified { .. } => return None,

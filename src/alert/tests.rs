@@ -17,6 +17,7 @@ fn finding(rule: RuleName, level: Level, secs: i64, pair: &str, loss: &str) -> F
         RuleName::PlantedAsk => Kind::PlantedAsk,
         RuleName::ChurnLoss => Kind::Churn,
         RuleName::Liquidation => Kind::Liquidation,
+        RuleName::SlowBuying => Kind::Slow,
         RuleName::UnfamiliarAddress => Kind::Address,
         RuleName::UnknownOrigin => Kind::Origin,
         RuleName::Blind => Kind::Blind,

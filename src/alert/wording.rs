@@ -30,7 +30,7 @@ fn headline(incident: &Incident, transition: Transition) -> String {
         Some(Kind::Liquidation) => "is selling its holdings off".to_owned(),
         Some(Kind::PlantedAsk) => format!("trades{pair} far from its price"),
         Some(Kind::Churn) => format!("buys high and sells low in{pair}, again and again"),
-        Some(Kind::Slow) => format!("builds up{pair} in small steps"),
+        Some(Kind::Slow) => format!("trades{pair} one way in many small steps"),
         Some(Kind::Address) => "is used from a new place".to_owned(),
         Some(Kind::Origin) => format!("has an order of unknown origin in{pair}"),
         Some(Kind::Fleet) => format!("trades{pair} together with other accounts"),
@@ -75,6 +75,19 @@ fn fact(finding: &Finding) -> String {
         }
         Reason::SoldOff { assets, seconds } => {
             format!("sold {} within {} s", assets.join(", "), brief(*seconds))
+        }
+        Reason::OneSided { spent, orders, of_account, of_day, seconds, new_pair, buy, cap } => {
+            let verb = if *buy { "bought" } else { "sold" };
+            let hours = brief(*seconds / 3_600.0);
+            let new = if *new_pair { ", a pair this account had hardly traded" } else { "" };
+            let size = size(cap.as_ref());
+            let shares = match (*of_account >= 0.1, *of_day >= 0.1) {
+                (true, true) => format!(": {} % of the account, {} % of a day", brief(*of_account), brief(*of_day)),
+                (true, false) => format!(": {} % of the account", brief(*of_account)),
+                (false, true) => format!(": {} % of a day", brief(*of_day)),
+                (false, false) => String::new(),
+            };
+            format!("{verb} {pair} for {spent} in {orders} orders over {hours} h{shares}{new}{size}")
         }
         Reason::NewAddress { ip, prefix, network, new, concurrent } => {
             let network = network.as_ref().map(|name| format!(", operated by {name}")).unwrap_or_default();

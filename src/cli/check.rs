@@ -159,7 +159,7 @@ fn rules(config: &Config) -> Vec<Rule> {
         levels
     };
     let (pump, planted, churn) = (&rules.pump_buy, &rules.planted_ask, &rules.churn_loss);
-    let sold = &rules.liquidation;
+    let (sold, slow) = (&rules.liquidation, &rules.slow_buying);
     let listed = vec![
         (RuleName::PumpBuy, with(three(&pump.levels), vec![("smallest_act", write_worth(pump.smallest_act))])),
         (
@@ -194,6 +194,18 @@ fn rules(config: &Config) -> Vec<Rule> {
                     ("holdings", sold.holdings.to_string()),
                     ("share", write_part(sold.share)),
                     ("sessions", sold.sessions.to_string()),
+                ],
+            ),
+        ),
+        (
+            RuleName::SlowBuying,
+            with(
+                two(&slow.levels),
+                vec![
+                    ("orders", slow.orders.to_string()),
+                    ("share", write_part(slow.share)),
+                    ("least", write_worth(slow.least)),
+                    ("thin", write_worth(slow.thin)),
                 ],
             ),
         ),

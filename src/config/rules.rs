@@ -7,7 +7,7 @@ use crate::domain::{Asset, RuleName, Span};
 use crate::engine::address::Networks;
 use crate::engine::rules::{
     Levels, blind, churn_loss, key_permission_widened, key_policy, key_unrestricted, liquidation, new_key, planted_ask,
-    pump_buy, unfamiliar_address, unknown_origin,
+    pump_buy, slow_buying, unfamiliar_address, unknown_origin,
 };
 use crate::{alert, codec, engine, pipeline};
 
@@ -77,6 +77,16 @@ fn rules(root: &mut Section<'_>) -> engine::Settings {
                 holdings: section.count("holdings", usual.holdings as u64, 1..=1_000) as usize,
                 share: section.part("share", usual.share, LEAST_PART..=1.0),
                 sessions: section.count("sessions", u64::from(usual.sessions), 0..=100_000) as u32,
+            }
+        }),
+        slow_buying: rule(&mut rules, &mut off, RuleName::SlowBuying, |section| {
+            let usual = usual.slow_buying;
+            slow_buying::Settings {
+                levels: two_levels(section, usual.levels),
+                orders: section.float("orders", usual.orders, 2.0..=10_000.0),
+                share: section.part("share", usual.share, LEAST_PART..=1.0),
+                least: section.worth("least", usual.least, 0.0..=MOST_WORTH),
+                thin: section.worth("thin", usual.thin, 0.0..=100.0 * MOST_WORTH),
             }
         }),
         unfamiliar_address: rule(&mut rules, &mut off, RuleName::UnfamiliarAddress, |section| {

@@ -57,6 +57,8 @@ pub enum RuleName {
     ChurnLoss,
     /// Holdings sold off within a minute.
     Liquidation,
+    /// One-sided trading in small steps.
+    SlowBuying,
     /// A key used from an address not seen before.
     UnfamiliarAddress,
     /// An order whose origin is not the account's.
@@ -192,6 +194,25 @@ pub enum Reason {
         /// Within how many seconds.
         seconds: f64,
     },
+    /// Many orders in one direction.
+    OneSided {
+        /// Quote they came to.
+        spent: Money,
+        /// How many.
+        orders: u32,
+        /// Percent of what the account holds, decayed over hours.
+        of_account: f64,
+        /// Percent of what takers of that side spend a day, decayed over hours.
+        of_day: f64,
+        /// Over how many seconds.
+        seconds: f64,
+        /// True when the account had hardly traded this pair before.
+        new_pair: bool,
+        /// True for buys.
+        buy: bool,
+        /// How large the pair's base is, where somebody told it.
+        cap: Option<Size>,
+    },
     /// An address not seen for this account.
     NewAddress {
         /// The address.
@@ -303,6 +324,7 @@ impl Finding {
             | Reason::FarFromReference { .. }
             | Reason::LosingRoundTrips { .. }
             | Reason::SoldOff { .. }
+            | Reason::OneSided { .. }
             | Reason::NewAddress { .. }
             | Reason::StrangeOrder { .. }
             | Reason::NotVerified { .. } => None,
@@ -336,6 +358,7 @@ named!(Kind {
 });
 named!(RuleName {
     PumpBuy => "pump_buy", PlantedAsk => "planted_ask", ChurnLoss => "churn_loss", Liquidation => "liquidation",
+    SlowBuying => "slow_buying",
     UnfamiliarAddress => "unfamiliar_address", UnknownOrigin => "unknown_origin", Blind => "blind",
     KeyPermissionWidened => "key_permission_widened", KeyUnrestricted => "key_unrestricted", NewKey => "new_key",
     KeyPolicy => "key_policy",

@@ -90,6 +90,11 @@ impl<const N: usize> Recent<N> {
         self.values.iter().filter(|value| f64::from(**value) >= bar - 1e-6).count()
     }
 
+    /// Returns how many values are at most `bar`.
+    pub fn at_most(&self, bar: f64) -> usize {
+        self.values.iter().filter(|value| f64::from(**value) <= bar + 1e-6).count()
+    }
+
     /// Returns the values, in no particular order of time.
     pub fn values(&self) -> &[f32] {
         &self.values

@@ -89,6 +89,27 @@ pub fn sold_before(account: &Account, now: Timestamp, base: &Asset) -> Term {
     term("sold_before", Family::Habit, nats, sold as f64, "holdings sold")
 }
 
+/// Returns what a burst of cancelled own orders in the five minutes before a taker's order says; nothing for who does so
+/// often.
+pub fn cancelled_before(account: &Account, group: &Group) -> Term {
+    let burst = account.cancels.before(group.last).filter(|_| group.taker);
+    let nats = match burst {
+        Some((orders, 0)) => (orders.ln() - 0.2).clamp(0.0, 2.5),
+        Some((orders, 1)) => (orders.ln() / 2.0).clamp(0.0, 1.0),
+        Some(_) | None => 0.0,
+    };
+    term("cancelled_before", Family::Habit, nats, burst.map_or(0.0, |(orders, _)| orders), "orders a minute")
+}
+
+/// Returns what it says that a tiny, odd order tried the key in the week before, in a pair the account hardly knows.
+pub fn probed(account: &Account, group: &Group, new_pair: bool) -> Term {
+    let tried = account.tried(&group.order_id, group.last);
+    let units = account.spent(group.side);
+    let probe = tried.filter(|probe| group.taker && new_pair && units >= 10.0 * probe.units);
+    let days = probe.map_or(0.0, |probe| group.last.since(probe.at).secs_f64() / 86_400.0);
+    term("probed", Family::Habit, if probe.is_some() { 1.5 } else { 0.0 }, days, "days before")
+}
+
 /// Returns the most that selling off can weigh for this account: ln(0.8 / rate of sessions in which it did).
 pub fn selling_cap(account: &Account) -> f64 {
     let p = (f64::from(account.selling_sessions) + 0.5) / (f64::from(account.sessions) + 2.0);

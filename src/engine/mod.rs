@@ -30,7 +30,7 @@ use memory::{Memory, Watched};
 use pair::{Bar, OwnOrder, Pair, Trade, float};
 use rules::{
     Case, KeyCase, blind, churn_loss, key_permission_widened, key_policy, key_unrestricted, liquidation, new_key,
-    planted_ask, pump_buy, unfamiliar_address, unknown_origin,
+    planted_ask, pump_buy, slow_buying, unfamiliar_address, unknown_origin,
 };
 use score::{evidence, market_score};
 
@@ -45,6 +45,8 @@ pub struct Settings {
     pub churn_loss: churn_loss::Settings,
     /// Holdings sold off.
     pub liquidation: liquidation::Settings,
+    /// One-sided trading in small steps.
+    pub slow_buying: slow_buying::Settings,
     /// New places.
     pub unfamiliar_address: unfamiliar_address::Settings,
     /// Strange orders.
@@ -170,7 +172,7 @@ impl Engine {
         watched.since.get_or_insert(at);
         let taken = watched.account.take(fill, n, time, float(fill.notional) * unit, reference);
         let (client_id, source) = origin_of(fill.client_order_id.as_deref(), fill.source.as_deref());
-        let seen = watched.account.sight(&fill.order_id, client_id, source);
+        let seen = watched.account.sight(&fill.order_id, client_id, source, time);
         let group = watched.account.group_at_mut(taken.group);
         group.strange = seen.grammar.max(seen.source);
         group.strange_source = seen.source > seen.grammar;
@@ -193,6 +195,16 @@ impl Engine {
             }
             self.memory.watch(pair, account, time + WATCH);
         }
+        if !history && taken.new_pair {
+            let account = &mut self.memory.watched_mut(account).account;
+            let group = account.group_at(taken.group);
+            let odd = group.taker && (group.strange >= 2.0 || habit::dormancy(account).nats >= 1.0);
+            let (order_id, last, units) = (group.order_id.clone(), group.last, float(group.notional) * unit);
+            account.try_key(&order_id, last, units, odd);
+        }
+        if !history && !stale && !taken.late {
+            self.run_on(account, pair, fill, time, taken);
+        }
         if !history {
             if taken.first_of_order {
                 self.chill(account, taken.group, pair, at);
@@ -203,6 +215,29 @@ impl Engine {
                 self.memory.watched_mut(account).cold.note(&fill.order_id, level);
             }
         }
+    }
+
+    /// Takes a fill into the account's one-sided run in its pair.
+    fn run_on(&mut self, account: usize, pair: usize, fill: &Fill, time: Timestamp, taken: account::Taken) {
+        let quote = float(fill.notional);
+        let units = quote * self.memory.worth.unit(fill.symbol.quote());
+        let equity = self.memory.equity(&self.memory.watched(account).account, None);
+        let market = &self.memory.pairs[pair];
+        let daily = market.daily_quote(fill.side);
+        // A pair that was followed for hours tells little of its day.
+        let of_day = if market.young() || daily <= 0.0 { 0.0 } else { quote / daily };
+        let step = account::Step {
+            side: fill.side,
+            time,
+            taker: fill.maker != Some(true),
+            first_of_order: taken.first_of_order,
+            price: float(fill.price.get()),
+            quote: fill.notional,
+            units,
+            of_account: equity.map_or(0.0, |equity| units / equity.max(units)),
+            of_day,
+        };
+        self.memory.watched_mut(account).account.run_on(&fill.symbol, &step);
     }
 
     /// Notes market evidence at an own order; returns whether it is stronger than what was known.
@@ -265,6 +300,7 @@ impl Engine {
             planted_ask::judge(&settings.planted_ask, &case),
             churn_loss::judge(&settings.churn_loss, &case),
             liquidation::judge(&settings.liquidation, &case),
+            slow_buying::judge(&settings.slow_buying, &case),
             unknown_origin::judge(&settings.unknown_origin, &case),
         ];
         found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect()
@@ -276,19 +312,16 @@ impl Engine {
         let pair = self.memory.pair(order.account.venue, &order.symbol, time);
         self.memory.interest(pair, time);
         let watched = self.memory.watched_mut(account);
+        watched.account.cancels.hear(time);
         match order.step {
             OrderStep::Accepted => {
                 let (client_id, source) = origin_of(order.client_order_id.as_deref(), order.source.as_deref());
-                watched.account.sight(&order.order_id, client_id, source);
+                watched.account.sight(&order.order_id, client_id, source, time);
                 watched.claims.sent(&order.order_id, client_id, at);
                 self.memory.reckon(account, &self.settings.blind);
             }
-            OrderStep::Amended
-            | OrderStep::Done
-            | OrderStep::Cancelled
-            | OrderStep::Expired
-            | OrderStep::Rejected
-            | OrderStep::Other => {}
+            OrderStep::Cancelled => watched.account.cancels.take(&order.order_id, time),
+            OrderStep::Amended | OrderStep::Done | OrderStep::Expired | OrderStep::Rejected | OrderStep::Other => {}
         }
     }
 

@@ -8,17 +8,31 @@ use std::collections::BTreeMap;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::{Span, Timestamp};
+
 /// Kinds of names kept for an account; the rarest is forgotten first.
 const MOST: usize = 24;
 /// Orders an account must have sent before a new kind of name says anything.
 const ENOUGH: u64 = 50;
+/// A kind that came up later is as strange as new for this long, and half as strange until it is familiar: a thief who
+/// trades small for a day must not become the owner.
+const NEW_FOR: Span = Span::from_secs(2 * 86_400);
+const FAMILIAR_AFTER: Span = Span::from_secs(7 * 86_400);
 
 /// The kinds of origins an account's orders had, and how many orders each.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Origins {
-    kinds: BTreeMap<CompactString, u32>,
+    kinds: BTreeMap<CompactString, Kind>,
     orders: u64,
     distinct: u64,
+}
+
+/// A kind of origin.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Kind {
+    orders: u32,
+    /// When it first came up; absent where it was there from the beginning.
+    since: Option<Timestamp>,
 }
 
 impl Origins {
@@ -26,35 +40,48 @@ impl Origins {
     ///
     /// It is ln(0.9 / p) with p the rate at which this account brings up new kinds: an account whose ids have no
     /// grammar earns next to nothing, one that named 10,000 orders alike earns the cap.
-    pub fn strangeness(&self, kind: &str, cap: f64) -> f64 {
+    pub fn strangeness(&self, kind: &str, cap: f64, now: Timestamp) -> f64 {
         if self.orders < ENOUGH {
             return 0.0;
         }
         match self.kinds.get(kind) {
-            Some(count) if u64::from(*count) * 200 >= self.orders || *count >= 5 => 0.0,
-            // Seen before, but never a habit.
-            Some(_) => 0.5,
-            None => {
-                let p = (self.distinct as f64 + 0.5) / (self.orders as f64 + 1.0);
-                (0.9 / p).ln().clamp(0.0, cap)
+            Some(seen) if u64::from(seen.orders) * 200 >= self.orders || seen.orders >= 5 => {
+                match seen.since.map(|since| now.since(since)) {
+                    Some(age) if age < NEW_FOR => self.of_new(cap),
+                    Some(age) if age < FAMILIAR_AFTER => self.of_new(cap) / 2.0,
+                    Some(_) | None => 0.0,
+                }
             }
+            // Seen before, but never a habit.
+            Some(seen) if seen.since.is_none_or(|since| now.since(since) >= NEW_FOR) => 0.5,
+            Some(_) | None => self.of_new(cap),
         }
     }
 
-    /// Counts orders of this `kind`.
-    pub fn learn(&mut self, kind: &str, orders: u32) {
+    fn of_new(&self, cap: f64) -> f64 {
+        let p = (self.distinct as f64 + 0.5) / (self.orders as f64 + 1.0);
+        (0.9 / p).ln().clamp(0.0, cap)
+    }
+
+    /// Returns whether too little is known for a new kind to say anything.
+    pub fn is_cold(&self) -> bool {
+        self.orders < ENOUGH
+    }
+
+    /// Counts orders of this `kind`; a kind not seen before came up at `since`, or was always there.
+    pub fn learn(&mut self, kind: &str, orders: u32, since: Option<Timestamp>) {
         self.orders += u64::from(orders);
-        if let Some(count) = self.kinds.get_mut(kind) {
-            *count = count.saturating_add(orders);
+        if let Some(seen) = self.kinds.get_mut(kind) {
+            seen.orders = seen.orders.saturating_add(orders);
             return;
         }
         self.distinct += 1;
         if self.kinds.len() >= MOST
-            && let Some(rarest) = self.kinds.iter().min_by_key(|(_, count)| **count).map(|(name, _)| name.clone())
+            && let Some(rarest) = self.kinds.iter().min_by_key(|(_, seen)| seen.orders).map(|(name, _)| name.clone())
         {
             self.kinds.remove(&rarest);
         }
-        self.kinds.insert(kind.into(), orders);
+        self.kinds.insert(kind.into(), Kind { orders, since });
     }
 
     /// Returns how many orders were counted.
@@ -162,12 +189,22 @@ mod tests {
         let mut steady = Origins::default();
         let mut wild = Origins::default();
         for k in 0..200 {
-            steady.learn("grid9", 1);
-            wild.learn(&format!("kind{k}"), 1);
+            steady.learn("grid9", 1, None);
+            wild.learn(&format!("kind{k}"), 1, None);
         }
-        assert!(steady.strangeness("w24", 5.0) > 4.0);
-        assert_eq!(steady.strangeness("grid9", 5.0), 0.0);
-        assert!(wild.strangeness("w24", 5.0) < 0.1);
-        assert_eq!(Origins::default().strangeness("w24", 5.0), 0.0);
+        assert!(steady.strangeness("w24", 5.0, Timestamp::EPOCH) > 4.0);
+        assert_eq!(steady.strangeness("grid9", 5.0, Timestamp::EPOCH), 0.0);
+        assert!(wild.strangeness("w24", 5.0, Timestamp::EPOCH) < 0.1);
+        assert_eq!(Origins::default().strangeness("w24", 5.0, Timestamp::EPOCH), 0.0);
+    }
+
+    #[test]
+    fn a_kind_that_came_up_late_takes_a_week_to_become_familiar() {
+        let mut habits = Origins::default();
+        habits.learn("grid9", 200, None);
+        let day = |day: i64| Timestamp::EPOCH + Span::from_secs(day * 86_400);
+        habits.learn("w24", 30, Some(day(100)));
+        let strange = |at| habits.strangeness("w24", 3.0, day(at));
+        assert_eq!((strange(101), strange(103), strange(108)), (3.0, 1.5, 0.0));
     }
 }

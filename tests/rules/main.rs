@@ -16,4 +16,6 @@ mod key_state;
 mod liquidation;
 mod origin;
 mod planted_ask;
+mod prelude;
 mod pump_buy;
+mod slow_buying;

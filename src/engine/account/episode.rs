@@ -24,6 +24,8 @@ pub struct PairHabit {
     pub episode: Episode,
     /// Bought and sold, decayed.
     pub turn: Turn,
+    /// Bought and sold in all, in units.
+    pub traded: f64,
 }
 
 /// Trading in one pair without a five-minute pause.
@@ -85,6 +87,7 @@ impl Account {
             orders: 0,
             episode: Episode::default(),
             turn: Turn::default(),
+            traded: 0.0,
         });
         pair.first = pair.first.min(time);
         pair.orders = pair.orders.saturating_add(u32::from(first_of_order));

@@ -1,7 +1,10 @@
 //! What is remembered of one account: what it usually does, in orders rather than fills.
 
+mod cancels;
 mod episode;
 mod group;
+mod probe;
+mod run;
 mod sale;
 mod session;
 mod turn;
@@ -13,8 +16,11 @@ use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+pub use self::cancels::Cancels;
 pub use self::episode::{Episode, PairHabit};
 pub use self::group::Group;
+pub use self::probe::Probe;
+pub use self::run::{Run, Step};
 pub use self::sale::Sale;
 pub use self::session::Session;
 pub use self::turn::{RoundTrips, Turn};
@@ -69,6 +75,12 @@ pub struct Account {
     pub pauses: Spread,
     /// The strongest market evidence at its own orders, of past sessions.
     pub heat: Recent<32>,
+    /// The strongest that one-sided runs came to that are over, in nats.
+    pub past_runs: Recent<16>,
+    /// How often its own orders are cancelled at once.
+    pub cancels: Cancels,
+    /// The tiny order that may have tried the key last.
+    pub probe: Option<Probe>,
     /// Grammars of client order ids.
     pub grammars: Origins,
     /// The venue's words for where orders came from.
@@ -83,6 +95,8 @@ pub struct Account {
     sell_spend: Window<5>,
     order_rate: Window<6>,
     sales: VecDeque<Sale>,
+    /// One-sided runs under way.
+    runs: Vec<Run>,
     /// Kinds of origins of the session under way: they become habits when it ends without an alarm.
     new_grammars: BTreeMap<CompactString, u32>,
     new_sources: BTreeMap<CompactString, u32>,
@@ -123,6 +137,8 @@ pub struct Taken {
     pub first_of_order: bool,
     /// Whether the pair is new to the account.
     pub new_pair: bool,
+    /// Whether it is told long after others that traded later.
+    pub late: bool,
 }
 
 impl Account {
@@ -147,6 +163,9 @@ impl Account {
             rates: Recent::default(),
             pauses: Spread::default(),
             heat: Recent::default(),
+            past_runs: Recent::default(),
+            cancels: Cancels::default(),
+            probe: None,
             grammars: Origins::default(),
             sources: Origins::default(),
             balances: BTreeMap::new(),
@@ -157,6 +176,7 @@ impl Account {
             sell_spend: Window::default(),
             order_rate: Window::default(),
             sales: VecDeque::new(),
+            runs: Vec::new(),
             new_grammars: BTreeMap::new(),
             new_sources: BTreeMap::new(),
             sighted: VecDeque::new(),
@@ -166,13 +186,19 @@ impl Account {
     }
 
     /// Looks at the origin of an order once, when it is first heard of; returns how strange it is.
-    pub fn sight(&mut self, order_id: &CompactString, client_id: Option<&str>, source: Option<&str>) -> Sighted {
+    pub fn sight(
+        &mut self,
+        order_id: &CompactString,
+        client_id: Option<&str>,
+        source: Option<&str>,
+        time: Timestamp,
+    ) -> Sighted {
         if let Some(seen) = self.sighted.iter().rev().find(|seen| seen.order_id == *order_id) {
             return seen.clone();
         }
         let look = |habits: &Origins, seen: &mut BTreeMap<CompactString, u32>, kind: Option<CompactString>| {
             let Some(kind) = kind else { return 0.0 };
-            let nats = habits.strangeness(&kind, ORIGIN_CAP);
+            let nats = habits.strangeness(&kind, ORIGIN_CAP, time);
             if seen.len() < MOST_NEW_KINDS || seen.contains_key(&kind) {
                 *seen.entry(kind).or_default() += 1;
             }
@@ -234,12 +260,15 @@ impl Account {
         }
         self.session.opened |= new_pair && !late;
         self.trade_pair(fill, time, first_of_order, reference, late);
+        if let Some(pair) = self.pairs.get_mut(&fill.symbol) {
+            pair.traded += units;
+        }
         // Who sells a contract goes short and gives nothing away.
         if fill.side == Side::Sell && fill.maker != Some(true) && !late && !fill.symbol.is_contract() {
             self.sell_off(fill, time, units);
         }
         self.last = self.last.max(time);
-        Taken { group, first_of_order, new_pair }
+        Taken { group, first_of_order, new_pair, late }
     }
 
     /// Returns the pairs it ever traded that are still remembered.

@@ -132,8 +132,10 @@ impl Account {
         self.rates.push(done.rate);
         self.heat.push(done.heat);
         for (habits, seen) in [(&mut self.grammars, past.grammars), (&mut self.sources, past.sources)] {
+            // What an account began with needs no time to become familiar.
+            let since = (!habits.is_cold()).then_some(done.began);
             for (kind, orders) in seen {
-                habits.learn(&kind, orders);
+                habits.learn(&kind, orders, since);
             }
         }
         if let Some(pause) = done.pause {

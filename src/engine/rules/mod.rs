@@ -9,6 +9,7 @@ pub mod liquidation;
 pub mod new_key;
 pub mod planted_ask;
 pub mod pump_buy;
+pub mod slow_buying;
 pub mod unfamiliar_address;
 pub mod unknown_origin;
 

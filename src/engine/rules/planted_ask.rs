@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::pump_buy::tidy;
 use super::{Case, Levels};
 use crate::domain::{Family, Finding, Kind, Reason, RuleName, Side};
-use crate::engine::habit::term;
+use crate::engine::habit::{self, term};
 use crate::engine::pair::float;
 
 /// Settings of the rule.
@@ -62,7 +62,9 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
         term("displacement", Family::Market, (4.0 + 2.0 * (far / 0.2).ln()).clamp(2.0, 7.0), far * 100.0, "%"),
         term("overpaid", Family::Habit, (2.0 + (weight / 0.01).ln()).clamp(0.5, 6.0), weight * 100.0, "% of holdings"),
     ];
+    terms.push(habit::cancelled_before(case.account, group));
     terms.extend(case.origin_terms());
+    terms.retain(|term| term.nats != 0.0);
     let score: f64 = terms.iter().map(|term| term.nats).sum();
     let level = settings.levels.of(score, &terms)?;
     let price = if buys(case) { group.high } else { group.low };

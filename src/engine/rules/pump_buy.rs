@@ -63,6 +63,8 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
         Side::Sell => terms.push(selling(case)),
     }
     terms.push(habit::dormancy(account));
+    terms.push(habit::probed(account, group, case.new_pair || case.habit.orders <= 3));
+    terms.push(habit::cancelled_before(account, group));
     terms.extend(case.origin_terms());
     terms.retain(|term| term.nats != 0.0);
 
