@@ -75,21 +75,47 @@ fn by_hand(orders: &[Past], unit: f64) -> Features {
         own / (own + other)
     };
     let day = base(86_400.0, 0.01 / unit, &quote);
+    let money = |half_life: f64| (sum(orders, now.buy, half_life, &quote) * unit + 1e-4).ln();
+    let since = before.last().map_or(0.0, |last| now.secs - last.secs);
+    let (day_2h, one_2h, one_24h) =
+        (base(7_200.0, 0.01 / unit, &quote), base(7_200.0, 1.0, &one), base(86_400.0, 1.0, &one));
+    let (rush_2h, rush_24h) = (base(7_200.0, 0.5, &rush), base(86_400.0, 0.5, &rush));
     Features {
         z60: z(60.0),
         z600: z(600.0),
         z2h: z(7_200.0),
         ret60: ret(60.0),
+        ret600: ret(600.0),
         ret2h: ret(7_200.0),
+        rq3_2h: ratio(rate(3.0, &quote), day_2h),
+        rq15_2h: ratio(rate(15.0, &quote), day_2h),
+        rq60_2h: ratio(rate(60.0, &quote), day_2h),
+        rq3_24h: ratio(rate(3.0, &quote), day),
         rq15_24h: ratio(rate(15.0, &quote), day),
         rq60_24h: ratio(rate(60.0, &quote), day),
-        rr15_24h: ratio(rate(15.0, &rush), base(86_400.0, 0.5, &rush)),
-        rn15_2h: ratio(rate(15.0, &one), base(7_200.0, 1.0, &one)),
+        rn3_2h: ratio(rate(3.0, &one), one_2h),
+        rn15_2h: ratio(rate(15.0, &one), one_2h),
+        rn60_2h: ratio(rate(60.0, &one), one_2h),
+        rn3_24h: ratio(rate(3.0, &one), one_24h),
+        rn15_24h: ratio(rate(15.0, &one), one_24h),
+        rn60_24h: ratio(rate(60.0, &one), one_24h),
+        rr3_2h: ratio(rate(3.0, &rush), rush_2h),
+        rr15_2h: ratio(rate(15.0, &rush), rush_2h),
+        rr60_2h: ratio(rate(60.0, &rush), rush_2h),
+        rr3_24h: ratio(rate(3.0, &rush), rush_24h),
+        rr15_24h: ratio(rate(15.0, &rush), rush_24h),
+        rr60_24h: ratio(rate(60.0, &rush), rush_24h),
         bf15: share(15.0),
         bf60: share(60.0),
         liq: (day * 86_400.0 * unit).ln(),
-        young: age < 86_400.0,
+        money15: money(15.0),
+        money60: money(60.0),
+        sweep: (now.high / now.low).ln(),
+        levels: f64::from(now.levels),
+        swing: f64::sqrt(variance),
+        gap: (since + 1e-3).ln(),
         share_of_day: now.quote / (day * 86_400.0),
+        young: age < 86_400.0,
     }
 }
 
@@ -162,21 +188,7 @@ fn the_features_of_every_order_are_those_of_the_formulas_over_all_past_orders() 
         // The first two orders have no baseline worth the name; from the third on every number must agree.
         for place in 2..orders.len() {
             let (got, hand) = (seen[place], by_hand(&orders[..=place], unit));
-            for (name, got, hand) in [
-                ("z60", got.z60, hand.z60),
-                ("z600", got.z600, hand.z600),
-                ("z2h", got.z2h, hand.z2h),
-                ("ret60", got.ret60, hand.ret60),
-                ("ret2h", got.ret2h, hand.ret2h),
-                ("rq15_24h", got.rq15_24h, hand.rq15_24h),
-                ("rq60_24h", got.rq60_24h, hand.rq60_24h),
-                ("rr15_24h", got.rr15_24h, hand.rr15_24h),
-                ("rn15_2h", got.rn15_2h, hand.rn15_2h),
-                ("bf15", got.bf15, hand.bf15),
-                ("bf60", got.bf60, hand.bf60),
-                ("liq", got.liq, hand.liq),
-                ("share_of_day", got.share_of_day, hand.share_of_day),
-            ] {
+            for ((name, got), hand) in Features::NAMES.iter().zip(got.values()).zip(hand.values()) {
                 close(name, place, got, hand);
             }
             assert_eq!(got.young, hand.young, "order {place}");
