@@ -116,9 +116,6 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
             return Ok(MISUSE);
         }
     };
-    if let (true, Some(folder)) = (args.market, &args.tapes) {
-        return super::backtest_market::run(args, folder, out, terminal);
-    }
     let rules = match rules(args) {
         Ok(rules) => rules,
         Err(problems) => {
@@ -126,6 +123,9 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
             return Ok(MISUSE);
         }
     };
+    if let (true, Some(folder)) = (args.market, &args.tapes) {
+        return super::backtest_market::run(args, &rules.engine.model, folder, out, terminal);
+    }
     let pipeline = || -> Step {
         let mut pipeline = Pipeline::new(rules.clone());
         Box::new(move |arrival: &Arrival| pipeline.step(arrival))

@@ -1,12 +1,14 @@
 //! `[rules.*]`, `[incident]`, `[codec]` and `[access]`: what the pure middle is told.
 
 use std::fs;
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
 use super::section::{Scope, Section};
 use crate::domain::{Asset, RuleName, Span};
 use crate::engine::address::Networks;
+use crate::engine::model::Model;
 use crate::engine::rules::{
     Levels, blind, churn_loss, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin,
 };
@@ -112,12 +114,27 @@ fn rules(root: &mut Section<'_>) -> engine::Settings {
             down_alert: section.time("down_alert", duration(usual.blind.down_alert), SECOND..=DAY).into(),
         }),
         off: Vec::new(),
+        model: market_model(root),
     };
     rules.close();
     if off.contains(&RuleName::Blind) && root.gather.scope != Scope::Middle {
         root.gather.warn("rule blind is off: nobody will be told that an account cannot be seen".to_owned());
     }
     engine::Settings { off, ..settings }
+}
+
+/// Reads `[engine]`: the model that judges pairs' markets.
+fn market_model(root: &mut Section<'_>) -> Arc<Model> {
+    let mut section = root.section("engine");
+    let mut model = Model::shipped();
+    if let Some(path) = section.path_to("market_model", None) {
+        match Model::load(&path) {
+            Ok(read) => model = Arc::new(read),
+            Err(why) => section.refuse("market_model", format!("{}: {why}", path.display())),
+        }
+    }
+    section.close();
+    model
 }
 
 fn rule<T>(

@@ -23,5 +23,6 @@ pub mod scene;
 pub mod score;
 pub mod stage;
 pub mod tape;
+pub mod train;
 pub mod victim;
 pub mod walk;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Seen;
 use super::curve::{Curve, Point};
+use crate::tune::train::bars::BarsMeasured;
 
 /// What a market stage came to.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +22,8 @@ pub struct Summary {
     pub orders: u64,
     /// Each way of scoring, over all tapes and over those of coins nobody fitted anything on.
     pub rows: Vec<Row>,
+    /// The rule over minute bars of the same tapes, for pairs whose trades are not seen.
+    pub bars: Option<BarsMeasured>,
 }
 
 /// One way of scoring on one set of tapes.
@@ -53,6 +56,7 @@ impl Summary {
             pair_days: first.iter().map(|seen| seen.days).sum(),
             orders: first.iter().map(|seen| seen.orders).sum(),
             rows,
+            bars: None,
         }
     }
 }
@@ -89,6 +93,13 @@ impl fmt::Display for Summary {
                     seconds(point.delay_p90_s),
                 )?;
             }
+        }
+        if let Some(bars) = &self.bars {
+            writeln!(
+                f,
+                "\nminute bars alone: {:.4} false/pair-day in {:.0} pair-days, recall {:.3} (in the first bar {:.3}), n = {}",
+                bars.false_alarms, bars.pair_days, bars.recall, bars.first_bar, bars.events
+            )?;
         }
         Ok(())
     }
