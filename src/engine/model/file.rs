@@ -57,7 +57,7 @@ pub struct TreeFile {
 pub struct EvidenceFile {
     /// The score.
     pub score: f64,
-    /// ln(share of pump orders here / share of ordinary orders here), never falling, in nats.
+    /// ln(share of pump orders here, every event alike / share of ordinary orders here), never falling, in nats.
     pub nats: f64,
     /// Ordinary orders that were counted here.
     pub ordinary: u64,
@@ -83,7 +83,9 @@ pub struct BarsFile {
     pub least_quote: f64,
     /// The least quote against what the last day's rate gives in a bar's time.
     pub least_times: f64,
-    /// Displacement of the bar's extreme from the mean before it, as a logarithm, and nats; both rising.
+    /// The least displacement of the bar's extreme from the ten-minute mean before it, as a logarithm.
+    pub least_moved: f64,
+    /// The same displacement in the pair's own deviations, and nats; both rising. What is below the first row says nothing.
     pub evidence: Vec<BarEvidenceFile>,
 }
 
@@ -91,8 +93,8 @@ pub struct BarsFile {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BarEvidenceFile {
-    /// Displacement, as a logarithm.
-    pub moved: f64,
+    /// Displacement, in deviations.
+    pub z600: f64,
     /// In nats.
     pub nats: f64,
     /// Ordinary bars that were counted from here to the next row.

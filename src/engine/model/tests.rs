@@ -20,7 +20,8 @@ fn model() -> ModelFile {
         bars: BarsFile {
             least_quote: 0.5,
             least_times: 20.0,
-            evidence: vec![BarEvidenceFile { moved: 0.05, nats: 2.0, ordinary: 1, pump: 1 }],
+            least_moved: 0.05,
+            evidence: vec![BarEvidenceFile { z600: 4.0, nats: 2.0, ordinary: 1, pump: 1 }],
         },
         record: serde_json::json!({}),
     }
@@ -83,10 +84,11 @@ fn evidence_of_the_shipped_model_never_falls_as_the_score_rises() {
 #[test]
 fn a_bar_speaks_only_with_money_volume_and_a_move() {
     let model = Model::check(&model()).unwrap();
-    let loud = BarFeatures { moved: 0.06, times: 30.0, money: 0.6, young: false };
+    let loud = BarFeatures { moved: 0.06, z600: 5.0, times: 30.0, money: 0.6, young: false };
     assert_eq!(model.bar_nats(&loud), Some(2.0));
     for quiet in [
         BarFeatures { moved: 0.04, ..loud },
+        BarFeatures { z600: 3.0, ..loud },
         BarFeatures { times: 10.0, ..loud },
         BarFeatures { money: 0.4, ..loud },
         BarFeatures { moved: f64::NAN, ..loud },

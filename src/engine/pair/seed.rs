@@ -51,8 +51,10 @@ impl Pair {
             Side::Buy => bar.high,
             Side::Sell => bar.low,
         };
+        let moved = toward(side, float(extreme.get()).ln() - self.means[1]);
         BarFeatures {
-            moved: toward(side, float(extreme.get()).ln() - self.means[1]),
+            moved,
+            z600: moved / (self.variance.sqrt() * (MEANS[1] / 60.0).sqrt() + 5e-4),
             times: bar.quote / (rate * secs),
             money: bar.quote * unit,
             young: age < YOUNG,

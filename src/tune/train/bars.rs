@@ -136,54 +136,54 @@ pub fn measure(tapes: &[TapeBars], rule: &Bars) -> BarsMeasured {
 /// Chooses the floors that find most events within the budget, and works out what a bar above them is worth.
 pub fn choose(tapes: &[TapeBars]) -> Result<BarsFile, TrainError> {
     let mut best: Option<(BarsMeasured, BarsFile)> = None;
-    for moved in [0.03_f64, 0.04, 0.05, 0.07, 0.1] {
-        for least_times in [4.0, 10.0, 20.0, 50.0] {
-            for least_quote in [0.1, 0.25, 0.5, 1.0, 2.0] {
-                let row = BarEvidenceFile { moved: moved.ln_1p(), nats: 0.0, ordinary: 0, pump: 0 };
-                let file = BarsFile { least_quote, least_times, evidence: vec![row] };
-                let measured = measure(tapes, &Bars::check(&file)?);
-                let better = best.as_ref().is_none_or(|(best, _)| {
-                    (measured.recall, -measured.false_alarms) > (best.recall, -best.false_alarms)
-                });
-                if measured.false_alarms <= BUDGET && better {
-                    best = Some((measured, file));
+    for moved in [0.03_f64, 0.05, 0.07, 0.1] {
+        for least_times in [4.0, 20.0, 50.0, 100.0] {
+            for least_quote in [0.25, 0.5, 1.0, 2.0] {
+                for z600 in [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0] {
+                    let row = BarEvidenceFile { z600, nats: 0.0, ordinary: 0, pump: 0 };
+                    let least_moved = (moved.ln_1p() * 1e4).round() / 1e4;
+                    let file = BarsFile { least_quote, least_times, least_moved, evidence: vec![row] };
+                    let measured = measure(tapes, &Bars::check(&file)?);
+                    let better = best.as_ref().is_none_or(|(best, _)| {
+                        (measured.recall, -measured.false_alarms) > (best.recall, -best.false_alarms)
+                    });
+                    if measured.false_alarms <= BUDGET && better {
+                        best = Some((measured, file));
+                    }
                 }
             }
         }
     }
-    // Where nothing keeps the budget (no tape at all), bars say nothing.
+    // Where nothing keeps the budget, bars say nothing.
     let Some((_, mut file)) = best else {
-        return Ok(BarsFile { least_quote: 1.0, least_times: 20.0, evidence: Vec::new() });
+        return Ok(BarsFile { least_quote: 1.0, least_times: 20.0, least_moved: 0.05, evidence: Vec::new() });
     };
-    let least = file.evidence[0].moved;
+    let least = file.evidence[0].z600;
     file.evidence = evidence(tapes, &file, &[least, least * 1.5, least * 2.0, least * 3.0]);
     Ok(file)
 }
 
 /// Counts orders in bars above the floors: what is judged is an order, and orders crowd where it is loud.
 fn evidence(tapes: &[TapeBars], floors: &BarsFile, rows: &[f64]) -> Vec<BarEvidenceFile> {
-    let all = |event: bool| {
+    let bought = |event: bool, from: f64, to: f64| {
         let minutes = tapes.iter().flat_map(|tape| &tape.bars).filter(move |minute| minute.event == event);
-        minutes.map(|minute| u64::from(minute.bought)).sum::<u64>() as f64
+        let within = minutes.filter(move |minute| {
+            let bar = &minute.buy;
+            let loud = bar.money >= floors.least_quote && bar.times >= floors.least_times;
+            from == f64::NEG_INFINITY || loud && bar.moved >= floors.least_moved && (from..to).contains(&bar.z600)
+        });
+        within.map(|minute| u64::from(minute.bought)).sum::<u64>()
     };
+    let all = |event: bool| bought(event, f64::NEG_INFINITY, f64::INFINITY).max(1) as f64;
     let (all_pump, all_ordinary) = (all(true), all(false));
     let mut table: Vec<BarEvidenceFile> = Vec::new();
     for (nth, &from) in rows.iter().enumerate() {
         let to = rows.get(nth + 1).copied().unwrap_or(f64::INFINITY);
-        let counted = |event: bool| {
-            let minutes = tapes.iter().flat_map(|tape| &tape.bars).filter(|minute| minute.event == event);
-            let within = minutes.filter(|minute| {
-                let bar = &minute.buy;
-                bar.money >= floors.least_quote && bar.times >= floors.least_times && (from..to).contains(&bar.moved)
-            });
-            within.map(|minute| u64::from(minute.bought)).sum::<u64>()
-        };
-        let (pump, ordinary) = (counted(true), counted(false));
-        let pump_share = pump as f64 / all_pump.max(1.0) + PSEUDO.0;
-        let ordinary_share = ordinary as f64 / all_ordinary.max(1.0) + PSEUDO.1;
+        let (pump, ordinary) = (bought(true, from, to), bought(false, from, to));
+        let (pump_share, ordinary_share) = (pump as f64 / all_pump + PSEUDO.0, ordinary as f64 / all_ordinary + PSEUDO.1);
         let before = table.last().map_or(0.0, |row| row.nats);
-        let nats = (pump_share / ordinary_share).ln().clamp(before, MOST_NATS);
-        table.push(BarEvidenceFile { moved: from, nats, ordinary, pump });
+        let nats = ((pump_share / ordinary_share).ln().clamp(before, MOST_NATS) * 1e3).round() / 1e3;
+        table.push(BarEvidenceFile { z600: from, nats, ordinary, pump });
     }
     table
 }

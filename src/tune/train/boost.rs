@@ -140,7 +140,7 @@ impl Forest {
                     (split.feature, below, split.left, split.right)
                 })
                 .collect(),
-            leaves: tree.leaves.clone(),
+            leaves: tree.leaves.iter().map(|leaf| (leaf * 1e6).round() / 1e6).collect(),
         };
         self.trees.iter().map(tree).collect()
     }

@@ -4,7 +4,7 @@ use super::data::Rows;
 use crate::domain::Side;
 use crate::engine::model::file::{DisplacedFile, EvidenceFile};
 use crate::tune::stage::curve::Curve;
-use crate::tune::stage::{Mark, Part, Seen};
+use crate::tune::stage::{Part, Seen};
 
 /// Shares of ordinary orders below the rows of the table.
 const SHARES: [f64; 14] = [0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999];
@@ -16,27 +16,32 @@ const MOST_NATS: f64 = 7.0;
 /// Displacements, in deviations, that are worth a score by themselves.
 const DISPLACED: [f32; 6] = [7.0, 11.0, 15.0, 22.0, 32.0, 50.0];
 
-/// Counts buys by score.
+/// Counts buys by score. Every event counts alike, however many took part: whose key was stolen is in one of them.
 pub fn evidence(seen: &[Seen]) -> Vec<EvidenceFile> {
-    let mut ordinary = scores(seen.iter().flat_map(|seen| seen.buys.iter()));
-    let onsets = seen.iter().flat_map(|seen| seen.event.iter().filter(|mark| mark.ms >= seen.onset_ms));
-    let mut pump = scores(onsets);
+    let mut ordinary: Vec<f32> = seen.iter().flat_map(|seen| seen.buys.iter().map(|mark| mark.score)).collect();
     ordinary.sort_by(f32::total_cmp);
-    pump.sort_by(f32::total_cmp);
+    let mut pump: Vec<(f32, f64)> = Vec::new();
+    for seen in seen {
+        let within = || seen.event.iter().filter(|mark| mark.ms >= seen.onset_ms);
+        let weight = 1.0 / within().count().max(1) as f64;
+        pump.extend(within().map(|mark| (mark.score, weight)));
+    }
+    pump.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let events: f64 = pump.iter().map(|(_, weight)| weight).sum();
     let mut edges: Vec<f32> =
         SHARES.iter().filter_map(|share| ordinary.get((share * ordinary.len() as f64) as usize).copied()).collect();
     edges.dedup();
     let mut table: Vec<EvidenceFile> = Vec::new();
     for (nth, &from) in edges.iter().enumerate() {
-        let within = |scores: &[f32]| {
-            let low = if nth == 0 { 0 } else { scores.partition_point(|&score| score < from) };
-            let high = edges.get(nth + 1).map_or(scores.len(), |&to| scores.partition_point(|&score| score < to));
-            low..high
-        };
-        let (of_ordinary, of_pump) = (within(&ordinary), within(&pump));
+        let low = if nth == 0 { f32::NEG_INFINITY } else { from };
+        let high = edges.get(nth + 1).copied().unwrap_or(f32::INFINITY);
+        let of_ordinary =
+            ordinary.partition_point(|&score| score < low)..ordinary.partition_point(|&score| score < high);
+        let of_pump = pump.partition_point(|row| row.0 < low)..pump.partition_point(|row| row.0 < high);
         // The row stands at its middle ordinary order: what lies beyond the last one is worth no more.
         let Some(middle) = ordinary.get((of_ordinary.start + of_ordinary.end) / 2) else { continue };
-        let pump_share = of_pump.len() as f64 / pump.len().max(1) as f64 + PSEUDO.0;
+        let weight: f64 = pump[of_pump.clone()].iter().map(|(_, weight)| weight).sum();
+        let pump_share = weight / events.max(f64::MIN_POSITIVE) + PSEUDO.0;
         let ordinary_share = of_ordinary.len() as f64 / ordinary.len().max(1) as f64 + PSEUDO.1;
         let before = table.last().map_or(LEAST_NATS, |row| row.nats);
         let nats = rounded((pump_share / ordinary_share).ln().clamp(LEAST_NATS, MOST_NATS)).max(before);
@@ -73,10 +78,6 @@ pub fn displaced(rows: &Rows, seen: &[Seen]) -> Vec<DisplacedFile> {
         }
     }
     table
-}
-
-fn scores<'a>(marks: impl Iterator<Item = &'a Mark>) -> Vec<f32> {
-    marks.map(|mark| mark.score).filter(|score| score.is_finite()).collect()
 }
 
 fn rounded(number: f64) -> f64 {

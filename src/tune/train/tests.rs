@@ -49,7 +49,7 @@ fn made_up() -> Rows {
 }
 
 fn fitted(seed: u64, threads: usize) -> ModelFile {
-    let bars = BarsFile { least_quote: 0.5, least_times: 20.0, evidence: Vec::new() };
+    let bars = BarsFile { least_quote: 0.5, least_times: 20.0, least_moved: 0.05, evidence: Vec::new() };
     fit(&made_up(), bars, &Settings { seed, threads, tried: vec![SMALL] }).unwrap()
 }
 
@@ -103,7 +103,7 @@ fn the_score_never_falls_with_what_may_only_raise_it() {
 fn fewer_coins_than_folds_are_refused() {
     let mut rows = made_up();
     rows.tapes.truncate(3);
-    let bars = BarsFile { least_quote: 0.5, least_times: 20.0, evidence: Vec::new() };
+    let bars = BarsFile { least_quote: 0.5, least_times: 20.0, least_moved: 0.05, evidence: Vec::new() };
     let refused = fit(&rows, bars, &Settings { tried: vec![SMALL], ..Settings::default() });
     assert!(matches!(refused, Err(TrainError::Coins(3))));
 }
