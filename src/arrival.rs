@@ -6,7 +6,7 @@ use std::str::FromStr;
 use compact_str::CompactString;
 use serde_json::value::RawValue;
 
-use crate::domain::{AccountId, Timestamp, Venue};
+use crate::domain::{AccountId, Timestamp, Venue, Wallet};
 
 /// One thing that came in, numbered by the journal from 1 without holes.
 #[derive(Clone, Debug)]
@@ -39,15 +39,29 @@ pub enum Source {
     Account(AccountId),
     /// What an exchange answered when it was asked about an account: `binance/alice/rest`.
     AccountRest(AccountId),
+    /// The feed of another wallet than spot: `binance/alice/margin`, `binance/alice/isolated/APC-BTC`,
+    /// `binance/alice/futures`.
+    Wallet(AccountId, Wallet),
+    /// What an exchange answered when it was asked about such a wallet: `binance/alice/futures/rest`.
+    WalletRest(AccountId, Wallet),
     /// Public market data: `binance/market`.
     Market(Venue),
     /// What an exchange answered when it was asked about its market: `binance/market/rest`.
     MarketRest(Venue),
+    /// Public data of the market in futures: `binance/market/futures`.
+    FuturesMarket(Venue),
+    /// What an exchange answered when it was asked about its futures: `binance/market/futures/rest`.
+    FuturesMarketRest(Venue),
     /// A log of who used the keys: `access/gateway`.
     Access(CompactString),
+    /// What assets are worth in all, from a file or a list on the web: `market-cap/file`.
+    MarketCap(CompactString),
     /// Time: `clock`.
     Clock,
 }
+
+/// Why the feed of an account that is watched no longer went down: nobody has to be told that it stays so.
+pub const REMOVED: &str = "removed from the configuration";
 
 /// What an arrival was.
 #[derive(Clone, Debug)]
@@ -87,7 +101,10 @@ pub enum Body {
 
 /// A `from` that names nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`from` must be <exchange>/<account>[/rest], <exchange>/market[/rest], access/<log> or clock")]
+#[error(
+    "`from` must be <exchange>/<account>[/<wallet>][/rest], <exchange>/market[/futures][/rest], access/<log>, \
+     market-cap/<list> or clock; a wallet is margin, isolated/BASE-QUOTE or futures"
+)]
 pub struct NotASource;
 
 impl Incoming {
@@ -134,17 +151,63 @@ impl Source {
     /// Returns the account whose feed or answers this is.
     pub fn account(&self) -> Option<&AccountId> {
         match self {
-            Source::Account(account) | Source::AccountRest(account) => Some(account),
-            Source::Market(_) | Source::MarketRest(_) | Source::Access(_) | Source::Clock => None,
+            Source::Account(account)
+            | Source::AccountRest(account)
+            | Source::Wallet(account, _)
+            | Source::WalletRest(account, _) => Some(account),
+            Source::Market(_)
+            | Source::MarketRest(_)
+            | Source::FuturesMarket(_)
+            | Source::FuturesMarketRest(_)
+            | Source::Access(_)
+            | Source::MarketCap(_)
+            | Source::Clock => None,
+        }
+    }
+
+    /// Returns the feed of one of an account's wallets.
+    pub fn feed(account: AccountId, wallet: Wallet) -> Source {
+        match wallet {
+            Wallet::Spot => Source::Account(account),
+            Wallet::Margin | Wallet::Isolated(_) | Wallet::Futures => Source::Wallet(account, wallet),
+        }
+    }
+
+    /// Returns the answers about one of an account's wallets.
+    pub fn answers(account: AccountId, wallet: Wallet) -> Source {
+        match wallet {
+            Wallet::Spot => Source::AccountRest(account),
+            Wallet::Margin | Wallet::Isolated(_) | Wallet::Futures => Source::WalletRest(account, wallet),
+        }
+    }
+
+    /// Returns the wallet this is about; spot where it is about none.
+    pub fn wallet(&self) -> Wallet {
+        match self {
+            Source::Wallet(_, wallet) | Source::WalletRest(_, wallet) => wallet.clone(),
+            Source::FuturesMarket(_) | Source::FuturesMarketRest(_) => Wallet::Futures,
+            Source::Account(_)
+            | Source::AccountRest(_)
+            | Source::Market(_)
+            | Source::MarketRest(_)
+            | Source::Access(_)
+            | Source::MarketCap(_)
+            | Source::Clock => Wallet::Spot,
         }
     }
 
     /// Returns the exchange this came from.
     pub fn venue(&self) -> Option<Venue> {
         match self {
-            Source::Account(account) | Source::AccountRest(account) => Some(account.venue),
-            Source::Market(venue) | Source::MarketRest(venue) => Some(*venue),
-            Source::Access(_) | Source::Clock => None,
+            Source::Account(account)
+            | Source::AccountRest(account)
+            | Source::Wallet(account, _)
+            | Source::WalletRest(account, _) => Some(account.venue),
+            Source::Market(venue)
+            | Source::MarketRest(venue)
+            | Source::FuturesMarket(venue)
+            | Source::FuturesMarketRest(venue) => Some(*venue),
+            Source::Access(_) | Source::MarketCap(_) | Source::Clock => None,
         }
     }
 }
@@ -157,23 +220,35 @@ impl FromStr for Source {
         }
         let mut parts = text.splitn(3, '/');
         let (first, second, third) = (parts.next().unwrap_or(""), parts.next().ok_or(NotASource)?, parts.next());
-        let rest = match third {
-            None => false,
-            Some("rest") => true,
-            Some(_) => return Err(NotASource),
+        let (wallet, rest) = match third {
+            None => (None, false),
+            Some("rest") => (None, true),
+            Some(third) => match third.strip_suffix("/rest") {
+                Some(wallet) => (Some(wallet), true),
+                None => (Some(third), false),
+            },
         };
+        let wallet = wallet.map(Wallet::named).transpose().map_err(|_| NotASource)?;
         if first == "access" {
             // A log's name follows the same rule as an account's, so that it cannot blur a `from`.
-            let fine = !rest && AccountId::new(Venue::Binance, second).is_ok();
+            let fine = !rest && wallet.is_none() && AccountId::new(Venue::Binance, second).is_ok();
             return if fine { Ok(Source::Access(second.into())) } else { Err(NotASource) };
         }
+        if first == "market-cap" {
+            let fine = !rest && wallet.is_none() && AccountId::new(Venue::Binance, second).is_ok();
+            return if fine { Ok(Source::MarketCap(second.into())) } else { Err(NotASource) };
+        }
         let venue: Venue = first.parse().map_err(|_| NotASource)?;
-        Ok(match (second, rest) {
-            ("market", false) => Source::Market(venue),
-            ("market", true) => Source::MarketRest(venue),
-            (name, rest) => {
+        Ok(match (second, wallet, rest) {
+            ("market", None, false) => Source::Market(venue),
+            ("market", None, true) => Source::MarketRest(venue),
+            ("market", Some(Wallet::Futures), false) => Source::FuturesMarket(venue),
+            ("market", Some(Wallet::Futures), true) => Source::FuturesMarketRest(venue),
+            ("market", Some(Wallet::Spot | Wallet::Margin | Wallet::Isolated(_)), _) => return Err(NotASource),
+            (name, wallet, rest) => {
                 let account = AccountId::new(venue, name).map_err(|_| NotASource)?;
-                if rest { Source::AccountRest(account) } else { Source::Account(account) }
+                let wallet = wallet.unwrap_or_default();
+                if rest { Source::answers(account, wallet) } else { Source::feed(account, wallet) }
             }
         })
     }
@@ -184,9 +259,14 @@ impl fmt::Display for Source {
         match self {
             Source::Account(account) => write!(f, "{account}"),
             Source::AccountRest(account) => write!(f, "{account}/rest"),
+            Source::Wallet(account, wallet) => write!(f, "{account}/{wallet}"),
+            Source::WalletRest(account, wallet) => write!(f, "{account}/{wallet}/rest"),
             Source::Market(venue) => write!(f, "{venue}/market"),
             Source::MarketRest(venue) => write!(f, "{venue}/market/rest"),
+            Source::FuturesMarket(venue) => write!(f, "{venue}/market/futures"),
+            Source::FuturesMarketRest(venue) => write!(f, "{venue}/market/futures/rest"),
             Source::Access(log) => write!(f, "access/{log}"),
+            Source::MarketCap(list) => write!(f, "market-cap/{list}"),
             Source::Clock => f.write_str("clock"),
         }
     }
@@ -198,11 +278,39 @@ mod tests {
 
     #[test]
     fn a_source_is_written_as_it_was_read() {
-        for text in ["binance/alice", "kucoin/bob/rest", "coinbase/market", "binance/market/rest", "access/gw", "clock"]
-        {
+        for text in [
+            "binance/alice",
+            "kucoin/bob/rest",
+            "binance/alice/margin",
+            "binance/alice/margin/rest",
+            "binance/alice/isolated/APC-BTC",
+            "binance/alice/isolated/APC-BTC/rest",
+            "binance/alice/futures",
+            "binance/alice/futures/rest",
+            "coinbase/market",
+            "binance/market/rest",
+            "binance/market/futures",
+            "binance/market/futures/rest",
+            "access/gw",
+            "market-cap/file",
+            "clock",
+        ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
-        for bad in ["", "binance", "kraken/alice", "binance/alice/ws", "access/", "binance/a b", "access/x/rest"] {
+        for bad in [
+            "",
+            "binance",
+            "kraken/alice",
+            "binance/alice/ws",
+            "binance/alice/spot",
+            "binance/alice/isolated",
+            "binance/alice/margin/rest/rest",
+            "binance/market/margin",
+            "access/",
+            "binance/a b",
+            "access/x/rest",
+            "access/x/margin",
+        ] {
             assert_eq!(bad.parse::<Source>(), Err(NotASource), "{bad}");
         }
     }

@@ -20,6 +20,9 @@ fn finding(rule: RuleName, level: Level, secs: i64, pair: &str, loss: &str) -> F
         RuleName::UnfamiliarAddress => Kind::Address,
         RuleName::UnknownOrigin => Kind::Origin,
         RuleName::Blind => Kind::Blind,
+        RuleName::KeyPermissionWidened | RuleName::KeyUnrestricted | RuleName::NewKey | RuleName::KeyPolicy => {
+            Kind::Key
+        }
     };
     let symbol = Symbol::from_dashed(pair).unwrap();
     Finding {

@@ -1,7 +1,9 @@
 //! What people are told: first what deviates and the money, then one step, then what happens otherwise.
 
-use super::capital;
-use crate::domain::{Finding, Incident, Kind, Level, Message, Money, Reason, Story, Transition};
+use rust_decimal::prelude::ToPrimitive;
+
+use super::{capital, key};
+use crate::domain::{Finding, Incident, Kind, Level, Message, Money, Reason, Size, Story, Transition};
 
 /// Returns the message about an incident as it stands.
 pub fn message(incident: &Incident, transition: Transition) -> Message {
@@ -32,6 +34,7 @@ fn headline(incident: &Incident, transition: Transition) -> String {
         Some(Kind::Address) => "is used from a new place".to_owned(),
         Some(Kind::Origin) => format!("has an order of unknown origin in{pair}"),
         Some(Kind::Fleet) => format!("trades{pair} together with other accounts"),
+        Some(Kind::Key) => incident.leading().and_then(|leading| key::headline(&leading.reason)).unwrap_or_default(),
         Some(Kind::Blind) | None => "could not be watched without a gap".to_owned(),
     };
     let loss =
@@ -50,7 +53,7 @@ fn money(loss: &[Money]) -> String {
 fn fact(finding: &Finding) -> String {
     let pair = finding.symbol.as_ref().map(ToString::to_string).unwrap_or_default();
     let text = match &finding.reason {
-        Reason::Stands { spent, times_usual, move_percent, new_pair, buy } => {
+        Reason::Stands { spent, times_usual, move_percent, new_pair, buy, cap } => {
             let (verb, way) = if *buy { ("bought", "above") } else { ("sold", "below") };
             let usual = if *times_usual >= 1.5 {
                 format!(", with {} times the usual five-minute amount", brief(*times_usual))
@@ -58,11 +61,14 @@ fn fact(finding: &Finding) -> String {
                 String::new()
             };
             let new = if *new_pair { ", a pair this account had not traded" } else { "" };
-            format!("{verb} {pair} for {spent} at {} % {way} the last minute's price{usual}{new}", brief(*move_percent))
+            let size = size(cap.as_ref());
+            let percent = brief(*move_percent);
+            format!("{verb} {pair} for {spent} at {percent} % {way} the last minute's price{usual}{new}{size}")
         }
-        Reason::FarFromReference { price, reference, percent, buy } => {
+        Reason::FarFromReference { price, reference, percent, buy, cap } => {
             let (verb, way) = if *buy { ("bought", "above") } else { ("sold", "below") };
-            format!("{verb} {pair} at {price}, {} % {way} its price of {reference}", brief(*percent))
+            let size = size(cap.as_ref());
+            format!("{verb} {pair} at {price}, {} % {way} its price of {reference}{size}", brief(*percent))
         }
         Reason::LosingRoundTrips { trips, percent, seconds } => {
             format!("{trips} round trips in {pair} within {} s, each losing {} %", brief(*seconds), brief(*percent))
@@ -86,11 +92,20 @@ fn fact(finding: &Finding) -> String {
             let until = until.map_or("now".to_owned(), |until| until.to_string());
             format!("blind from {since} to {until} ({why}), {recovered} fills recovered, not verified")
         }
+        Reason::KeyWidened { .. }
+        | Reason::KeyUnrestricted { .. }
+        | Reason::KeyAppeared { .. }
+        | Reason::KeyRemade { .. }
+        | Reason::KeyReplaced { .. }
+        | Reason::KeyBeyond { .. } => key::fact(&finding.reason, finding.at).unwrap_or_default(),
     };
     format!("{}.", capital(&text))
 }
 
 fn next_step(incident: &Incident) -> String {
+    if let Some(step) = incident.leading().and_then(|leading| key::next_step(leading, incident.account.venue)) {
+        return step;
+    }
     match (incident.story, incident.level) {
         (Story::Takeover, Level::Act | Level::Alert) => {
             format!("If this was not you: delete the API key at {} now.", incident.account.venue.title())
@@ -101,6 +116,9 @@ fn next_step(incident: &Incident) -> String {
 }
 
 fn otherwise(incident: &Incident) -> String {
+    if let Some(otherwise) = incident.leading().and_then(key::otherwise) {
+        return otherwise;
+    }
     match incident.story {
         Story::Takeover => "Whoever holds the key can go on trading with the money in this account. \
                             fillguard sends nothing to the exchange by itself."
@@ -150,11 +168,48 @@ fn per_minute(incident: &Incident) -> Option<String> {
     incident.loss.iter().map(rate).collect::<Option<Vec<_>>>().map(|rates| rates.join(" and "))
 }
 
+/// `; market cap about $2.1M, rank 1,400`: as much as a person needs to know how thin a coin is.
+fn size(cap: Option<&Size>) -> String {
+    let Some(Size { usd, rank }) = cap else { return String::new() };
+    let usd = usd.trunc().to_u64().unwrap_or(u64::MAX);
+    let tenth = |unit: u64| format!("{}.{}", usd / unit, usd % unit * 10 / unit);
+    let money = match usd {
+        0..1_000 => usd.to_string(),
+        1_000..1_000_000 => format!("{}K", usd / 1_000),
+        1_000_000..1_000_000_000 => format!("{}M", tenth(1_000_000)),
+        _ => format!("{}B", tenth(1_000_000_000)),
+    };
+    let rank = rank.map(|rank| format!(", rank {}", thousands(rank))).unwrap_or_default();
+    format!("; market cap about ${money}{rank}")
+}
+
+fn thousands(number: u32) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", thousands(number / 1_000), number % 1_000),
+    }
+}
+
 /// `0.31`, `4.2`, `38`, `12000`: as many digits as a person reads.
 fn brief(number: f64) -> String {
     match number.abs() {
         n if n < 1.0 => format!("{number:.2}"),
         n if n < 10.0 => format!("{number:.1}"),
         _ => format!("{number:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_told_in_a_persons_figures() {
+        let told = |usd: u64, rank| size(Some(&Size { usd: usd.into(), rank }));
+        assert_eq!(told(2_149_000, Some(1_400)), "; market cap about $2.1M, rank 1,400");
+        assert_eq!(told(812_000, None), "; market cap about $812K");
+        assert_eq!(told(2_310_000_000_000, Some(1)), "; market cap about $2310.0B, rank 1");
+        assert_eq!(told(41, Some(1_234_567)), "; market cap about $41, rank 1,234,567");
+        assert_eq!(size(None), "");
     }
 }

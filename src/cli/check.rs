@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::{FINE, MISUSE};
 use crate::config::{Config, Response, write_part, write_size, write_time, write_worth};
-use crate::domain::{RuleName, Span};
+use crate::domain::{RuleName, Span, Wallet};
 use crate::engine::rules::Levels;
+use crate::feed::access::Form;
 use crate::notify::console;
 
 /// Say whether a configuration is fine and what would run with it
@@ -44,7 +45,9 @@ struct Summary {
     channels: Vec<(String, String)>,
     rules: Vec<Rule>,
     kept: Vec<(&'static str, String)>,
+    wallets: Vec<String>,
     watch: Vec<String>,
+    access: Vec<(String, String)>,
 }
 
 /// A rule with its settings as they would be written.
@@ -99,12 +102,19 @@ impl Summary {
             channels: email.chain(telegram).chain(console).collect(),
             rules: rules(config),
             kept: kept(config),
+            wallets: config
+                .feed
+                .watched()
+                .filter(|(_, wallet)| *wallet != Wallet::Spot)
+                .map(|(id, wallet)| wallet.of(&id))
+                .collect(),
             watch: config
                 .feed
                 .watch
                 .iter()
                 .map(|(venue, pair)| format!("{venue}/{}-{}", pair.base(), pair.quote()))
                 .collect(),
+            access: access(config),
         }
     }
 
@@ -119,6 +129,7 @@ impl Summary {
                 values.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
             json!({ "name": name.as_str(), "enabled": on, "settings": values })
         });
+        let access = self.access.iter().map(|(name, what)| json!({ "name": name, "what": what }));
         let kept: serde_json::Map<String, Value> =
             self.kept.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
         json!({
@@ -128,7 +139,9 @@ impl Summary {
             "channels": channels.collect::<Vec<_>>(),
             "rules": rules.collect::<Vec<_>>(),
             "kept": kept,
+            "wallets": self.wallets,
             "watch": self.watch,
+            "access": access.collect::<Vec<_>>(),
             "warnings": config.warnings,
         })
     }
@@ -190,8 +203,37 @@ fn rules(config: &Config) -> Vec<Rule> {
             RuleName::Blind,
             vec![("verify_within", time(rules.blind.verify_within)), ("down_alert", time(rules.blind.down_alert))],
         ),
+        (
+            RuleName::KeyPermissionWidened,
+            with(
+                two(&rules.key_permission_widened.levels),
+                vec![("again_after", time(rules.key_permission_widened.again_after))],
+            ),
+        ),
+        (
+            RuleName::KeyUnrestricted,
+            with(two(&rules.key_unrestricted.levels), vec![("again_after", time(rules.key_unrestricted.again_after))]),
+        ),
+        (RuleName::NewKey, two(&rules.new_key.levels)),
+        (RuleName::KeyPolicy, vec![("again_after", time(rules.key_policy.again_after))]),
     ];
     listed.into_iter().map(|(name, values)| Rule { name, on: !rules.off.contains(&name), values }).collect()
+}
+
+/// Returns where it is heard who used a key.
+fn access(config: &Config) -> Vec<(String, String)> {
+    let files = config.feed.access.files.iter().map(|file| {
+        let names: Vec<&str> = match &file.reader.form {
+            Form::Json => vec!["JSON"],
+            Form::Pattern(_, pattern) => pattern.names().collect(),
+        };
+        (file.name.to_string(), format!("follows {} ({})", file.path.display(), names.join(" ")))
+    });
+    let http = config.feed.access.http.iter().map(|http| {
+        let proxy = if http.behind_proxy { ", behind a proxy" } else { "" };
+        (http.name.to_string(), format!("takes posts on {}{proxy}", http.listen))
+    });
+    files.chain(http).collect()
 }
 
 fn kept(config: &Config) -> Vec<(&'static str, String)> {
@@ -249,6 +291,12 @@ impl fmt::Display for Summary {
         }
         for (key, value) in &self.kept {
             writeln!(f, "keeps     {key:<19}{value}")?;
+        }
+        for (name, what) in &self.access {
+            writeln!(f, "access    {name}: {what}")?;
+        }
+        if !self.wallets.is_empty() {
+            writeln!(f, "wallets   {}", self.wallets.join(" "))?;
         }
         if !self.watch.is_empty() {
             writeln!(f, "watches   {}", self.watch.join(" "))?;

@@ -129,13 +129,20 @@ fn listed(places: &Places, accounts: &[SimAccount]) -> Value {
             "venue": account.venue.as_str(), "name": account.name, "role": role(account.role), "key": account.key_id,
             "secret": account.secret.expose(), "passphrase": account.passphrase.as_ref().map(|text| text.expose()),
             "ed25519": account.ed25519, "unified": account.unified,
+            "exchange": account.exchange.as_ref().map(|key| json!({
+                "key": key.key_id, "secret": key.secret.expose(), "passphrase": key.passphrase.expose(),
+            })),
         })
     };
     json!({
         "places": {
-            "binance": {"rest": places.binance.rest, "ws_api": places.binance.ws_api, "stream": places.binance.stream},
+            "binance": {"rest": places.binance.rest, "ws_api": places.binance.ws_api, "stream": places.binance.stream,
+                "futures_rest": places.binance.futures_rest, "futures_stream": places.binance.futures_stream},
             "kucoin": {"rest": places.kucoin.rest, "uta_push": places.kucoin.uta_push},
-            "coinbase": {"rest": places.coinbase.rest, "ws_user": places.coinbase.ws_user, "ws_market": places.coinbase.ws_market},
+            "coinbase": {
+                "rest": places.coinbase.rest, "ws_user": places.coinbase.ws_user, "ws_market": places.coinbase.ws_market,
+                "exchange_rest": places.coinbase.exchange_rest, "exchange_ws": places.coinbase.exchange_ws,
+            },
         },
         "accounts": accounts.iter().map(row).collect::<Vec<Value>>(),
     })
@@ -153,6 +160,8 @@ fn told(out: &mut dyn Write, places: &Places, accounts: &[SimAccount]) -> std::i
         "Coinbase  REST {}  user {}  market {}",
         places.coinbase.rest, places.coinbase.ws_user, places.coinbase.ws_market
     )?;
+    let exchange = &places.coinbase;
+    writeln!(out, "          Exchange: REST {}  feed {}", exchange.exchange_rest, exchange.exchange_ws)?;
     writeln!(out)?;
     for account in accounts {
         writeln!(out, "{:9} {:8} {:12} {}", account.venue.title(), account.name, role(account.role), account.key_id)?;

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::unread::Unread;
 use crate::arrival::{Arrival, Source};
-use crate::domain::{AccountId, Event, EventKind, FeedChange, FeedKind, Refused, Timestamp};
+use crate::domain::{AccountId, Event, EventKind, FeedChange, FeedKind, Refused, Timestamp, Wallet};
 
 /// Where the events of one arrival go.
 pub(super) struct Heard<'a> {
@@ -29,6 +29,11 @@ impl<'a> Heard<'a> {
         self.arrival.from.account().cloned().ok_or_else(|| unread("an account's message without an account"))
     }
 
+    /// Returns which of the account's wallets it is about.
+    pub(super) fn wallet(&self) -> Wallet {
+        self.arrival.from.wallet()
+    }
+
     pub(super) fn push(&mut self, kind: EventKind) {
         self.events.push(Event { n: self.arrival.n, at: self.arrival.at, kind });
     }
@@ -36,7 +41,7 @@ impl<'a> Heard<'a> {
     /// Says that something about the feed changed.
     pub(super) fn feed(&mut self, kind: FeedKind) {
         let from: &Source = &self.arrival.from;
-        let change = FeedChange { account: from.account().cloned(), venue: from.venue(), kind };
+        let change = FeedChange { account: from.account().cloned(), wallet: from.wallet(), venue: from.venue(), kind };
         self.push(EventKind::Feed(change));
     }
 

@@ -17,6 +17,13 @@ pub struct Symbols {
     quotes: Vec<CompactString>,
 }
 
+/// How one market of an exchange spells its pairs: spot and margin alike, futures under the names of what they are on.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'s> {
+    symbols: &'s Symbols,
+    contracts: bool,
+}
+
 /// How many listed pairs are kept; Binance lists about 3,500, dead ones included.
 const MOST_LISTED: usize = 20_000;
 
@@ -58,6 +65,16 @@ impl Symbols {
         Ok(())
     }
 
+    /// Returns how pairs of own things are spelled.
+    pub fn spot(&self) -> Names<'_> {
+        Names { symbols: self, contracts: false }
+    }
+
+    /// Returns how contracts are spelled.
+    pub fn contracts(&self) -> Names<'_> {
+        Names { symbols: self, contracts: true }
+    }
+
     /// Splits a pair's name: as listed, else at the longest known quote asset that leaves a base.
     ///
     /// A dated future (`BTCUSDT_260327`) keeps its date in the base, because it is not the pair it is named after.
@@ -65,15 +82,42 @@ impl Symbols {
         if let Some(symbol) = self.listed.get(name) {
             return Ok(symbol.clone());
         }
-        let (pair, date) = name.split_once('_').map_or((name, None), |(pair, date)| (pair, Some(date)));
+        match name.split_once('_') {
+            None => {
+                let (base, quote) = self.split(name)?;
+                Ok(Symbol::new(Asset::new(base).map_err(|_| Refused::Symbol)?, Asset::new(quote)?))
+            }
+            Some((pair, date)) => self.contract(pair, date),
+        }
+    }
+
+    /// Names a contract: `BTCUSDT` is `BTC_PERP-USDT`, `BTCUSDT_260327` is `BTC_260327-USDT`.
+    ///
+    /// The list of spot pairs says nothing here, and the name must differ from every spot pair's: a contract has a price,
+    /// a flow and a liquidity of its own, and whoever trades it holds nothing of its base.
+    fn contract(&self, pair: &str, term: &str) -> Result<Symbol, Refused> {
+        let (base, quote) = self.split(pair)?;
+        // Not by way of the joined name alone: an empty base would give `_PERP`.
+        Asset::new(base).map_err(|_| Refused::Symbol)?;
+        let base = Asset::new(&compact_str::format_compact!("{base}_{term}")).map_err(|_| Refused::Symbol)?;
+        Ok(Symbol::new(base, Asset::new(quote)?))
+    }
+
+    fn split<'n>(&self, pair: &'n str) -> Result<(&'n str, &str), Refused> {
         let quote = |quote: &&CompactString| pair.len() > quote.len() && pair.ends_with(quote.as_str());
         let quote = self.quotes.iter().find(quote).ok_or(Refused::Symbol)?;
-        let base = &pair[..pair.len() - quote.len()];
-        let base = match date {
-            None => Asset::new(base),
-            Some(date) => Asset::new(&compact_str::format_compact!("{base}_{date}")),
-        };
-        Ok(Symbol::new(base.map_err(|_| Refused::Symbol)?, Asset::new(quote)?))
+        Ok((&pair[..pair.len() - quote.len()], quote))
+    }
+}
+
+impl Names<'_> {
+    /// Reads a pair's name.
+    pub fn read(&self, name: &str) -> Result<Symbol, Refused> {
+        match (self.contracts, name.split_once('_')) {
+            (false, _) => self.symbols.read(name),
+            (true, None) => self.symbols.contract(name, "PERP"),
+            (true, Some((pair, date))) => self.symbols.contract(pair, date),
+        }
     }
 }
 
@@ -109,6 +153,26 @@ mod tests {
         for name in ["", "USDT", "BTC", "FOOBAR", "币安人生", "BTC-USDT", "_", "_BTC", "A B BTC"] {
             assert_eq!(symbols.read(name), Err(Refused::Symbol), "{name}");
         }
+    }
+
+    #[test]
+    fn a_contract_is_never_the_pair_it_is_named_after() {
+        let mut symbols = Symbols::new(&[]);
+        symbols.list("BTCUSDT", "BTC", "USDT").unwrap();
+        let named =
+            |name: &str| symbols.contracts().read(name).map(|symbol| (symbol.to_string(), symbol.is_contract()));
+        for (name, expected) in [
+            ("BTCUSDT", "BTC_PERP-USDT"),
+            ("ETHBTC", "ETH_PERP-BTC"),
+            ("1000SHIBUSDC", "1000SHIB_PERP-USDC"),
+            ("BTCUSDT_260327", "BTC_260327-USDT"),
+        ] {
+            assert_eq!(named(name), Ok((expected.to_owned(), true)));
+        }
+        for name in ["", "USDT", "_PERP", "USDT_260327", "A B USDT"] {
+            assert_eq!(named(name), Err(Refused::Symbol), "{name}");
+        }
+        assert_eq!(symbols.spot().read("BTCUSDT").unwrap().to_string(), "BTC-USDT");
     }
 
     #[test]

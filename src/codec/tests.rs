@@ -113,7 +113,10 @@ fn links_gaps_and_ticks_are_told_for_whom_they_concern() {
     assert_eq!((up.account.unwrap().to_string().as_str(), up.kind), ("binance/alice", FeedKind::Up));
     let down = feed("coinbase/market", Body::LinkDown { why: "closed 1006".into() });
     let expected = FeedKind::Down("closed 1006".into());
-    assert_eq!(down, FeedChange { account: None, venue: Some(Venue::Coinbase), kind: expected });
+    assert_eq!(
+        down,
+        FeedChange { account: None, wallet: crate::domain::Wallet::Spot, venue: Some(Venue::Coinbase), kind: expected }
+    );
     for (from, body) in [
         ("binance/alice", Body::Text("hunter2".into())),
         ("binance/market", Body::Bytes(vec![0xff])),

@@ -7,7 +7,7 @@ use reqwest::Url;
 use super::problem::value;
 use super::section::{Scope, Section};
 use crate::domain::{Symbol, Venue};
-use crate::feed::{Binance, Coinbase, Kucoin, Settings, Timing};
+use crate::feed::{Binance, Coinbase, Kucoin, Limits, Settings, Timing};
 use crate::notify::is_loopback;
 use crate::runtime::{backoff, tls};
 
@@ -32,6 +32,7 @@ pub(super) fn feed(root: &mut Section<'_>) -> Settings {
         kucoin: kucoin(&mut section),
         coinbase: coinbase(&mut section),
         timing,
+        limits: limits(&mut section),
         extra_ca,
         accounts: Vec::new(),
         watch,
@@ -61,8 +62,10 @@ fn timing(section: &mut Section<'_>) -> Timing {
         renew: section.time("renew", usual.renew, MILLI..=DAY),
         debounce: section.time("debounce", usual.debounce, Duration::ZERO..=MINUTE),
         reconcile: section.time("reconcile", usual.reconcile, Duration::ZERO..=DAY),
+        key_state: section.time("key_state", usual.key_state, Duration::ZERO..=DAY),
         overlap: section.time("overlap", usual.overlap, Duration::ZERO..=DAY),
         lookback: section.time("lookback", usual.lookback, Duration::ZERO..=90 * DAY),
+        keep_alive: section.time("keep_alive", usual.keep_alive, MILLI..=50 * MINUTE),
         spacing: section.time("spacing", usual.spacing, Duration::ZERO..=MINUTE),
         seed: section.time("seed", usual.seed, Duration::ZERO..=30 * DAY),
         backoff: waits(section, "backoff", usual.backoff),
@@ -84,6 +87,25 @@ fn waits(section: &mut Section<'_>, key: &'static str, usual: backoff::Settings)
     waits
 }
 
+fn limits(section: &mut Section<'_>) -> Limits {
+    let mut section = section.section("limits");
+    let usual = Limits::default();
+    let mut most = |key, usual: u32| section.count(key, u64::from(usual), 1..=1_000_000_000) as u32;
+    let limits = Limits {
+        binance_weight: most("binance_weight", usual.binance_weight),
+        binance_connects: most("binance_connects", usual.binance_connects),
+        binance_futures_weight: most("binance_futures_weight", usual.binance_futures_weight),
+        binance_futures_connects: most("binance_futures_connects", usual.binance_futures_connects),
+        kucoin_weight: most("kucoin_weight", usual.kucoin_weight),
+        kucoin_connects: most("kucoin_connects", usual.kucoin_connects),
+        coinbase_calls: most("coinbase_calls", usual.coinbase_calls),
+        coinbase_exchange_calls: most("coinbase_exchange_calls", usual.coinbase_exchange_calls),
+        coinbase_connects: most("coinbase_connects", usual.coinbase_connects),
+    };
+    section.close();
+    limits
+}
+
 fn binance(section: &mut Section<'_>) -> Binance {
     let mut section = section.section("binance");
     let usual = Binance::default();
@@ -91,6 +113,8 @@ fn binance(section: &mut Section<'_>) -> Binance {
         rest: section.address("rest", &usual.rest, "https"),
         ws_api: section.address("ws_api", &usual.ws_api, "wss"),
         stream: section.address("stream", &usual.stream, "wss"),
+        futures_rest: section.address("futures_rest", &usual.futures_rest, "https"),
+        futures_stream: section.address("futures_stream", &usual.futures_stream, "wss"),
         accounts_per_connection: section.places("accounts_per_connection", usual.accounts_per_connection, 1_000),
         pairs_per_connection: section.places("pairs_per_connection", usual.pairs_per_connection, 512),
     };
@@ -117,6 +141,8 @@ fn coinbase(section: &mut Section<'_>) -> Coinbase {
         rest: section.address("rest", &usual.rest, "https"),
         ws_user: section.address("ws_user", &usual.ws_user, "wss"),
         ws_market: section.address("ws_market", &usual.ws_market, "wss"),
+        exchange_rest: section.address("exchange_rest", &usual.exchange_rest, "https"),
+        exchange_ws: section.address("exchange_ws", &usual.exchange_ws, "wss"),
         pairs_per_connection: section.places("pairs_per_connection", usual.pairs_per_connection, 1_000),
     };
     section.close();

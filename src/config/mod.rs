@@ -4,11 +4,15 @@
 //! and bounds, and whatever nobody asked for is unknown; what is wrong is gathered with its line, so that three
 //! mistakes are told as three. Secrets are read from files of their own, never from the TOML.
 
+mod access;
 mod account;
+mod book;
 mod credential;
 mod document;
 mod feed;
 mod keeping;
+mod leaf;
+mod market_cap;
 mod notify;
 mod problem;
 mod rules;
@@ -22,6 +26,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 pub use account::{Account, Response};
+pub use book::{Book, Look};
 pub use keeping::{Log, LogFormat};
 pub use problem::{Problem, Problems};
 pub(crate) use units::{write_part, write_size, write_time, write_worth};
@@ -48,6 +53,10 @@ pub struct Config {
     pub notify: crate::notify::Settings,
     /// The daemon's own log.
     pub log: Log,
+    /// Accounts whose own files have problems; they are not watched until that is mended.
+    pub faulty: Vec<Problems>,
+    /// How the accounts are followed from now on.
+    pub book: Book,
     /// What is allowed and may still not be meant, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -109,19 +118,43 @@ fn read(path: &Path, text: &str, scope: Scope, credentials: Option<PathBuf>) -> 
     }
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     let gather = Gather::new(document.lines, folder, scope, credentials, document.faults);
-    let config = walk(&mut Section::root(&gather, document.root.get_ref()), file.clone());
+    let mut config = walk(&mut Section::root(&gather, document.root.get_ref()), file.clone());
     let (problems, warnings) = gather.into_inner();
-    if problems.is_empty() { Ok(Config { warnings, ..config }) } else { Err(Problems::new(file, problems)) }
+    // A file of one account is no reason not to watch the others.
+    if !problems.is_empty() || (scope == Scope::Look && !config.faulty.is_empty()) {
+        return Err(Problems { elsewhere: config.faulty, ..Problems::new(file, problems) });
+    }
+    config.book.text = text.to_owned();
+    config.warnings.extend(warnings);
+    Ok(config)
 }
 
 fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
     let state_dir = keeping::state(root);
     let journal = keeping::journal(root, &state_dir);
-    let (accounts, keyed) = account::accounts(root);
-    let feed = crate::feed::Settings { accounts: keyed, ..feed::feed(root) };
-    let pipeline = rules::pipeline(root);
+    let mut taken = account::Taken::default();
+    let own = account::accounts(root, &mut taken);
+    let (opened, keep_removed) = book::accounts(root, file.clone(), own, &mut taken);
+    let book::Opened { book, faulty, warnings } = opened;
+    if book.is_empty()
+        && faulty.is_empty()
+        && !book.has_folder()
+        && !root.has("account")
+        && root.gather.scope != Scope::Middle
+    {
+        let reason = "nobody would be watched; add an [[account]] with exchange, name and its key's files";
+        root.refuse("account", reason);
+    }
+    let accounts = book.described();
+    let crate::feed::Roll { accounts: keyed, wallets, sub_accounts, .. } = book.roll();
+    let market_cap = market_cap::market_cap(root);
+    let (networks, access) = access::access(root, &accounts);
+    let feed = crate::feed::Settings { accounts: keyed, access, wallets, sub_accounts, market_cap, ..feed::feed(root) };
+    let mut pipeline = rules::pipeline(root, networks);
+    pipeline.engine.blind.keep_removed = keep_removed;
+    pipeline.engine.key_policy.expected = account::policies(&accounts);
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);
     root.close();
-    Config { file, state_dir, journal, accounts, feed, pipeline, notify, log, warnings: Vec::new() }
+    Config { file, state_dir, journal, accounts, feed, pipeline, notify, log, faulty, book, warnings }
 }

@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Money, Price, Quantity, Span, Symbol, Timestamp, Venue};
+use super::{AccountId, KeyList, KeyState, Money, Price, Quantity, Span, Symbol, Timestamp, Venue, Wallet};
 
 /// Something that happened; `at` is when we heard of it, `n` the number of the arrival that told.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,13 +33,22 @@ pub enum EventKind {
     Balance(Balance),
     /// Somebody used a key or a login: a line of the user's own gateway.
     Access(Access),
+    /// An exchange said what a key may do.
+    KeyState(KeyState),
+    /// All keys of a sub-account were told.
+    KeyList(KeyList),
     /// The public market moved.
     Market(Market),
+    /// Somebody told what all of an asset is worth.
+    Cap(Cap),
     /// A feed came up, went down, skipped or could not be read.
     Feed(FeedChange),
     /// Time passed.
     Tick,
 }
+
+/// The `source` of an order that the exchange itself sent: a liquidation, deleveraging or settlement. No key was used.
+pub const BY_EXCHANGE: &str = "exchange";
 
 /// The side of an order or trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -181,6 +190,8 @@ pub enum OrderStep {
 pub struct Balance {
     /// Whose.
     pub account: AccountId,
+    /// In which of the account's wallets.
+    pub wallet: Wallet,
     /// Of what.
     pub asset: super::Asset,
     /// What can be spent, where told.
@@ -224,6 +235,19 @@ pub struct Access {
     pub client_order_id: Option<CompactString>,
     /// When, where the line tells it; else the arrival's time.
     pub time: Timestamp,
+}
+
+/// What all of an asset is worth, as a list tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cap {
+    /// Of what.
+    pub asset: super::Asset,
+    /// Dollars for all of it.
+    pub usd: Decimal,
+    /// Its place among all assets by that figure, where told.
+    pub rank: Option<u32>,
+    /// Dollars for one, where told: it tells apart assets of one name.
+    pub price: Option<Decimal>,
 }
 
 /// A public market event of one pair at one exchange.
@@ -310,6 +334,8 @@ pub enum MarketKind {
 pub struct FeedChange {
     /// Whose feed; none for market data and access logs.
     pub account: Option<AccountId>,
+    /// Which of the account's wallets the feed is for.
+    pub wallet: Wallet,
     /// Which exchange, where it is one.
     pub venue: Option<Venue>,
     /// What changed.
@@ -353,6 +379,8 @@ pub enum FeedKind {
         until: Timestamp,
         /// Fills that the feed had not sent.
         recovered: u64,
+        /// Those of them that traded while the feed was up: it never sent them, or has not so far.
+        unsent: u64,
         /// Whether every pair that could have traded was asked for.
         verified: bool,
     },

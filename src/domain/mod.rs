@@ -1,18 +1,24 @@
 //! The words everything else is written in. They know no stage.
 
+mod access;
 mod account;
 mod event;
 mod finding;
 mod incident;
+mod key;
 mod money;
 mod time;
+mod wallet;
 
+pub use access::{LogMark, LogProgress, LogRequest};
 pub use account::{AccountId, NotAnAccount, Venue};
 pub use event::{
-    Access, Balance, BalanceWhy, Basis, Confirmation, Event, EventKind, FeedChange, FeedKind, Fill, Market, MarketKind,
-    OrderChange, OrderStep, Side, Via,
+    Access, BY_EXCHANGE, Balance, BalanceWhy, Basis, Cap, Confirmation, Event, EventKind, FeedChange, FeedKind, Fill,
+    Market, MarketKind, OrderChange, OrderStep, Side, Via,
 };
-pub use finding::{Family, Finding, Kind, Level, Reason, RuleName, Term};
+pub use finding::{Family, Finding, Kind, Level, Reason, RuleName, Size, Term};
 pub use incident::{Effect, EffectKind, Incident, IncidentId, Message, PlanStep, Story, Transition};
+pub use key::{Fingerprint, KeyList, KeyName, KeyState, NotARight, Restriction, Right, WhichKey};
 pub use money::{Asset, Money, Price, Quantity, Refused, Symbol, decimal};
 pub use time::{Span, Timestamp};
+pub use wallet::{NotAWallet, Wallet};

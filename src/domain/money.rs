@@ -98,6 +98,13 @@ impl Symbol {
     pub fn quote(&self) -> &Asset {
         &self.quote
     }
+
+    /// Tells whether what is traded is a contract on its base (`BTC_PERP-USDT`, `BTC_260327-USDT`) and nothing that can
+    /// be held: it has a market of its own, and selling it sells no holding.
+    pub fn is_contract(&self) -> bool {
+        let term = self.base.as_str().rsplit_once('_').filter(|(of, _)| !of.is_empty()).map(|(_, term)| term);
+        term.is_some_and(|term| term == "PERP" || (term.len() == 6 && term.bytes().all(|byte| byte.is_ascii_digit())))
+    }
 }
 
 impl Money {
@@ -229,6 +236,20 @@ mod tests {
         assert_eq!(decimal("0.00010000"), Ok(Decimal::new(1, 4)));
         for bad in ["", "NaN", "inf", "1,5", "0x10", "1e99", "--1"] {
             assert_eq!(decimal(bad), Err(Refused::Number), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_contract_is_known_by_the_term_in_its_base() {
+        for (pair, contract) in [
+            ("BTC_PERP-USDT", true),
+            ("BTC_260327-USDT", true),
+            ("BTC-USDT", false),
+            ("BTC_2603-USDT", false),
+            ("_PERP-USDT", false),
+            ("PERP-USDT", false),
+        ] {
+            assert_eq!(Symbol::from_dashed(pair).unwrap().is_contract(), contract, "{pair}");
         }
     }
 

@@ -6,7 +6,7 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::function::beta::beta_reg;
 
-use super::account::{Account, Group};
+use super::account::{Account, Group, Holding};
 use super::decay::Recent;
 use crate::domain::{Asset, Family, Side, Span, Term, Timestamp};
 
@@ -127,8 +127,14 @@ pub const NEARLY_WHOLE: f64 = 0.6;
 /// Returns the part of a balance that an order took, as far as its fills are known.
 pub fn share_of_balance(account: &Account, group: &Group) -> f64 {
     let spent = super::pair::float(group.notional);
-    let told = account.balances.get(group.symbol.quote());
-    let Some(held) = told.filter(|held| group.last.since(held.at) < Span::from_secs(86_400)) else { return 0.0 };
+    // A contract is not paid for: its notional may be a hundred times the money behind it.
+    if group.symbol.is_contract() {
+        return 0.0;
+    }
+    // The order does not tell which wallet paid: the fullest is believed.
+    let fresh = |held: &&Holding| group.last.since(held.at) < Span::from_secs(86_400);
+    let told = account.payers(group.symbol.quote()).filter(fresh).max_by_key(|held| held.amount);
+    let Some(held) = told else { return 0.0 };
     // A balance told since the order began is what it left; one told before is what it began with.
     let left = super::pair::float(held.amount);
     let before = if held.at < group.first { left.max(spent) } else { left + spent };

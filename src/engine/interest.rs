@@ -131,7 +131,7 @@ impl Memory {
     fn held(&self, venue: Venue) -> BTreeSet<&Asset> {
         let accounts = self.accounts.iter().map(|watched| &watched.account).filter(|account| account.id.venue == venue);
         accounts
-            .flat_map(|account| &account.balances)
+            .flat_map(|account| account.all_balances())
             .filter(|(asset, held)| self.is_more_than_dust(asset, held.amount))
             .map(|(asset, _)| asset)
             .collect()

@@ -9,9 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::Claims;
 use super::account::Account;
 use super::address::Places;
+use super::caps::Caps;
 use super::cold::ColdOrders;
+use super::keys::Keys;
 use super::pair::{Pair, float};
-use super::rules::blind::{self, Sight};
+use super::rules::blind;
+use super::sights::Sights;
 use super::worth::Worth;
 use crate::domain::{AccountId, Asset, Symbol, Timestamp, Venue};
 
@@ -28,6 +31,8 @@ pub struct Memory {
     pub pairs: Vec<Pair>,
     /// What assets are worth.
     pub worth: Worth,
+    /// How large assets are.
+    pub caps: Caps,
     pub(super) names: Vec<Name>,
     pub(super) accounts: Vec<Watched>,
     places: BTreeMap<CompactString, Places>,
@@ -69,9 +74,11 @@ pub struct Watched {
     /// Its habits.
     pub account: Account,
     /// How well it can be seen.
-    pub sight: Sight,
+    pub sights: Sights,
     /// Which of its orders our own systems named.
     pub claims: Claims,
+    /// What its keys may do.
+    pub keys: Keys,
     /// Its orders that wait for their pair's past.
     pub cold: ColdOrders,
     /// When its first fill was told.
@@ -112,6 +119,15 @@ impl Memory {
     /// Returns the account at a place, to change it.
     pub fn watched_mut(&mut self, place: usize) -> &mut Watched {
         &mut self.accounts[place]
+    }
+
+    /// Forgets all that was learned of an account but that it was heard of.
+    pub fn forget(&mut self, place: usize) {
+        let stranger = Watched::new(self.accounts[place].account.id.clone());
+        let known = std::mem::replace(&mut self.accounts[place], stranger);
+        if let Some(due) = known.due {
+            self.due.remove(&(due, place));
+        }
     }
 
     /// Returns how many accounts were heard of.
@@ -230,8 +246,7 @@ impl Memory {
     /// asset that is judged by an earlier price is worth that one.
     pub fn equity(&self, account: &Account, then: Option<(&Asset, f64)>) -> Option<f64> {
         let held: f64 = account
-            .balances
-            .iter()
+            .all_balances()
             .filter_map(|(asset, held)| {
                 let worth = then.filter(|(base, _)| *base == asset).map(|(_, worth)| worth);
                 worth.or_else(|| self.worth.of(asset)).map(|worth| worth * float(held.amount))
@@ -245,7 +260,7 @@ impl Memory {
     /// Writes down when time alone will say something about an account.
     pub fn reckon(&mut self, account: usize, settings: &blind::Settings) {
         let watched = &mut self.accounts[account];
-        let due = [watched.sight.due(settings), watched.claims.due(), watched.cold.due()].into_iter().flatten().min();
+        let due = [watched.sights.due(settings), watched.claims.due(), watched.cold.due()].into_iter().flatten().min();
         if due == watched.due {
             return;
         }

@@ -4,15 +4,18 @@
 
 pub mod account;
 pub mod address;
+pub mod caps;
 pub mod cold;
 pub mod decay;
 pub mod habit;
 pub mod interest;
+pub mod keys;
 pub mod memory;
 pub mod model;
 pub mod origin;
 pub mod pair;
 pub mod rules;
+pub mod sights;
 pub mod worth;
 
 use std::sync::Arc;
@@ -20,17 +23,21 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Access, AccountId, Balance, Event, EventKind, FeedChange, Fill, Finding, Level, Market, MarketKind, OrderChange,
-    OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Via,
+    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, FeedKind, Fill, Finding, KeyState, Level,
+    Market, MarketKind, OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
 };
 use address::Networks;
+use keys::{Change, Keys};
 use memory::{Memory, Watched};
 use model::Model;
 use pair::{Bar, OwnOrder, Pair, Trade, float};
-use rules::{Case, blind, churn_loss, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin};
+use rules::{
+    Case, KeyCase, blind, churn_loss, key_permission_widened, key_policy, key_unrestricted, liquidation, new_key,
+    planted_ask, pump_buy, unfamiliar_address, unknown_origin,
+};
 
 /// Settings of the engine: one block a rule.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Joint score of market and account.
     pub pump_buy: pump_buy::Settings,
@@ -46,27 +53,19 @@ pub struct Settings {
     pub unknown_origin: unknown_origin::Settings,
     /// Unverified gaps.
     pub blind: blind::Settings,
+    /// Keys that may do more than before.
+    pub key_permission_widened: key_permission_widened::Settings,
+    /// Keys that may be used from more places than before.
+    pub key_unrestricted: key_unrestricted::Settings,
+    /// Keys that were not there before.
+    pub new_key: new_key::Settings,
+    /// Keys that may do more than their owners expect.
+    pub key_policy: key_policy::Settings,
     /// Rules that are switched off.
     pub off: Vec<RuleName>,
     /// What judges a pair's market.
-    #[serde(skip, default = "Model::shipped")]
+    #[serde(skip)]
     pub model: Arc<Model>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            pump_buy: pump_buy::Settings::default(),
-            planted_ask: planted_ask::Settings::default(),
-            churn_loss: churn_loss::Settings::default(),
-            liquidation: liquidation::Settings::default(),
-            unfamiliar_address: unfamiliar_address::Settings::default(),
-            unknown_origin: unknown_origin::Settings::default(),
-            blind: blind::Settings::default(),
-            off: Vec::new(),
-            model: Model::shipped(),
-        }
-    }
 }
 
 /// A fill cannot have traded this much after we heard of it; a clock that says so is not followed.
@@ -118,7 +117,11 @@ impl Engine {
         while let Some(account) = self.memory.next_due(at) {
             let settings = self.settings.blind;
             let watched = self.memory.watched_mut(account);
-            out.extend(watched.sight.pass(&settings, n, at, &watched.account.id));
+            if watched.sights.is_over(&settings, at) {
+                self.memory.forget(account);
+                continue;
+            }
+            out.extend(watched.sights.pass(&settings, n, at, &watched.account.id));
             watched.cold.pass(at);
             let unclaimed = watched.claims.overdue(at);
             for order_id in unclaimed {
@@ -141,7 +144,18 @@ impl Engine {
             EventKind::Order(order) => self.order(order, at),
             EventKind::Balance(balance) => self.balance(balance, at),
             EventKind::Access(access) => self.access(access, n, at, out),
+            EventKind::KeyState(state) => self.key_state(state, n, at, out),
+            EventKind::KeyList(list) => {
+                let at = at.max(self.passed);
+                let account = self.memory.account(&list.account);
+                self.memory.watched_mut(account).keys.listed(list, at);
+            }
             EventKind::Market(market) => self.market(market, n, at, out),
+            EventKind::Cap(cap) => {
+                if self.memory.caps.take(cap, at) {
+                    self.late_cap(&cap.asset, n, at, out);
+                }
+            }
             EventKind::Feed(change) => self.feed(change, n, at, out),
             EventKind::Tick => {}
         }
@@ -160,8 +174,8 @@ impl Engine {
         let history = fill.via == Via::Rest && watched.since.get_or_insert(at).since(time) > HISTORY;
         watched.since.get_or_insert(at);
         let taken = watched.account.take(fill, n, time, float(fill.notional) * unit, reference);
-        let client_id = fill.client_order_id.as_deref();
-        let seen = watched.account.sight(&fill.order_id, client_id, fill.source.as_deref());
+        let (client_id, source) = origin_of(fill.client_order_id.as_deref(), fill.source.as_deref());
+        let seen = watched.account.sight(&fill.order_id, client_id, source);
         let group = watched.account.group_at_mut(taken.group);
         group.strange = seen.grammar.max(seen.source);
         group.strange_source = seen.source > seen.grammar;
@@ -235,6 +249,8 @@ impl Engine {
         let group = account.group_at(group);
         let Some(habit) = account.habit(&group.symbol) else { return Vec::new() };
         let place = self.memory.places(&account.id.name).and_then(|places| places.about_order(at));
+        let unit = self.memory.worth.unit(group.symbol.quote());
+        let dollars = pair.reference().map(float).filter(|_| self.memory.worth.is_dollar(group.symbol.quote()));
         let case = Case {
             account,
             group,
@@ -244,9 +260,10 @@ impl Engine {
             time: group.last,
             n,
             at,
-            unit: self.memory.worth.unit(group.symbol.quote()),
+            unit,
             equity: self.memory.equity(account, worth.map(|worth| (group.symbol.base(), worth))),
             place: place.as_ref(),
+            cap: self.memory.caps.of(group.symbol.base(), dollars, at),
         };
         let settings = &self.settings;
         let found = [
@@ -267,8 +284,9 @@ impl Engine {
         let watched = self.memory.watched_mut(account);
         match order.step {
             OrderStep::Accepted => {
-                watched.account.sight(&order.order_id, order.client_order_id.as_deref(), order.source.as_deref());
-                watched.claims.sent(&order.order_id, order.client_order_id.as_deref(), at);
+                let (client_id, source) = origin_of(order.client_order_id.as_deref(), order.source.as_deref());
+                watched.account.sight(&order.order_id, client_id, source);
+                watched.claims.sent(&order.order_id, client_id, at);
                 self.memory.reckon(account, &self.settings.blind);
             }
             OrderStep::Amended
@@ -287,14 +305,23 @@ impl Engine {
             (Some(free), locked, _) => free.saturating_add(locked.unwrap_or_default()),
             (None, Some(locked), _) => locked,
             (None, None, Some(delta)) => {
-                let held = account.balances.get(&balance.asset).map(|held| held.amount);
-                held.unwrap_or_default().saturating_add(delta)
+                let held = account.balances_in(&balance.wallet).and_then(|held| held.get(&balance.asset));
+                held.map(|held| held.amount).unwrap_or_default().saturating_add(delta)
             }
             (None, None, None) => return,
         };
-        let before = account.balances.get(&balance.asset).map(|held| held.amount);
-        account.hold(&balance.asset, amount.max(rust_decimal::Decimal::ZERO), balance.time.min(at + AHEAD));
-        self.memory.follow_holding(place, &balance.asset, before, amount, at);
+        let before =
+            account.balances_in(&balance.wallet).and_then(|held| held.get(&balance.asset)).map(|held| held.amount);
+        account.hold(
+            &balance.wallet,
+            &balance.asset,
+            amount.max(rust_decimal::Decimal::ZERO),
+            balance.time.min(at + AHEAD),
+        );
+        // What backs a contract is money, not a holding.
+        if balance.wallet != Wallet::Futures {
+            self.memory.follow_holding(place, &balance.asset, before, amount, at);
+        }
     }
 
     fn access(&mut self, access: &Access, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
@@ -314,6 +341,38 @@ impl Engine {
             let id = self.memory.watched(account).account.id.clone();
             out.extend(unfamiliar_address::judge(&self.settings.unfamiliar_address, &id, &seen, n, at));
         }
+    }
+
+    fn key_state(&mut self, state: &KeyState, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        // What was last seen when counts from the latest time heard of: a clock that jumped back makes no key younger.
+        let at = at.max(self.passed);
+        let account = self.memory.account(&state.account);
+        let Watched { account, keys, .. } = self.memory.watched_mut(account);
+        let Some((changes, key)) = keys.take(state, at) else { return };
+        let case = KeyCase { account: &account.id, n, at };
+        let settings = &self.settings;
+        let mut found = Vec::new();
+        for change in &changes {
+            found.extend(match change {
+                // The rights of a key that just appeared are part of what is said about it.
+                Change::Has(_) => None,
+                Change::Gained(rights, since) => {
+                    key_permission_widened::judge(&settings.key_permission_widened, &case, key, rights, *since)
+                }
+                Change::Opened(since) => key_unrestricted::opened(&settings.key_unrestricted, &case, key, *since),
+                Change::Grew(added, since) => {
+                    key_unrestricted::grew(&settings.key_unrestricted, &case, key, added, *since)
+                }
+                Change::NeverRestricted => key_unrestricted::never_restricted(&settings.key_unrestricted, &case, key),
+                Change::Appeared(made, since) => new_key::appeared(&settings.new_key, &case, key, *made, *since),
+                Change::Remade(made, before, since, certain) => {
+                    new_key::remade(&settings.new_key, &case, key, (*made, *before, *since), *certain)
+                }
+                Change::Replaced(since) => new_key::replaced(&settings.new_key, &case, key, *since),
+            });
+        }
+        found.extend(key_policy::judge(&settings.key_policy, &case, key, &changes));
+        out.extend(found.into_iter().filter(|finding| !settings.off.contains(&finding.rule)));
     }
 
     fn market(&mut self, market: &Market, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
@@ -442,15 +501,32 @@ impl Engine {
     }
 
     fn feed(&mut self, change: &FeedChange, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
-        let Some(id) = &change.account else { return };
+        let Some(id) = &change.account else {
+            // Of the sources that are nobody's and no exchange's only access logs go down. While one cannot be read its
+            // silence says nothing.
+            if change.venue.is_none() && matches!(change.kind, FeedKind::Down(_)) {
+                self.unheard();
+            }
+            return;
+        };
         // Deadlines count from the latest time heard of: after a clock jumped back they would all be over at once.
         let at = at.max(self.passed);
         let account = self.memory.account(id);
         let watched = self.memory.watched_mut(account);
-        let finding = watched.sight.take(&change.kind, n, at, id);
+        let finding = watched.sights.take(&change.wallet, &change.kind, n, at, id);
         self.memory.reckon(account, &self.settings.blind);
         if !self.settings.off.contains(&RuleName::Blind) {
             out.extend(finding);
+        }
+    }
+
+    /// No order is a stranger's for not being named in a log that cannot be read.
+    fn unheard(&mut self) {
+        for account in 0..self.memory.accounts() {
+            let watched = self.memory.watched_mut(account);
+            watched.claims.last = None;
+            watched.claims.waiting.clear();
+            self.memory.reckon(account, &self.settings.blind);
         }
     }
 
@@ -471,13 +547,27 @@ impl Engine {
     fn mark_alarms(&mut self, found: &[Finding]) {
         for finding in found {
             // Selling everything is a habit some have, and alone it cost nothing yet.
-            let harmless = matches!(finding.rule, RuleName::Blind | RuleName::Liquidation);
+            // What a key may do says nothing about who trades.
+            let harmless = matches!(
+                finding.rule,
+                RuleName::Blind
+                    | RuleName::Liquidation
+                    | RuleName::KeyPermissionWidened
+                    | RuleName::KeyUnrestricted
+                    | RuleName::NewKey
+                    | RuleName::KeyPolicy
+            );
             if finding.level >= Level::Alert && !harmless {
                 let account = self.memory.account(&finding.account);
                 self.memory.watched_mut(account).account.session.alarmed = true;
             }
         }
     }
+}
+
+/// Returns by what an order's sender is known. What the exchange itself sent says nothing of who uses the key.
+fn origin_of<'a>(client_id: Option<&'a str>, source: Option<&'a str>) -> (Option<&'a str>, Option<&'a str>) {
+    if source == Some(BY_EXCHANGE) { (None, None) } else { (client_id, source) }
 }
 
 fn own_order(group: &account::Group) -> OwnOrder {
@@ -582,8 +672,9 @@ impl Watched {
     fn new(id: AccountId) -> Self {
         Watched {
             account: account::Account::new(id),
-            sight: blind::Sight::default(),
+            sights: sights::Sights::default(),
             claims: Claims::default(),
+            keys: Keys::default(),
             cold: cold::ColdOrders::default(),
             since: None,
             due: None,

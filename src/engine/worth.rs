@@ -91,6 +91,11 @@ impl Worth {
         known(asset).is_some()
     }
 
+    /// Returns whether an asset is a dollar.
+    pub fn is_dollar(&self, asset: &Asset) -> bool {
+        self.of(asset).is_some_and(|worth| (worth * DOLLARS_A_UNIT - 1.0).abs() < 0.02)
+    }
+
     /// Returns the units one quote asset is worth; an unknown quote is taken for a dollar.
     pub fn unit(&self, quote: &Asset) -> f64 {
         self.of(quote).unwrap_or(1.0 / DOLLARS_A_UNIT)

@@ -95,6 +95,8 @@ pub enum Meaning {
     Address,
     /// The key may not read.
     Right,
+    /// The key may not see this one wallet; the exchange does not say why.
+    WalletRight,
     /// The account is a unified one, and the key may not read it.
     UnifiedRight,
     /// The account itself is blocked.
@@ -185,6 +187,7 @@ impl Meaning {
             | Meaning::Passphrase
             | Meaning::Address
             | Meaning::Right
+            | Meaning::WalletRight
             | Meaning::UnifiedRight
             | Meaning::Frozen
             | Meaning::Identity
@@ -208,6 +211,10 @@ impl Meaning {
             Meaning::Secret => "the signature does not fit; the secret belongs to another key, copy it again",
             Meaning::Passphrase => "the passphrase is wrong; it is the one chosen when the key was made",
             Meaning::Address => "this machine's address is not on the key's list; add it at the exchange",
+            Meaning::WalletRight => {
+                "the key may not read this wallet, or was deleted, or this machine's address is not on its list; open the \
+                 wallet at the exchange and make a new reading key after that, or leave the wallet out of `wallets`"
+            }
             Meaning::Right => match venue {
                 Venue::Binance => {
                     "the key may not read this account; tick Enable Reading, for a sub-account by its master"
@@ -245,10 +252,19 @@ impl Refusal {
             -1022 => Meaning::Secret,
             -1002 => Meaning::Right,
             -1021 => Meaning::Clock,
+            -1125 | -1209 => Meaning::Token,
             -1001 | -1003 | -1006 | -1007 | -1008 | -1034 => Meaning::Busy,
             _ => Meaning::Other,
         };
         Refusal { venue: Venue::Binance, code: format_compact!("{code}"), meaning }
+    }
+
+    /// Takes a Binance refusal for one of another wallet: keys made before a wallet was opened have no right to it.
+    pub fn of_wallet(mut refusal: Refusal) -> Self {
+        if refusal.code == "-2015" {
+            refusal.meaning = Meaning::WalletRight;
+        }
+        refusal
     }
 
     /// Reads a KuCoin error code.
@@ -299,6 +315,26 @@ impl Refusal {
         };
         Refusal { venue: Venue::Coinbase, code: format_compact!("{status}"), meaning }
     }
+
+    /// Reads a Coinbase Exchange HTTP status and its message, which tells apart what the status does not; a refusal on the
+    /// socket counts as 401.
+    pub fn coinbase_exchange(status: u16, message: &str) -> Self {
+        let told = message.to_ascii_lowercase();
+        let meaning = match status {
+            429 | 500..=599 => Meaning::Busy,
+            404 => Meaning::Unknown,
+            _ if told.contains("passphrase") => Meaning::Passphrase,
+            _ if told.contains("signature") => Meaning::Secret,
+            _ if told.contains("timestamp") => Meaning::Clock,
+            _ if told.contains("whitelist") || told.contains("ip address") => Meaning::Address,
+            _ if told.contains("api key") => Meaning::Key,
+            403 => Meaning::Right,
+            _ if told.contains("permission") || told.contains("forbidden") => Meaning::Right,
+            401 => Meaning::KeyRightOrAddress,
+            _ => Meaning::Other,
+        };
+        Refusal { venue: Venue::Coinbase, code: format_compact!("{status}"), meaning }
+    }
 }
 
 /// Keeps of a code what can be one: it comes from outside and goes to logs.
@@ -326,6 +362,18 @@ mod tests {
         assert_eq!(error.advice(), Advice::GiveUp);
         assert_eq!(Error::Refused(Refusal::binance(-1021)).advice(), Advice::Retry);
         assert_eq!(Error::Silent { after: Duration::from_secs(60), what: "x" }.advice(), Advice::Reconnect);
+    }
+
+    #[test]
+    fn coinbase_exchange_tells_in_words_what_its_status_does_not() {
+        let meaning = |status, words: &str| Refusal::coinbase_exchange(status, words).meaning;
+        assert_eq!(meaning(401, "Invalid API Key"), Meaning::Key);
+        assert_eq!(meaning(401, r#"{"message":"invalid signature"}"#), Meaning::Secret);
+        assert_eq!(meaning(400, "Invalid Passphrase"), Meaning::Passphrase);
+        assert_eq!(meaning(400, "request timestamp expired"), Meaning::Clock);
+        assert_eq!(meaning(403, "Forbidden"), Meaning::Right);
+        assert_eq!(meaning(429, "Private rate limit exceeded"), Meaning::Busy);
+        assert_eq!((meaning(401, ""), meaning(400, "")), (Meaning::KeyRightOrAddress, Meaning::Other));
     }
 
     #[test]

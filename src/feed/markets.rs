@@ -21,6 +21,8 @@ pub(super) struct Markets<P: Protocol> {
     pub(super) timing: Timing,
     pub(super) per_connection: usize,
     pub(super) pairs: watch::Receiver<BTreeSet<(Venue, Symbol)>>,
+    /// Which pairs of the exchange trade here, where it has several markets.
+    pub(super) takes: fn(&Symbol) -> bool,
     /// Pairs of the configuration, wanted always.
     pub(super) always: BTreeSet<Symbol>,
 }
@@ -34,6 +36,7 @@ impl<P: Protocol> Markets<P> {
             let mut wanted = self.always.clone();
             let own = self.pairs.borrow_and_update().clone();
             wanted.extend(own.into_iter().filter(|(venue, _)| *venue == self.venue).map(|(_, symbol)| symbol));
+            wanted.retain(|symbol| (self.takes)(symbol));
             let mut parts: Vec<BTreeSet<Symbol>> = shares.iter().map(|share| share.borrow().clone()).collect();
             spread(&mut parts, wanted, self.per_connection);
             for (share, part) in shares.iter().zip(&parts) {

@@ -4,17 +4,25 @@
 //! Coinbase account, or some pairs of a market. The exchange's protocol on it is a state machine that touches no
 //! socket (its `Session`); calls beside it (gap fills, fills behind running totals, candles) run as jobs.
 
+pub mod access;
 mod binance;
 mod coinbase;
 mod error;
+mod keeper;
+mod key_state;
 mod kucoin;
 mod limiter;
 mod link;
+mod market_cap;
 mod markets;
 mod outlet;
+mod relay;
 mod rest;
+mod roster;
+mod rotating;
 mod seed;
 mod settings;
+mod sharing;
 pub mod sign;
 mod socket;
 mod topics;
@@ -26,78 +34,64 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 pub use error::{Advice, Error, Meaning, Refusal};
-pub use settings::{Account, Binance, Coinbase, Kucoin, ReadKey, Remembered, Settings, Timing};
+pub use settings::{
+    Account, Binance, Coinbase, Kucoin, Limits, ReadKey, Remembered, Roll, Settings, SubAccounts, Timing, Wallets,
+};
+
+pub use market_cap::{CapSource, MarketCap};
 
 use crate::arrival::Incoming;
 use crate::domain::{Symbol, Venue};
 use crate::runtime::supervisor::{Outcome, Stage, Task};
-use link::{Link, Protocol};
+use link::Protocol;
 use markets::Markets;
 use outlet::Outlet;
+use roster::Roster;
 use venues::Venues;
 
-/// Returns the tasks that feed `out`: one a connection for accounts, one an exchange for its market, whose wanted
-/// `pairs` may change while it runs. Fails when the certificates cannot be read or a key is another exchange's.
+/// Returns the tasks that feed `out`: one for all accounts, one an exchange for its market. The accounts
+/// ([`Settings::roll`]) and the wanted `pairs` may change while they run. Fails when the certificates cannot be read or a key is another exchange's.
 pub fn tasks(
-    settings: Settings,
+    mut settings: Settings,
     out: mpsc::Sender<Incoming>,
     pairs: watch::Receiver<BTreeSet<(Venue, Symbol)>>,
 ) -> Result<Vec<Task>, Error> {
+    let access = std::mem::take(&mut settings.access);
+    settings.timing = settings.timing.hurried(settings.hurry);
     let (venues, outlet) = (Arc::new(Venues::new(settings)?), Outlet::new(out));
-    let mut tasks = Vec::new();
-    let mut binance = Vec::new();
-    for Account { id, key, known_until } in venues.settings.accounts.clone() {
-        let name = id.to_string();
-        match key {
-            ReadKey::Binance { key, signer } => {
-                let remembered = venues.settings.remembered.get(&id);
-                let account = binance::Account::new(id, key, signer, known_until);
-                if let Some(remembered) = remembered {
-                    account.remember(remembered);
-                }
-                binance.push(account);
-            }
-            ReadKey::Kucoin(signer) => {
-                let private = kucoin::Private::new(&venues, id, &signer, known_until);
-                tasks.push(linked(name, private, &venues, &outlet));
-            }
-            ReadKey::Coinbase(signer) => {
-                let user = coinbase::User { venues: Arc::clone(&venues), id, signer, known_until };
-                tasks.push(linked(name, user, &venues, &outlet));
-            }
-        }
-    }
-    let room = venues.settings.binance.accounts_per_connection.clamp(1, 1_000);
-    let mut number = 0;
-    while !binance.is_empty() {
-        let rest = binance.split_off(binance.len().min(room));
-        let accounts = Arc::new(std::mem::replace(&mut binance, rest));
-        number += 1;
-        let subject = binance::Accounts { venues: Arc::clone(&venues), outlet: outlet.clone(), accounts };
-        tasks.push(linked(format!("binance accounts {number}"), subject, &venues, &outlet));
-    }
+    let roll = venues.settings.roll.clone().unwrap_or_else(|| watch::channel(Arc::new(venues.settings.first_roll())).1);
+    let (shared, out) = (Arc::clone(&venues), outlet.clone());
+    let mut tasks = access::tasks(access, &outlet);
+    tasks.push(Task::restartable("accounts", Stage::Feeds, move |stop| {
+        let roster = Roster::new(Arc::clone(&shared), out.clone(), roll.clone(), stop);
+        async move { outcome(roster.run().await) }
+    }));
     let per = &venues.settings;
     let (binance, kucoin) = (per.binance.pairs_per_connection, per.kucoin.pairs_per_connection);
     let coinbase = per.coinbase.pairs_per_connection;
-    let market = binance::Market { venues: Arc::clone(&venues), outlet: outlet.clone() };
-    tasks.push(markets(Venue::Binance, market, binance, &venues, &outlet, &pairs));
+    for (place, takes) in [
+        (binance::Place::Spot, (|symbol: &Symbol| !symbol.is_contract()) as fn(&Symbol) -> bool),
+        (binance::Place::Futures, Symbol::is_contract),
+    ] {
+        let market = binance::Market { place, venues: Arc::clone(&venues), outlet: outlet.clone() };
+        tasks.push(markets((Venue::Binance, takes), market, binance, &venues, &outlet, &pairs));
+    }
     let market = kucoin::Market { venues: Arc::clone(&venues) };
-    tasks.push(markets(Venue::Kucoin, market, kucoin, &venues, &outlet, &pairs));
+    tasks.push(markets((Venue::Kucoin, |_| true), market, kucoin, &venues, &outlet, &pairs));
     let market = coinbase::Market { venues: Arc::clone(&venues) };
-    tasks.push(markets(Venue::Coinbase, market, coinbase, &venues, &outlet, &pairs));
+    tasks.push(markets((Venue::Coinbase, |_| true), market, coinbase, &venues, &outlet, &pairs));
+    for caps in venues.settings.market_cap.clone() {
+        let (venues, outlet) = (Arc::clone(&venues), outlet.clone());
+        tasks.push(Task::restartable(caps.name(), Stage::Feeds, move |stop| {
+            let (caps, venues, outlet) = (caps.clone(), Arc::clone(&venues), outlet.clone());
+            async move { outcome(market_cap::run(caps, &venues, outlet, stop).await) }
+        }));
+    }
     Ok(tasks)
 }
 
-fn linked<P: Protocol>(name: String, protocol: P, venues: &Arc<Venues>, outlet: &Outlet) -> Task {
-    let (protocol, outlet, timing) = (Arc::new(protocol), outlet.clone(), venues.settings.timing);
-    Task::restartable(name, Stage::Feeds, move |stop| {
-        let link = Link::new(Arc::clone(&protocol), outlet.clone(), timing, None);
-        async move { outcome(link.run(stop).await) }
-    })
-}
-
 fn markets<P: Protocol>(
-    venue: Venue,
+    (venue, takes): (Venue, fn(&Symbol) -> bool),
     protocol: P,
     per_connection: usize,
     venues: &Arc<Venues>,
@@ -107,10 +101,11 @@ fn markets<P: Protocol>(
     let (protocol, outlet, timing, pairs) = (Arc::new(protocol), outlet.clone(), venues.settings.timing, pairs.clone());
     let watched = venues.settings.watch.iter().filter(|(at, _)| *at == venue);
     let always: BTreeSet<Symbol> = watched.map(|(_, symbol)| symbol.clone()).collect();
-    Task::restartable(format!("{venue} market"), Stage::Feeds, move |stop| {
+    let name = protocol.sources().first().map_or_else(|| venue.to_string(), ToString::to_string);
+    Task::restartable(name, Stage::Feeds, move |stop| {
         let (protocol, outlet) = (Arc::clone(&protocol), outlet.clone());
         let (pairs, always) = (pairs.clone(), always.clone());
-        let markets = Markets { venue, protocol, outlet, timing, per_connection, pairs, always };
+        let markets = Markets { venue, takes, protocol, outlet, timing, per_connection, pairs, always };
         async move { outcome(markets.run(stop).await) }
     })
 }

@@ -2,10 +2,12 @@
 //! to people; and when the daemon ends, it ends in that order.
 
 mod chain;
+pub mod counters;
 mod courier;
 mod fault;
 mod feed_log;
 mod resume;
+mod roll;
 mod roll_call;
 
 use std::collections::BTreeSet;
@@ -22,6 +24,7 @@ use crate::runtime::{clock, systemd};
 use crate::{feed, journal, notify, pipeline, store};
 use chain::Chain;
 use feed_log::FeedLog;
+use roll::RollBook;
 use roll_call::RollCall;
 
 /// What every stage is told, and how often the daemon does what it does by itself.
@@ -49,6 +52,10 @@ pub struct Settings {
     /// Where no snapshot can be used, the journal's newest segments of about this many bytes on disk are read again
     /// instead; 1 GiB by default.
     pub reread_bytes: u64,
+    /// Whom to watch from now on, where that may change; the feeds' settings tell whom at first.
+    pub accounts: Option<watch::Receiver<feed::Roll>>,
+    /// Names of accounts that are configured and cannot be read: they are not watched, and not taken as removed.
+    pub unreadable: BTreeSet<String>,
     /// The daemon says that it is ready once every account's feed is up or has failed, but at the latest after this;
     /// 60 s by default.
     pub ready_within: Duration,
@@ -67,6 +74,8 @@ impl Default for Settings {
             snapshot_every: Duration::from_secs(60),
             snapshot_arrivals: 50_000,
             reread_bytes: 1 << 30,
+            accounts: None,
+            unreadable: BTreeSet::new(),
             ready_within: Duration::from_secs(60),
         }
     }
@@ -138,7 +147,14 @@ pub async fn run_fed_by(
     for account in &mut settings.feed.accounts {
         account.known_until = resumed.known_until.get(&account.id).copied().or(account.known_until);
     }
+    for (id, known) in resumed.wallets_known_until {
+        if let Some(wallets) = settings.feed.wallets.get_mut(&id) {
+            wallets.known_until = known;
+        }
+    }
     settings.feed.remembered.extend(resumed.remembered);
+    settings.feed.access.remembered.clone_from(memory.access_logs());
+    let receipts = settings.feed.access.receipts.clone();
     let store = store::Handle::new(resumed.store, settings.notify.routes());
     let couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
 
@@ -146,7 +162,8 @@ pub async fn run_fed_by(
     let (outbox, batches) = mpsc::channel(BATCHES);
     let (market_pairs, mut left_out) = (settings.feed.market_pairs, 0);
     let (pairs, wanted) = watch::channel(chain::pairs(&memory, market_pairs, &mut left_out));
-    let accounts = settings.feed.accounts.iter().map(|account| account.id.clone()).collect();
+    let accounts = settings.feed.watched().collect();
+    let (roll, calls) = RollBook::open(&mut settings);
     let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
     tasks.push(ticks(incoming, settings.tick));
     let journal = resumed.journal;
@@ -168,8 +185,12 @@ pub async fn run_fed_by(
         store,
         batches,
         pairs,
+        roll,
+        calls,
         roll_call: RollCall::begin(accounts, settings.ready_within, ready),
         feed_log: FeedLog::default(),
+        receipts,
+        counters: counters::Counters::default(),
         watchdog: systemd::Watchdog::from_env(),
     };
     // It ends when the journal has, not when it is told to: until then there is something to judge.

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use super::Error;
 use super::broken::How;
 use super::floor::{Floor, News};
 use super::spelling;
 use super::world::{Amount, Happening, Tag, World};
-use crate::domain::{AccountId, Price, Quantity, Side, Symbol, Timestamp, Venue};
+use super::{Error, SimAccount};
+use crate::domain::{AccountId, Price, Quantity, Side, Symbol, Timestamp, Venue, Wallet};
 use crate::runtime::clock;
 
 /// Commands and truth of a running simulator.
 #[derive(Clone)]
 pub struct Handle {
-    floor: Arc<Floor>,
+    pub(super) floor: Arc<Floor>,
 }
 
 /// What really happened, as only the exchange and the thief know.
@@ -72,12 +72,65 @@ impl Handle {
 
     /// Makes an account trade at market now, `quote` worth of a pair; returns the order's id.
     pub fn trade(&self, account: &AccountId, symbol: &Symbol, side: Side, quote: Decimal) -> Result<String, Error> {
-        self.send(account, symbol, side, quote, false)
+        self.send((account, &Wallet::Spot), symbol, side, quote, false)
     }
 
     /// Makes a thief trade with an account's key now; returns the order's id.
     pub fn steal(&self, account: &AccountId, symbol: &Symbol, side: Side, quote: Decimal) -> Result<String, Error> {
-        self.send(account, symbol, side, quote, true)
+        self.send((account, &Wallet::Spot), symbol, side, quote, true)
+    }
+
+    /// Makes an account's wallet trade at market now, `quote` worth of a pair; returns the order's id. On futures the
+    /// pair is a contract, such as `BTC_PERP-USDT`, and a sell goes short.
+    pub fn trade_in(
+        &self,
+        wallet: &Wallet,
+        account: &AccountId,
+        symbol: &Symbol,
+        side: Side,
+        quote: Decimal,
+    ) -> Result<String, Error> {
+        self.send((account, wallet), symbol, side, quote, false)
+    }
+
+    /// Makes a thief trade in an account's wallet now; returns the order's id.
+    pub fn steal_in(
+        &self,
+        wallet: &Wallet,
+        account: &AccountId,
+        symbol: &Symbol,
+        side: Side,
+        quote: Decimal,
+    ) -> Result<String, Error> {
+        self.send((account, wallet), symbol, side, quote, true)
+    }
+
+    /// Keeps the next `count` fills of a wallet from its feed; its REST answers still have them.
+    pub fn lose_fills_in(&self, wallet: &Wallet, account: &AccountId, count: u32) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        let at = world.wallet(who, wallet).ok_or_else(|| unknown(account))?;
+        world.accounts.get_mut(at).map(|owner| owner.lose += count).ok_or_else(|| unknown(account))
+    }
+
+    /// Takes from an account's key the right to one of its wallets, or gives it back.
+    pub fn bar(&self, wallet: &Wallet, account: &AccountId, barred: bool) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        let owner = world.accounts.get_mut(who).ok_or_else(|| unknown(account))?;
+        match barred {
+            true => drop(owner.barred.insert(wallet.clone())),
+            false => drop(owner.barred.remove(wallet)),
+        }
+        Ok(())
+    }
+
+    /// Lets every listen key and listen token at Binance expire now.
+    pub fn expire(&self) {
+        let now = clock::now();
+        for kept in [&self.floor.listen_keys, &self.floor.listen_tokens] {
+            super::floor::locked(kept).values_mut().for_each(|(_, until)| *until = now);
+        }
     }
 
     /// Starts the scripted attack now.
@@ -136,6 +189,19 @@ impl Handle {
         world.accounts.get_mut(who).map(|owner| owner.revoked = true).ok_or_else(|| unknown(account))
     }
 
+    /// Gives an account one key more, with which it is returned; those it had are taken as before.
+    pub fn rekey(&self, account: &AccountId) -> Result<SimAccount, Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world.rekey(who)?;
+        world.accounts.get(who).map(SimAccount::of).ok_or_else(|| unknown(account))
+    }
+
+    /// Returns how often sockets were opened at an address, as [`super::Places`] tells it.
+    pub fn connects(&self, address: &str) -> u64 {
+        self.floor.opened(address)
+    }
+
     /// Makes an account's key of no use, in the way given; `None` mends it.
     pub fn break_key(&self, account: &AccountId, how: Option<How>) -> Result<(), Error> {
         let mut world = self.floor.world();
@@ -165,9 +231,58 @@ impl Handle {
         world.accounts.get_mut(who).map(|owner| owner.permissions.withdraw = withdraw).ok_or_else(|| unknown(account))
     }
 
-    fn send(
+    /// Gives or takes a right of an account's key by name: `trade`, `margin`, `futures`, `internal_transfer`,
+    /// `universal_transfer` or `withdraw`.
+    pub fn permit(&self, account: &AccountId, right: &str, on: bool) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        let set = world.accounts.get_mut(who).is_some_and(|owner| owner.permissions.set(right, on));
+        if set { Ok(()) } else { Err(Error::Refused(format!("there is no right {right} in this simulator"))) }
+    }
+
+    /// Restricts an account's key to addresses, or to none when there are none. Only told, not enforced.
+    pub fn restrict(&self, account: &AccountId, addresses: &[&str]) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
+        world.accounts.get_mut(who).map(|owner| owner.permissions.addresses = addresses).ok_or_else(|| unknown(account))
+    }
+
+    /// Says from now on that an account's key was made at another time.
+    pub fn remake_key(&self, account: &AccountId, made: Timestamp) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world.accounts.get_mut(who).map(|owner| owner.key_made = made).ok_or_else(|| unknown(account))
+    }
+
+    /// Makes a key of a sub-account with these rights; returns its id.
+    pub fn add_sub_key(
         &self,
         account: &AccountId,
+        holder: &str,
+        label: &str,
+        rights: &[&str],
+    ) -> Result<String, Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        let rights: Vec<String> = rights.iter().map(|right| (*right).to_owned()).collect();
+        Ok(world.make_sub_key(who, holder, label, &rights, clock::now()))
+    }
+
+    /// Deletes a key of a sub-account.
+    pub fn remove_sub_key(&self, account: &AccountId, id: &str) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world
+            .accounts
+            .get_mut(who)
+            .map(|owner| owner.sub_keys.retain(|key| key.id != id))
+            .ok_or_else(|| unknown(account))
+    }
+
+    fn send(
+        &self,
+        (account, wallet): (&AccountId, &Wallet),
         symbol: &Symbol,
         side: Side,
         quote: Decimal,
@@ -177,14 +292,32 @@ impl Handle {
         let mut news = Vec::new();
         let sent = {
             let mut world = self.floor.world();
-            let who = find(&world, account)?;
-            let pair = world
-                .by_assets(account.venue, symbol.base().as_str(), symbol.quote().as_str())
-                .ok_or_else(|| Error::Refused(format!("{symbol} does not trade at {}", account.venue)))?;
+            let spot = find(&world, account)?;
+            let (base, quote_asset) = (symbol.base().as_str(), symbol.quote().as_str());
+            let pair = match wallet {
+                Wallet::Spot | Wallet::Margin | Wallet::Isolated(_) => {
+                    world.by_assets(account.venue, base, quote_asset).filter(|_| !symbol.is_contract())
+                }
+                Wallet::Futures => {
+                    let of = base.strip_suffix("_PERP").filter(|_| account.venue == Venue::Binance);
+                    of.and_then(|of| world.contract(&format!("{of}{quote_asset}"), now))
+                }
+            };
+            let pair = pair.ok_or_else(|| Error::Refused(format!("{symbol} does not trade at {}", account.venue)))?;
+            let who = world.wallet(spot, wallet).ok_or_else(|| unknown(account))?;
             let owner = world.accounts.get_mut(who).ok_or_else(|| unknown(account))?;
             let (client_id, by_hand) = if hostile { (owner.dice.word(22), false) } else { owner.client_id() };
             let tag = Tag { client_id, by_hand, hostile };
-            world.market_order((who, pair, side), Amount::Quote(quote), tag, now, &mut news)
+            match wallet {
+                Wallet::Spot | Wallet::Margin | Wallet::Isolated(_) => {
+                    world.market_order((who, pair, side), Amount::Quote(quote), tag, now, &mut news)
+                }
+                Wallet::Futures => {
+                    let price = world.pairs.get(pair).map(|book| book.last()).unwrap_or_default();
+                    let quantity = quote.checked_div(price).unwrap_or_default();
+                    world.contract_order((who, pair, side), quantity, tag, now, &mut news)
+                }
+            }
         };
         let id = sent.ok_or_else(|| Error::Refused(format!("{account} has no money for {quote} of {symbol}")))?;
         self.publish(news);
@@ -196,11 +329,11 @@ impl Handle {
     }
 }
 
-fn find(world: &World, account: &AccountId) -> Result<usize, Error> {
+pub(super) fn find(world: &World, account: &AccountId) -> Result<usize, Error> {
     world.by_name(account.venue, &account.name).ok_or_else(|| unknown(account))
 }
 
-fn unknown(account: &AccountId) -> Error {
+pub(super) fn unknown(account: &AccountId) -> Error {
     Error::Refused(format!("there is no account {account} in this scenario"))
 }
 

@@ -11,7 +11,7 @@ use crate::domain::Venue;
 use crate::secret::Secret;
 
 /// A key as its owner holds it, and what the exchange keeps to check signatures.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Key {
     /// The public name of the key.
     pub id: String,
@@ -22,7 +22,7 @@ pub struct Key {
     lock: Lock,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Lock {
     Hmac,
     Ed25519(Vec<u8>),
@@ -61,6 +61,13 @@ impl Key {
                 Ok(Key { id, secret, passphrase: None, lock: Lock::Ed25519(public) })
             }
         }
+    }
+
+    /// Makes a key of Coinbase Exchange: the secret is base64, and decoded before it signs.
+    pub fn exchange(dice: &mut Dice) -> Self {
+        let secret = BASE64_STANDARD.encode([dice.bytes32(), dice.bytes32()].concat());
+        let passphrase = Some(Secret::new(dice.word(12)));
+        Key { id: dice.hex(32), secret: Secret::new(secret), passphrase, lock: Lock::Hmac }
     }
 
     /// Returns true for the venue's second kind of key.

@@ -8,6 +8,7 @@ mod binance;
 mod broken;
 mod coinbase;
 mod dice;
+mod fault;
 mod floor;
 mod handle;
 mod keys;
@@ -29,9 +30,10 @@ use crate::domain::Venue;
 use crate::runtime::clock;
 use crate::secret::Secret;
 pub use broken::{BrokenKey, How};
+pub use fault::{Deed, Faults, Scripted, Tally};
 use floor::Floor;
 pub use handle::{Handle, TrueFill, Truth};
-pub use scenario::{Pace, PairScene, Scenario, Scene};
+pub use scenario::{KeyChange, Pace, PairScene, Scenario, Scene};
 pub use world::{Kind, Role};
 
 /// How a simulator runs.
@@ -57,8 +59,16 @@ pub struct Settings {
     pub silence: Duration,
     /// How long Coinbase waits for the first subscription.
     pub first_subscribe: Duration,
+    /// How often KuCoin wants to be pinged; it gives itself half of that for the answer.
+    pub client_ping: Duration,
+    /// How often Coinbase sends a heartbeat.
+    pub heartbeat: Duration,
     /// Binance's request weight per minute and address.
     pub weight_per_minute: u32,
+    /// How long a listen key of Binance's futures lives when nobody keeps it alive.
+    pub listen_key_life: Duration,
+    /// How long a listen token of Binance's margin is good for, at most.
+    pub listen_token_life: Duration,
 }
 
 /// The three exchanges, bound and ready to run.
@@ -88,6 +98,10 @@ pub struct BinancePlaces {
     pub ws_api: String,
     /// Market streams, without `/ws` or `/stream`.
     pub stream: String,
+    /// REST of USDⓈ-M futures, without a path.
+    pub futures_rest: String,
+    /// Streams of USDⓈ-M futures, without `/private` or `/market`.
+    pub futures_stream: String,
 }
 
 /// KuCoin's addresses.
@@ -108,6 +122,10 @@ pub struct CoinbasePlaces {
     pub ws_user: String,
     /// The market socket.
     pub ws_market: String,
+    /// Coinbase Exchange's REST.
+    pub exchange_rest: String,
+    /// Coinbase Exchange's socket.
+    pub exchange_ws: String,
 }
 
 /// An account of the simulated world, with its throw-away key.
@@ -129,6 +147,19 @@ pub struct SimAccount {
     pub ed25519: bool,
     /// True for KuCoin's unified account mode.
     pub unified: bool,
+    /// The same account's key at Coinbase Exchange, for Coinbase's accounts.
+    pub exchange: Option<ExchangeKey>,
+}
+
+/// A throw-away key of Coinbase Exchange.
+#[derive(Clone, Debug)]
+pub struct ExchangeKey {
+    /// The key's public name.
+    pub key_id: String,
+    /// What requests are signed with, in base64.
+    pub secret: Secret,
+    /// Its third part.
+    pub passphrase: Secret,
 }
 
 /// What can go wrong with a simulator.
@@ -171,7 +202,11 @@ impl Default for Settings {
             ping_every: Duration::from_secs(20),
             silence: Duration::from_secs(60),
             first_subscribe: Duration::from_secs(5),
+            client_ping: Duration::from_secs(18),
+            heartbeat: Duration::from_secs(1),
             weight_per_minute: 6_000,
+            listen_key_life: Duration::from_secs(3_600),
+            listen_token_life: Duration::from_secs(86_400),
         }
     }
 }
@@ -244,6 +279,7 @@ impl Simulator {
         }
         let floor = Arc::clone(&self.floor);
         tasks.spawn(floor::let_time_pass(Arc::clone(&floor), stop.clone()));
+        tasks.spawn(fault::follow(Arc::clone(&floor), floor.settings.scenario.clone(), stop.clone()));
         let mut first = Ok(());
         tokio::select! {
             () = stop.cancelled() => {}
@@ -269,6 +305,10 @@ impl SimAccount {
             role: account.role,
             ed25519: account.key.is_ed25519(),
             unified: account.unified,
+            exchange: account.exchange.as_ref().and_then(|key| {
+                let passphrase = key.passphrase.clone()?;
+                Some(ExchangeKey { key_id: key.id.clone(), secret: key.secret.clone(), passphrase })
+            }),
         }
     }
 }
@@ -280,12 +320,16 @@ impl Places {
                 rest: format!("http://{binance}"),
                 ws_api: format!("ws://{binance}/ws-api/v3"),
                 stream: format!("ws://{binance}"),
+                futures_rest: format!("http://{binance}"),
+                futures_stream: format!("ws://{binance}"),
             },
             kucoin: KucoinPlaces { rest: format!("http://{kucoin}"), uta_push: format!("ws://{kucoin}/uta") },
             coinbase: CoinbasePlaces {
                 rest: format!("http://{coinbase}"),
                 ws_user: format!("ws://{coinbase}/user"),
                 ws_market: format!("ws://{coinbase}/market"),
+                exchange_rest: format!("http://{coinbase}/exchange"),
+                exchange_ws: format!("ws://{coinbase}/exchange"),
             },
         }
     }

@@ -129,13 +129,46 @@ async def coinbase(ed25519):
         await client.close()
 
 
+async def coinbase_exchange():
+    who = account("coinbase", role="dca")
+    keys = who["exchange"]
+    client = ccxt.pro.coinbaseexchange(
+        {"apiKey": keys["key"], "secret": keys["secret"], "password": keys["passphrase"]})
+    client.urls["api"] = {"public": PLACES["coinbase"]["exchange_rest"], "private": PLACES["coinbase"]["exchange_rest"],
+                          "ws": PLACES["coinbase"]["exchange_ws"]}
+    try:
+        await client.load_markets()
+        balance = await client.fetch_balance()
+        check(balance["total"]["USD"] > 0, "coinbase exchange: no USD in the balance")
+        symbol, past = None, []
+        for candidate in ("BTC/USD", "ETH/USD", "SOL/USD"):
+            rows = await client.fetch_my_trades(candidate)
+            if rows:
+                symbol, past = candidate, rows
+        check(len(past) > 10, f"coinbase exchange: only {len(past)} earlier fills")
+        trades = await within(client.watch_my_trades(symbol), "coinbase exchange: a fill")
+        check(trades[0]["amount"] > 0 and trades[0]["price"] > 0, "coinbase exchange: an empty fill")
+        check(trades[0]["takerOrMaker"] == "taker", "coinbase exchange: a market order that rested")
+        seen = [row["id"] for row in await client.fetch_my_trades(symbol)]
+        check(trades[0]["id"] in seen, "coinbase exchange: the pushed fill is not in the list")
+        client.password = "wrong"
+        try:
+            await client.fetch_balance()
+        except ccxt.BaseError as why:
+            check("Invalid Passphrase" in str(why), f"coinbase exchange: refused for another reason: {why}")
+        else:
+            check(False, "coinbase exchange: a wrong passphrase was accepted")
+    finally:
+        await client.close()
+
+
 async def main():
     print("ccxt", ccxt.__version__)
     for name, story in (
         ("binance, HMAC key", binance(False)), ("binance, Ed25519 key", binance(True)),
         ("binance, wrong secret", binance_refuses()), ("kucoin, classic", kucoin(False)),
         ("kucoin, unified", kucoin(True)), ("coinbase, ES256 key", coinbase(False)),
-        ("coinbase, EdDSA key", coinbase(True)),
+        ("coinbase, EdDSA key", coinbase(True)), ("coinbase exchange", coinbase_exchange()),
     ):
         await story
         print("fine:", name, flush=True)

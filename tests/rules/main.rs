@@ -12,6 +12,7 @@ mod tale;
 mod blind;
 mod churn_loss;
 mod first_fill;
+mod key_state;
 mod liquidation;
 mod origin;
 mod planted_ask;

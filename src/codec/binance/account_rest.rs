@@ -6,11 +6,12 @@ use serde::Deserialize;
 
 use super::super::scalar::{Amiss, Listed, Object, Scalar};
 use super::super::shape::{Heard, path, read, rows, word};
-use super::super::symbols::Symbols;
+use super::super::symbols::{Names, Symbols};
 use super::super::unread::Unread;
 use super::envelope::refusal;
+use super::keys;
 use super::report::{fee, notional, pair, short, step_of};
-use crate::domain::{Balance, BalanceWhy, Basis, EventKind, FeedKind, Fill, OrderChange, OrderStep, Side, Via};
+use crate::domain::{Balance, BalanceWhy, Basis, EventKind, FeedKind, Fill, OrderChange, OrderStep, Side, Via, Wallet};
 
 /// `{"symbol":"APPCBTC","id":5512345,"orderId":81234567,"orderListId":-1,"price":"0.00002090","qty":"40.00000000",
 /// "quoteQty":"0.00083600","commission":"0.04000000","commissionAsset":"APPC","time":1775572206250,"isBuyer":true,
@@ -51,21 +52,24 @@ struct Order<'a> {
     update_time: Scalar<'a>,
 }
 
-/// `{"canTrade":true,"updateTime":1775572206250,"balances":[{"asset":"BTC","free":"0.512","locked":"0"}],"uid":1}`
+/// `{"canTrade":true,"updateTime":1775572206250,"balances":[{"asset":"BTC","free":"0.512","locked":"0"}],"uid":1}`; margin
+/// calls the list `userAssets`, futures `assets`, whose rows are `{"asset":"USDT","walletBalance":"912.4"}`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct Account<'a> {
     update_time: Scalar<'a>,
+    #[serde(alias = "userAssets", alias = "assets")]
     balances: Vec<Held<'a>>,
 }
 
 /// `{"asset":"BTC","free":"0.51200000","locked":"0.00000000"}`
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct Held<'a> {
     asset: Scalar<'a>,
     free: Scalar<'a>,
     locked: Scalar<'a>,
+    wallet_balance: Scalar<'a>,
 }
 
 /// Tells what an answer says; a row that cannot be read costs no other row.
@@ -75,11 +79,13 @@ pub(super) fn page(call: &str, json: &str, symbols: &Symbols, heard: &mut Heard<
         return Ok(());
     }
     let path = path(call);
+    let names = if heard.wallet() == Wallet::Futures { symbols.contracts() } else { symbols.spot() };
     match path.rsplit('/').next().unwrap_or("") {
-        "myTrades" | "userTrades" | "myAllocations" => {
+        trades @ ("myTrades" | "userTrades" | "myAllocations") => {
+            // Only futures have this call, whoever asked.
+            let names = if trades == "userTrades" { symbols.contracts() } else { names };
             for row in rows("trades", json)? {
-                let told =
-                    read::<Object<Trade<'_>>>("a trade", row.get()).and_then(|trade| trade.0.tell(symbols, heard));
+                let told = read::<Object<Trade<'_>>>("a trade", row.get()).and_then(|trade| trade.0.tell(names, heard));
                 heard.row(told);
             }
             Ok(())
@@ -91,14 +97,18 @@ pub(super) fn page(call: &str, json: &str, symbols: &Symbols, heard: &mut Heard<
                 Listed::Many(orders) => orders,
             };
             for order in orders {
-                let told = order.tell(symbols, heard);
+                let told = order.tell(names, heard);
                 heard.row(told);
             }
             Ok(())
         }
         "account" => read::<Object<Account<'_>>>("an account", json)?.0.tell(heard),
-        "apiRestrictions" | "apiTradingStatus" | "status" | "time" | "ping" | "openOrderList" | "allOrderList"
-        | "userListenToken" | "listenKey" | "rateLimit" | "commission" => Ok(()),
+        "apiRestrictions" => keys::own(call, json, heard),
+        "subAccountApi" => keys::listed(call, json, heard),
+        "ipRestriction" => keys::restriction(call, json, heard),
+        "list" if path.contains("sub-account") => Ok(()),
+        "apiTradingStatus" | "status" | "time" | "ping" | "openOrderList" | "allOrderList" | "userListenToken"
+        | "listenKey" | "income" | "positionRisk" | "rateLimit" | "commission" => Ok(()),
         _ => {
             heard.feed(FeedKind::Unknown(short(path)));
             Ok(())
@@ -107,11 +117,11 @@ pub(super) fn page(call: &str, json: &str, symbols: &Symbols, heard: &mut Heard<
 }
 
 impl Trade<'_> {
-    fn tell(&self, symbols: &Symbols, heard: &mut Heard<'_>) -> Result<(), Unread> {
+    fn tell(&self, names: Names<'_>, heard: &mut Heard<'_>) -> Result<(), Unread> {
         let (price, quantity) = (self.price.price("price")?, self.qty.quantity("qty")?);
         let fill = Fill {
             account: heard.account()?,
-            symbol: pair(&self.symbol, "symbol", symbols)?,
+            symbol: pair(&self.symbol, "symbol", names)?,
             side: if self.is_buyer.flag("isBuyer")? { Side::Buy } else { Side::Sell },
             price,
             quantity,
@@ -137,7 +147,7 @@ impl Trade<'_> {
 }
 
 impl Order<'_> {
-    fn tell(&self, symbols: &Symbols, heard: &mut Heard<'_>) -> Result<(), Unread> {
+    fn tell(&self, names: Names<'_>, heard: &mut Heard<'_>) -> Result<(), Unread> {
         let step = step_of(self.status.word("status")?);
         // An order on the book is told of by when it came, any other by what happened to it last.
         let time = match (step, &self.update_time) {
@@ -146,7 +156,7 @@ impl Order<'_> {
         };
         let order = OrderChange {
             account: heard.account()?,
-            symbol: pair(&self.symbol, "symbol", symbols)?,
+            symbol: pair(&self.symbol, "symbol", names)?,
             side: Some(self.side.side("side")?),
             order_id: self.order_id.id("orderId")?,
             client_order_id: self.client_order_id.id_if_told("clientOrderId")?,
@@ -170,11 +180,16 @@ impl Account<'_> {
             Err(other) => return Err(other.into()),
         };
         for held in &self.balances {
+            let (free, locked) = match held.wallet_balance.amount_if_told("walletBalance")? {
+                Some(total) => (total, None),
+                None => (held.free.amount("free")?, Some(held.locked.amount("locked")?)),
+            };
             let balance = Balance {
                 account: heard.account()?,
+                wallet: heard.wallet(),
                 asset: held.asset.asset("asset")?,
-                free: Some(held.free.amount("free")?),
-                locked: Some(held.locked.amount("locked")?),
+                free: Some(free),
+                locked,
                 delta: None,
                 why: BalanceWhy::Read,
                 time,

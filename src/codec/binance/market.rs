@@ -93,7 +93,7 @@ impl Codec {
                 for told in &many {
                     // Streams of all pairs name some whose quote asset is not known; no watched account trades them
                     // unheard, because its own report would be unreadable.
-                    if told.symbol.text().is_some_and(|name| self.symbols.read(name).is_err()) {
+                    if told.symbol.text().is_some_and(|name| self.names(heard).read(name).is_err()) {
                         continue;
                     }
                     let row = self.market_event(told, heard);
@@ -117,7 +117,7 @@ impl Codec {
         match told.event.word("e")? {
             "trade" if told.kind.text().is_some_and(|kind| kind != "MARKET") => Ok(()),
             event @ ("trade" | "aggTrade") => {
-                let symbol = pair(&told.symbol, "s", &self.symbols)?;
+                let symbol = pair(&told.symbol, "s", self.names(heard))?;
                 let taker = if told.buyer_waited.flag("m")? { Side::Sell } else { Side::Buy };
                 let (newest, id, taker_order) = match (event, taker) {
                     ("aggTrade", _) => (&mut self.aggregated, told.a.whole("a")?, None),
@@ -134,12 +134,12 @@ impl Codec {
                     last: told.close.price("c").ok(),
                     time: told.event_time.time("E")?,
                 };
-                push(pair(&told.symbol, "s", &self.symbols)?, volume, heard);
+                push(pair(&told.symbol, "s", self.names(heard))?, volume, heard);
                 Ok(())
             }
             "kline" => match &told.bar {
                 Some(bar) if bar.closed.flag("k.x")? => {
-                    push(pair(&told.symbol, "s", &self.symbols)?, bar.candle()?, heard);
+                    push(pair(&told.symbol, "s", self.names(heard))?, bar.candle()?, heard);
                     Ok(())
                 }
                 Some(_) => Ok(()),

@@ -12,7 +12,7 @@ use super::Codec;
 use super::envelope::refusal;
 use super::market::{Trade, push, span};
 use super::report::{pair, short};
-use crate::domain::{FeedKind, MarketKind, Side, Symbol};
+use crate::domain::{FeedKind, MarketKind, Side, Symbol, Wallet};
 
 /// `{"timezone":"UTC","symbols":[{"symbol":"APPCBTC","status":"TRADING","baseAsset":"APPC","quoteAsset":"BTC"}]}`
 #[derive(Debug, Default, Deserialize)]
@@ -71,11 +71,13 @@ impl Codec {
         }
         let path = path(call);
         match path.rsplit('/').next().unwrap_or("") {
+            // Contracts are told by their names alone, and their list must not rename spot pairs.
+            "exchangeInfo" if heard.wallet() == Wallet::Futures => Ok(()),
             "exchangeInfo" => self.list_pairs(json),
             "klines" => self.candles(call, json, heard),
             "24hr" => self.volumes(json, heard),
             "trades" | "historicalTrades" => {
-                let symbol = self.asked_for(call)?;
+                let symbol = self.asked_for(call, heard)?;
                 for Object(row) in read::<Vec<Object<Row<'_>>>>("trades", json)? {
                     let waited = row.is_buyer_maker.flag("isBuyerMaker");
                     let told = waited.map_err(Unread::from).and_then(|waited| {
@@ -87,7 +89,7 @@ impl Codec {
                 Ok(())
             }
             "aggTrades" => {
-                let symbol = self.asked_for(call)?;
+                let symbol = self.asked_for(call, heard)?;
                 for Object(row) in read::<Vec<Object<AggregateRow<'_>>>>("trades", json)? {
                     let told =
                         row.m.flag("m").map_err(Unread::from).and_then(|waited| {
@@ -107,9 +109,9 @@ impl Codec {
     }
 
     /// Rows of a call do not name the pair; the call does.
-    fn asked_for(&self, call: &str) -> Result<Symbol, Unread> {
+    fn asked_for(&self, call: &str, heard: &Heard<'_>) -> Result<Symbol, Unread> {
         let name = parameter(call, "symbol").ok_or_else(|| unread("the call does not name its pair"))?;
-        self.symbols.read(name).map_err(|why| Amiss::Refused("symbol", why).into())
+        self.names(heard).read(name).map_err(|why| Amiss::Refused("symbol", why).into())
     }
 
     fn list_pairs(&mut self, json: &str) -> Result<(), Unread> {
@@ -132,7 +134,7 @@ impl Codec {
 
     /// Rows are `[openTime,open,high,low,close,volume,closeTime,quoteVolume,trades,takerBase,takerQuote,""]`.
     fn candles(&self, call: &str, json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
-        let symbol = self.asked_for(call)?;
+        let symbol = self.asked_for(call, heard)?;
         let span = parameter(call, "interval").and_then(span);
         let span = span.ok_or_else(|| unread("the call does not name its interval"))?;
         let none = Scalar::Absent;
@@ -178,7 +180,7 @@ impl Codec {
             Listed::Many(tickers) => (tickers.as_slice(), true),
         };
         for ticker in tickers {
-            let symbol = match pair(&ticker.symbol, "symbol", &self.symbols) {
+            let symbol = match pair(&ticker.symbol, "symbol", self.names(heard)) {
                 Ok(symbol) => symbol,
                 // The list of all pairs names some that cannot be split; see the streams of all pairs.
                 Err(_) if all => continue,

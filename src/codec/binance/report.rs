@@ -8,10 +8,11 @@ use serde::Deserialize;
 
 use super::super::scalar::{Amiss, Scalar};
 use super::super::shape::{Heard, figure, name, some, unread, word};
-use super::super::symbols::Symbols;
+use super::super::symbols::Names;
 use super::super::unread::Unread;
 use crate::domain::{
-    AccountId, Basis, EventKind, FeedKind, Fill, Money, OrderChange, OrderStep, Price, Quantity, Refused, Symbol, Via,
+    AccountId, BY_EXCHANGE, Basis, EventKind, FeedKind, Fill, Money, OrderChange, OrderStep, Price, Quantity, Refused,
+    Symbol, Via,
 };
 
 /// A report on an order. Keys differ by case only:
@@ -75,7 +76,7 @@ pub(super) struct Report<'a> {
 
 impl Report<'_> {
     /// Tells what the report says: a fill where something traded, else a step of the order.
-    pub(super) fn tell(&self, symbols: &Symbols, heard: &mut Heard<'_>) -> Result<(), Unread> {
+    pub(super) fn tell(&self, names: Names<'_>, heard: &mut Heard<'_>) -> Result<(), Unread> {
         let execution = self.execution.word("x")?;
         let trades = match execution {
             // CALCULATED is a liquidation; the look of TRADE_PREVENTION deceives, nothing traded.
@@ -83,7 +84,7 @@ impl Report<'_> {
             _ => false,
         };
         if trades {
-            let fill = self.fill(execution, heard.account()?, symbols)?;
+            let fill = self.fill(execution, heard.account()?, names)?;
             heard.push(EventKind::Fill(fill));
             return Ok(());
         }
@@ -108,7 +109,7 @@ impl Report<'_> {
                 OrderStep::Other
             }
         };
-        let order = self.order(step, heard.account()?, symbols)?;
+        let order = self.order(step, heard.account()?, names)?;
         heard.push(EventKind::Order(order));
         let over = matches!(step, OrderStep::Cancelled | OrderStep::Expired | OrderStep::Rejected);
         if execution == "TRADE" && !over && self.total_quantity.amount("z")? > Decimal::ZERO {
@@ -119,7 +120,7 @@ impl Report<'_> {
         Ok(())
     }
 
-    fn fill(&self, execution: &str, account: AccountId, symbols: &Symbols) -> Result<Fill, Unread> {
+    fn fill(&self, execution: &str, account: AccountId, names: Names<'_>) -> Result<Fill, Unread> {
         let quantity = self.last_quantity.quantity("l")?;
         let price = match self.last_price.not_negative("L")? {
             // A known oddity: the price is left out and the quote amount is not.
@@ -136,7 +137,7 @@ impl Report<'_> {
         };
         Ok(Fill {
             account,
-            symbol: pair(&self.symbol, "s", symbols)?,
+            symbol: pair(&self.symbol, "s", names)?,
             side: self.side.side("S")?,
             price,
             quantity,
@@ -146,7 +147,7 @@ impl Report<'_> {
             trade_id,
             order_id: self.order_id.id("i")?,
             client_order_id: self.client_order_id.id_if_told("c")?,
-            source: None,
+            source: self.by_exchange(),
             order_type: self.order_type.text().and_then(word),
             time: self.time.time("T")?,
             basis: Basis::Exact,
@@ -154,19 +155,31 @@ impl Report<'_> {
         })
     }
 
-    fn order(&self, step: OrderStep, account: AccountId, symbols: &Symbols) -> Result<OrderChange, Unread> {
+    /// Tells whether the exchange itself sent the order. `CALCULATED` nobody can forge; the names of liquidations,
+    /// deleveraging and settlements of futures anybody could choose, and then only the order's origin goes unjudged
+    /// (<https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams/Event-Order-Update>).
+    fn by_exchange(&self) -> Option<CompactString> {
+        const NAMES: [&str; 4] = ["autoclose-", "adl_autoclose", "settlement_autoclose-", "delivery_autoclose-"];
+        // A report of futures lies inside its event and has no name of its own.
+        let futures = self.event.is_absent();
+        let named = |id: &str| futures && NAMES.iter().any(|name| id.starts_with(name));
+        let own = self.execution.text() == Some("CALCULATED") || self.client_order_id.text().is_some_and(named);
+        own.then(|| CompactString::const_new(BY_EXCHANGE))
+    }
+
+    fn order(&self, step: OrderStep, account: AccountId, names: Names<'_>) -> Result<OrderChange, Unread> {
         let reason =
             |reason: &Scalar<'_>| reason.text().filter(|text| *text != "NONE").map(name).filter(|n| !n.is_empty());
         Ok(OrderChange {
             account,
-            symbol: pair(&self.symbol, "s", symbols)?,
+            symbol: pair(&self.symbol, "s", names)?,
             side: Some(self.side.side("S")?),
             order_id: self.order_id.id("i")?,
             client_order_id: match self.original_client_order_id.id_if_told("C")? {
                 Some(original) => Some(original),
                 None => self.client_order_id.id_if_told("c")?,
             },
-            source: None,
+            source: self.by_exchange(),
             order_type: self.order_type.text().and_then(word),
             step,
             reason: reason(&self.reject_reason).or_else(|| reason(&self.expiry_reason)),
@@ -188,8 +201,8 @@ pub(super) fn step_of(status: &str) -> OrderStep {
 }
 
 /// Reads a pair's name.
-pub(super) fn pair(value: &Scalar<'_>, field: &'static str, symbols: &Symbols) -> Result<Symbol, Unread> {
-    symbols.read(value.word(field)?).map_err(|why| Amiss::Refused(field, why).into())
+pub(super) fn pair(value: &Scalar<'_>, field: &'static str, names: Names<'_>) -> Result<Symbol, Unread> {
+    names.read(value.word(field)?).map_err(|why| Amiss::Refused(field, why).into())
 }
 
 /// Returns the exchange's own figure of what a trade cost, or price times quantity where it has none or rounded it away.

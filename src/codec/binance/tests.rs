@@ -7,8 +7,8 @@ use rust_decimal::Decimal;
 use super::super::{Codecs, Settings};
 use crate::arrival::{Arrival, Body};
 use crate::domain::{
-    Balance, BalanceWhy, Event, EventKind, FeedKind, Fill, MarketKind, OrderChange, OrderStep, Side, Span, Timestamp,
-    Via,
+    BY_EXCHANGE, Balance, BalanceWhy, Event, EventKind, FeedKind, Fill, MarketKind, OrderChange, OrderStep, Side, Span,
+    Timestamp, Via, Wallet,
 };
 
 const AT: Timestamp = Timestamp::from_millis(1_775_572_206_300);
@@ -300,7 +300,7 @@ fn a_repeated_fill_is_counted_once_whichever_way_it_came() {
     assert_eq!(page_with(&mut codecs, "binance/alice/rest", "myTrades", trades), []);
     for recovered in [1, 0] {
         let told = feed(decode(&mut codecs, "binance/alice/rest", filled()));
-        assert_eq!(told, FeedKind::GapFilled { since: AT, until: AT, recovered, verified: true });
+        assert_eq!(told, FeedKind::GapFilled { since: AT, until: AT, recovered, unsent: 0, verified: true });
     }
     // Another account's fill of the same numbers is another fill.
     assert_eq!(decode(&mut codecs, "binance/bob", Body::from_text(stream)).len(), 1);
@@ -436,7 +436,7 @@ fn order_lists_are_read_and_unknown_calls_are_told() {
         })
         .collect();
     assert_eq!(steps, [(OrderStep::Accepted, 0, Some("bot-5")), (OrderStep::Cancelled, 100, Some("bot-6"))]);
-    assert_eq!(page("binance/alice/rest", "sapi/v1/account/apiRestrictions", r#"{"ipRestrict":false}"#), []);
+    assert_eq!(page("binance/alice/rest", "sapi/v1/sub-account/list?page=1", r#"{"subAccounts":[]}"#), []);
     assert_eq!(feed(page("binance/alice/rest", "dustLog", "{}")), FeedKind::Unknown("dustLog".into()));
 }
 
@@ -552,5 +552,86 @@ fn what_is_not_watched_on_the_market_is_passed_over() {
     assert!(
         matches!(&told[..], [(_, MarketKind::PastTrade { taker: Side::Sell, .. }), (_, MarketKind::PastTold { .. })]),
         "{told:?}"
+    );
+}
+
+#[test]
+fn a_wallet_s_pairs_balances_and_ends_are_its_own() {
+    let mut codecs = Codecs::new(&Settings::default());
+    let update = |client_id: &str, execution: &str, last: &str| {
+        format!(
+            r#"{{"e":"ORDER_TRADE_UPDATE","T":1775572206250,"E":1775572206251,"o":{{"s":"BTCUSDT","c":"{client_id}",
+            "S":"SELL","o":"LIMIT","x":"{execution}","X":"FILLED","i":8886774,"l":"{last}","z":"0.010","L":"68000.1",
+            "N":"USDT","n":"0.272","T":1775572206250,"t":9001,"m":false,"rp":"0","ps":"BOTH"}}}}"#
+        )
+    };
+    let traded = fill(decode(&mut codecs, "binance/alice/futures", Body::from_text(update("x-1", "TRADE", "0.010"))));
+    assert_eq!((traded.symbol.to_string().as_str(), traded.source), ("BTC_PERP-USDT", None));
+    let rows = r#"[{"symbol":"BTCUSDT","id":9001,"orderId":8886774,"side":"SELL","price":"68000.1","qty":"0.010",
+        "quoteQty":"680.001","commission":"0.272","commissionAsset":"USDT","time":1775572206250,"buyer":false,"maker":false}]"#;
+    assert_eq!(page_with(&mut codecs, "binance/alice/futures/rest", "userTrades?symbol=BTCUSDT", rows), []);
+    // The same numbers on spot are another trade, and on margin the same as on spot: one book, one numbering.
+    let spot = rows.replace("buyer", "isBuyer").replace("maker", "isMaker");
+    let told = fill(page_with(&mut codecs, "binance/alice/margin/rest", "myTrades?symbol=BTCUSDT", &spot));
+    assert_eq!(told.symbol.to_string(), "BTC-USDT");
+
+    let account = r#"{"e":"ACCOUNT_UPDATE","E":1775572206251,"T":1775572206250,"a":{"m":"ORDER",
+        "B":[{"a":"USDT","wb":"912.4","cw":"912.4","bc":"0"}],"P":[{"s":"BTCUSDT","pa":"-0.010","ps":"BOTH"}]}}"#;
+    let told = balances(frame("binance/alice/futures", account));
+    assert_eq!((&told[0].wallet, told[0].free, told[0].why), (&Wallet::Futures, Some(dec("912.4")), BalanceWhy::Trade));
+    let read = r#"{"totalWalletBalance":"912.4","assets":[{"asset":"USDT","walletBalance":"912.4","updateTime":0}]}"#;
+    let told = balances(page("binance/alice/futures/rest", "account", read));
+    assert_eq!((&told[0].wallet, told[0].free, told[0].locked), (&Wallet::Futures, Some(dec("912.4")), None));
+    let read = r#"{"marginLevel":"999","userAssets":[{"asset":"BTC","borrowed":"1","free":"0.5","locked":"0.1"}]}"#;
+    let told = balances(page("binance/alice/margin/rest", "account", read));
+    assert_eq!((&told[0].wallet, told[0].free, told[0].locked), (&Wallet::Margin, Some(dec("0.5")), Some(dec("0.1"))));
+
+    // The feed has a new token or key by then, or says itself that it is down.
+    let ended = r#"{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":1775572206251}}"#;
+    assert_eq!(frame("binance/alice/margin", ended), []);
+    assert_eq!(frame("binance/alice/futures", r#"{"e":"listenKeyExpired","E":1,"listenKey":"k"}"#), []);
+}
+
+#[test]
+fn what_the_exchange_sent_itself_is_told_and_on_spot_a_name_alone_proves_nothing() {
+    let update = |client_id: &str, execution: &str| {
+        let json = format!(
+            r#"{{"e":"ORDER_TRADE_UPDATE","T":1775572206250,"E":1775572206251,"o":{{"s":"BTCUSDT","c":"{client_id}",
+            "S":"SELL","o":"LIMIT","x":"{execution}","X":"FILLED","i":8886774,"l":"0.01","z":"0.01","L":"68000.1",
+            "N":"USDT","n":"0","T":1775572206250,"t":9001,"m":false}}}}"#
+        );
+        fill(frame("binance/alice/futures", &json)).source
+    };
+    for name in ["autoclose-1775572206250", "adl_autoclose", "settlement_autoclose-7", "delivery_autoclose-7"] {
+        assert_eq!(update(name, "TRADE").as_deref(), Some(BY_EXCHANGE), "{name}");
+    }
+    assert_eq!(update("bot-17", "CALCULATED").as_deref(), Some(BY_EXCHANGE));
+    assert_eq!(update("my-autoclose-1", "TRADE"), None);
+    assert_eq!(fill(of(&[("c", r#""autoclose-1""#)])).source, None);
+}
+
+#[test]
+fn the_market_in_contracts_is_not_the_market_of_the_pairs_they_are_on() {
+    let trade = r#"{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1775572206251,"s":"BTCUSDT","a":77,
+        "p":"68000.1","q":"0.5","f":1,"l":2,"T":1775572206250,"m":true}}"#;
+    let of = |from: &str| match frame(from, trade).remove(0) {
+        EventKind::Market(market) => market.symbol.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((of("binance/market").as_str(), of("binance/market/futures").as_str()), ("BTC-USDT", "BTC_PERP-USDT"));
+    let candle = r#"[[1775572140000,"1","2","1","2","5",1775572199999,"10",3,"2","4","0"]]"#;
+    match page("binance/market/futures/rest", "klines?symbol=BTCUSDT_260327&interval=1m", candle).remove(0) {
+        EventKind::Market(market) => assert_eq!(market.symbol.to_string(), "BTC_260327-USDT"),
+        other => panic!("{other:?}"),
+    }
+    // The list of contracts must not rename spot pairs.
+    let mut codecs = Codecs::new(&Settings::default());
+    let listed = r#"{"symbols":[{"symbol":"BTCUSDT","baseAsset":"BTCUS","quoteAsset":"DT"}]}"#;
+    assert_eq!(page_with(&mut codecs, "binance/market/futures/rest", "exchangeInfo", listed), []);
+    assert_eq!(
+        fill(decode(&mut codecs, "binance/alice", Body::from_text(report(&[("s", r#""BTCUSDT""#)]))))
+            .symbol
+            .to_string(),
+        "BTC-USDT"
     );
 }

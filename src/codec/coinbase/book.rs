@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use compact_str::CompactString;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::totals::Totals;
@@ -14,6 +15,9 @@ pub(super) struct Book {
     touched: u64,
     rows: BTreeSet<u128>,
     oldest: VecDeque<u128>,
+    /// Base and quote of the last trades that rows told, for a correction that may follow.
+    trades: BTreeMap<u128, (Decimal, Decimal)>,
+    oldest_trades: VecDeque<u128>,
 }
 
 impl Book {
@@ -21,6 +25,8 @@ impl Book {
     const ORDERS: usize = 10_000;
     /// Rows kept: a standing reconciliation asks for the same ones again and again.
     const ROWS: usize = 20_000;
+    /// Trades kept: the exchange corrects its books soon or not at all.
+    const TRADES: usize = 2_000;
 
     /// Returns the order, a new one when it was not heard of.
     pub(super) fn order(&mut self, id: &str) -> &mut Totals {
@@ -50,6 +56,26 @@ impl Book {
             self.rows.remove(&oldest);
         }
         true
+    }
+
+    /// Remembers what a trade came to.
+    pub(super) fn traded(&mut self, trade_id: &str, quantity: Decimal, value: Decimal) {
+        let name = Self::row(trade_id, "");
+        if self.trades.insert(name, (quantity, value)).is_none() {
+            self.oldest_trades.push_back(name);
+        }
+        if self.oldest_trades.len() > Self::TRADES
+            && let Some(oldest) = self.oldest_trades.pop_front()
+        {
+            self.trades.remove(&oldest);
+        }
+    }
+
+    /// Takes over what a trade comes to after a correction, and returns what it came to before; nothing when the trade is
+    /// not known or its base differs, which no correction of a price explains.
+    pub(super) fn corrected(&mut self, trade_id: &str, quantity: Decimal, value: Decimal) -> Option<Decimal> {
+        let (known, before) = self.trades.get_mut(&Self::row(trade_id, ""))?;
+        (*known == quantity).then(|| std::mem::replace(before, value))
     }
 
     /// Returns the name by which a row is remembered: a correction repeats the trade id with another entry id.

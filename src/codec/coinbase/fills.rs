@@ -83,15 +83,17 @@ fn take(
     aliases: &mut Aliases,
     heard: &mut Heard<'_>,
 ) -> Result<(), Unread> {
-    match &*row.trade_type {
-        "FILL" => {}
-        // They amend the books of a fill that was told; none is a new trade.
-        "REVERSAL" | "CORRECTION" | "SYNTHETIC" => return Ok(()),
+    // All but the first amend the books of a fill that was told; none is a new trade. Only a correction of the price can be
+    // taken over: what a reversal takes back was still sent by somebody.
+    let correction = match &*row.trade_type {
+        "FILL" => false,
+        "CORRECTION" => true,
+        "SYNTHETIC" => return Ok(()),
         other => {
             heard.feed(FeedKind::Unknown(name(other)));
             return Ok(());
         }
-    }
+    };
     let Some(symbol) = orders::spot(&row.product_id, heard) else { return Ok(()) };
     aliases.touch(&symbol);
     let account = heard.account()?;
@@ -109,15 +111,33 @@ fn take(
     if !book.take(key) {
         return Ok(());
     }
-    let totals = book.order(&row.order_id.0);
-    let told = totals.list(Row { sum, time, rounded: row.size_in_quote })?;
-    let source = totals.source.clone();
     let maker = match &*row.liquidity_indicator {
         "MAKER" => Some(true),
         "TAKER" => Some(false),
         _ => None,
     };
     let fee = |sum: &Sum| sum.fees.map(|fees| Money::new(fees, symbol.quote().clone()));
+    if correction {
+        match book.corrected(&row.trade_id.0, sum.quantity, sum.value) {
+            Some(booked) => heard.push(EventKind::Confirmed(Confirmation {
+                account,
+                fee: fee(&sum),
+                symbol: symbol.clone(),
+                order_id: row.order_id.0,
+                trade_id: row.trade_id.0,
+                booked,
+                notional: sum.value,
+                maker,
+                time,
+            })),
+            None => heard.feed(FeedKind::Unknown("CORRECTION".into())),
+        }
+        return Ok(());
+    }
+    book.traded(&row.trade_id.0, sum.quantity, sum.value);
+    let totals = book.order(&row.order_id.0);
+    let told = totals.list(Row { sum, time, rounded: row.size_in_quote })?;
+    let source = totals.source.clone();
     if let Some((sum, booked)) = told.confirmed {
         heard.push(EventKind::Confirmed(Confirmation {
             account: account.clone(),
@@ -159,6 +179,7 @@ pub(super) fn balance(json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let wallet: Wallet = read("an account", json)?;
     heard.push(EventKind::Balance(Balance {
         account: heard.account()?,
+        wallet: heard.wallet(),
         asset: Asset::new(&wallet.currency.0).map_err(figure("currency"))?,
         free: Some(wallet.available_balance.value.0),
         locked: wallet.hold.map(|hold| hold.value.0),

@@ -1,12 +1,17 @@
-//! Coinbase Advanced Trade: the `user` channel, REST answers and public market data.
+//! Coinbase: Advanced Trade's `user` channel, REST answers and public market data, and Coinbase Exchange's accounts.
 //!
 //! The `user` channel tells running totals of orders, not fills. The difference of two totals is told at once as a
 //! provisional fill; List Fills then confirms it, or adds what the stream left out. Nothing is told twice.
+//! Coinbase Exchange tells each match; its messages have a type and no channel, its answers are lists without a name.
 
 mod book;
+mod exchange;
+mod exchange_rest;
 mod fills;
+mod keys;
 mod market;
 mod orders;
+mod placed;
 mod totals;
 
 use std::borrow::Cow;
@@ -22,6 +27,7 @@ use super::wire::{Id, Whole};
 use crate::arrival::{Arrival, Body, Source};
 use crate::domain::{AccountId, Asset, Event, FeedKind, Side, Symbol, Timestamp};
 use book::Book;
+use placed::Placed;
 
 /// Makes events of what Coinbase sends; remembers orders, the place in each connection's numbering, and aliases.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -38,7 +44,11 @@ struct Watched {
     next: Option<u64>,
     /// The time of the last message.
     last: Timestamp,
+    /// The time of the connection's first message.
+    opened: Timestamp,
     book: Book,
+    /// The orders of a Coinbase Exchange profile.
+    placed: Placed,
 }
 
 /// Which pair's market is told under which label: `ABC-USD` -> `ABC-USDC`.
@@ -103,9 +113,15 @@ impl Codec {
                 self.frame(&arrival.from, text, heard)
             }
             Body::Page { call, frame } => match &arrival.from {
-                Source::MarketRest(_) => self.market_page(call, frame.get(), heard),
-                Source::Account(_) | Source::AccountRest(_) => self.page(call, frame.get(), heard),
-                Source::Market(_) | Source::Access(_) | Source::Clock => Err(unread("an answer nobody asked for")),
+                Source::MarketRest(_) | Source::FuturesMarketRest(_) => self.market_page(call, frame.get(), heard),
+                Source::Account(_) | Source::AccountRest(_) | Source::Wallet(..) | Source::WalletRest(..) => {
+                    self.page(call, frame.get(), heard)
+                }
+                Source::Market(_)
+                | Source::FuturesMarket(_)
+                | Source::Access(_)
+                | Source::MarketCap(_)
+                | Source::Clock => Err(unread("an answer nobody asked for")),
             },
             // A refused token is answered with this one word and no JSON.
             Body::Text(text) if text.trim() == "Unauthorized" => {
@@ -139,7 +155,9 @@ impl Codec {
             }
         }
         if message.kind == "error" {
-            let refused = message.message.is_some_and(|text| text.get().contains("authentication failure"));
+            // Coinbase Exchange writes `Authentication Failed`.
+            let about = message.message.map(|text| text.get().to_ascii_lowercase()).unwrap_or_default();
+            let refused = about.contains("authentication fail");
             let (code, why) = if refused {
                 ("authentication failure", KEY_REFUSED)
             } else {
@@ -148,6 +166,11 @@ impl Codec {
             heard.refused(code, why);
             return Ok(());
         }
+        if let Some(account) = account.filter(|_| message.channel.is_empty() && exchange::is_exchange(&message.kind)) {
+            let Codec { accounts, aliases, .. } = self;
+            let placed = &mut accounts.entry(account.clone()).or_default().placed;
+            return exchange::message(&message.kind, json, placed, aliases, heard);
+        }
         let events = message.events.unwrap_or_default();
         match (&*message.channel, account) {
             ("heartbeats" | "subscriptions" | "status" | "l2_data" | "futures_balance_summary", _) => {}
@@ -155,7 +178,8 @@ impl Codec {
                 let Codec { accounts, aliases, .. } = self;
                 let watched = accounts.entry(account.clone()).or_default();
                 for event in events {
-                    let row = orders::batch(event.get(), time, &mut watched.book, aliases, heard);
+                    let told = orders::When { time, opened: watched.opened };
+                    let row = orders::batch(event.get(), told, &mut watched.book, aliases, heard);
                     heard.row(row);
                 }
             }
@@ -169,6 +193,12 @@ impl Codec {
     }
 
     fn page(&mut self, call: &str, json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
+        if json.trim_start().starts_with('[') {
+            let account = heard.account()?;
+            let Codec { accounts, aliases, .. } = self;
+            let placed = &mut accounts.entry(account).or_default().placed;
+            return exchange_rest::page(call, json, placed, aliases, heard);
+        }
         let answer: Answer<'_> = read("an answer", json)?;
         if refused(answer.error, answer.errors, heard) {
             return Ok(());
@@ -194,7 +224,8 @@ impl Codec {
                     heard.row(row);
                 }
             }
-            "key_permissions" | "portfolios" | "time" | "products" | "best_bid_ask" | "transaction_summary" => {}
+            "key_permissions" => return keys::own(call, json, heard),
+            "portfolios" | "time" | "products" | "best_bid_ask" | "transaction_summary" => {}
             _ if path.split('/').any(|part| part == "accounts" || part == "portfolios") => {}
             other => heard.feed(FeedKind::Unknown(name(other))),
         }
@@ -219,7 +250,8 @@ impl Watched {
             // with a later time begins a new numbering.
             Some(next) if number < next && (number > 0 || time <= self.last) => return false,
             Some(next) if number > next => heard.feed(FeedKind::Skipped { expected: next, got: number }),
-            Some(_) | None => {}
+            Some(next) if number == next => {}
+            Some(_) | None => self.opened = time,
         }
         self.next = Some(number.saturating_add(1));
         self.last = time;
@@ -275,5 +307,7 @@ fn side(text: &str) -> Result<Side, Unread> {
     }
 }
 
+#[cfg(test)]
+mod exchange_tests;
 #[cfg(test)]
 mod tests;

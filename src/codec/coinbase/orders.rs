@@ -76,10 +76,17 @@ struct ListedOrder<'a> {
     order_placement_source: Option<Cow<'a, str>>,
 }
 
-/// Takes one of the `events` of a `user` message; `time` is the message's.
+/// When a message of the `user` channel was made, and the first one of its connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct When {
+    pub(super) time: Timestamp,
+    pub(super) opened: Timestamp,
+}
+
+/// Takes one of the `events` of a `user` message.
 pub(super) fn batch(
     json: &str,
-    time: Timestamp,
+    when: When,
     book: &mut Book,
     aliases: &mut Aliases,
     heard: &mut Heard<'_>,
@@ -94,7 +101,7 @@ pub(super) fn batch(
         }
     };
     for order in batch.orders.into_iter().flatten() {
-        let row = read("an order", order.get()).and_then(|order| take(&order, snapshot, time, book, aliases, heard));
+        let row = read("an order", order.get()).and_then(|order| take(&order, snapshot, when, book, aliases, heard));
         heard.row(row);
     }
     Ok(())
@@ -103,7 +110,7 @@ pub(super) fn batch(
 fn take(
     order: &Order<'_>,
     snapshot: bool,
-    time: Timestamp,
+    When { time, opened }: When,
     book: &mut Book,
     aliases: &mut Aliases,
     heard: &mut Heard<'_>,
@@ -113,7 +120,11 @@ fn take(
     let side = side(&order.order_side)?;
     let total = total(order)?;
     let totals = book.order(&order.order_id.0);
-    let told = totals.stream(total, snapshot, time)?;
+    // An order from before the connection stands in its snapshot. One that does not, and is told for the first time, may
+    // have traded long ago: what and when is left to List Fills, which is asked for every order that changes.
+    let created = Timestamp::from_rfc3339(&order.creation_time);
+    let baseline = snapshot || created.is_some_and(|created| created < opened);
+    let told = totals.stream(total, baseline, time)?;
     let client_order_id = order.client_order_id.as_ref().and_then(|id| some(&id.0));
     let step = step(&order.status);
     match told {
@@ -146,7 +157,7 @@ fn take(
     }
     totals.step = Some(step);
     let source = totals.source.clone();
-    let created = Timestamp::from_rfc3339(&order.creation_time).filter(|_| snapshot);
+    let created = created.filter(|_| snapshot);
     heard.push(EventKind::Order(OrderChange {
         account: heard.account()?,
         symbol,

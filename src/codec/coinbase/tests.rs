@@ -49,7 +49,7 @@ impl Order {
         let average = number(value).checked_div(number(cumulative)).unwrap_or_default().normalize();
         format!(
             r#"{{"order_id":"{id}","client_order_id":"bot-1","cumulative_quantity":"{cumulative}","leaves_quantity":"7","avg_price":"{average}",
-            "total_fees":"{fees}","status":"{status}","product_id":"{product}","creation_time":"2025-12-31T23:00:00Z","order_side":"BUY",
+            "total_fees":"{fees}","status":"{status}","product_id":"{product}","creation_time":"2026-01-01T00:00:00Z","order_side":"BUY",
             "order_type":"Stop Limit","number_of_fills":"3","filled_value":"{value}","cancel_reason":"","reject_reason":"","product_type":"SPOT"}}"#
         )
     }
@@ -268,13 +268,48 @@ fn a_size_in_quote_is_divided_by_the_price_and_its_last_digits_are_no_fill() {
 }
 
 #[test]
-fn corrections_are_no_new_trades() {
+fn corrections_are_no_new_trades_and_one_of_the_price_is_taken_over() {
     let mut desk = Desk::default();
+    let amended = |kind: &str, price: &str, size: &str| {
+        let other = row("t-1", 1, price, size).replace(r#""trade_type":"FILL""#, &format!(r#""trade_type":"{kind}""#));
+        other.replace("e-t-1", &format!("{kind}-{price}-{size}"))
+    };
     for kind in ["REVERSAL", "CORRECTION", "SYNTHETIC"] {
-        let other = row("t-1", 1, "12", "4").replace(r#""trade_type":"FILL""#, &format!(r#""trade_type":"{kind}""#));
-        assert_eq!(desk.fills(&[other.replace("e-t-1", kind)]), [], "{kind}");
+        let events = desk.fills(&[amended(kind, "12", "4")]);
+        assert!(figures(&events).is_empty() && confirmed(&events).is_empty(), "{kind}: {events:?}");
     }
     assert_eq!(figures(&desk.fills(&[row("t-1", 1, "12", "4")])), [exact("4", "12")]);
+    let events = desk.fills(&[amended("CORRECTION", "11", "4")]);
+    let told: Vec<_> = confirmed(&events).iter().map(|known| (known.booked, known.notional)).collect();
+    assert_eq!((told, figures(&events)), (vec![(number("48"), number("44"))], vec![]));
+    assert!(desk.fills(&[amended("CORRECTION", "11", "4")]).is_empty(), "the same row again");
+    for other in [amended("REVERSAL", "11", "4"), amended("CORRECTION", "11", "3")] {
+        let events = desk.fills(&[other]);
+        assert!(matches!(&events[..], [EventKind::Feed(_)]), "told of and left: {events:?}");
+    }
+}
+
+#[test]
+fn an_order_from_before_the_connection_that_no_snapshot_told_is_left_to_the_list() {
+    let mut desk = Desk::default();
+    desk.numbered(20, "snapshot", &[]);
+    let old = ORDER.at("5", "50", "0");
+    assert_eq!(figures(&desk.numbered(21, "update", &[old])), [], "it may have traded yesterday");
+    // The list says what and when: 4 long ago, 1 just now. From here on its totals are followed.
+    let events = desk.fills(&[row("t-2", 20, "10", "1"), row("t-1", 1, "10", "4")]);
+    assert_eq!(figures(&events), [exact("4", "10"), exact("1", "10")]);
+    assert_eq!(figures(&desk.numbered(22, "update", &[ORDER.at("7", "72", "0")])), [provisional("2", "11")]);
+    let events = desk.fills(&[row("t-3", 22, "11", "2")]);
+    assert_eq!((figures(&events), confirmed(&events).len()), (vec![], 1));
+}
+
+#[test]
+fn a_snapshot_in_several_messages_is_all_baseline() {
+    let mut desk = Desk::default();
+    desk.numbered(0, "snapshot", &[Order { id: "o-1", ..ORDER.at("1", "10", "0") }]);
+    desk.numbered(1, "snapshot", &[Order { id: "o-2", ..ORDER.at("2", "20", "0") }]);
+    let events = desk.numbered(2, "update", &[Order { id: "o-2", ..ORDER.at("3", "31", "0") }]);
+    assert_eq!(figures(&events), [provisional("1", "11")]);
 }
 
 #[test]
@@ -336,7 +371,7 @@ fn a_step_is_told_once_and_a_first_snapshot_tells_when_the_order_was_made() {
     let mut desk = Desk::default();
     let events = desk.user("snapshot", &[ORDER]);
     let [EventKind::Order(order)] = &events[..] else { panic!("{events:?}") };
-    assert_eq!(order.time, Timestamp::from_rfc3339("2025-12-31T23:00:00Z").unwrap());
+    assert_eq!(order.time, Timestamp::from_rfc3339("2026-01-01T00:00:00Z").unwrap());
     for (status, step) in [
         ("OPEN", None),
         ("CANCEL_QUEUED", Some(OrderStep::Other)),

@@ -165,6 +165,7 @@ fn balance(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let free = wallet.available.filter(|_| spendable).map(|amount| amount.0);
     heard.push(EventKind::Balance(Balance {
         account: heard.account()?,
+        wallet: heard.wallet(),
         asset: Asset::new(&wallet.currency.0).map_err(figure("currency"))?,
         free,
         locked: wallet.hold.filter(|_| spendable).map(|amount| amount.0),

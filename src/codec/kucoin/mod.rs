@@ -5,6 +5,7 @@
 
 mod classic;
 mod contract;
+mod keys;
 mod market;
 mod rest;
 mod unified;
@@ -74,9 +75,15 @@ impl Codec {
                 self.frame(&arrival.from, &text, heard)
             }
             Body::Page { call, frame } => match &arrival.from {
-                Source::MarketRest(_) => market::page(call, frame.get(), heard),
-                Source::Account(_) | Source::AccountRest(_) => rest::page(call, frame.get(), heard),
-                Source::Market(_) | Source::Access(_) | Source::Clock => Err(unread("an answer nobody asked for")),
+                Source::MarketRest(_) | Source::FuturesMarketRest(_) => market::page(call, frame.get(), heard),
+                Source::Account(_) | Source::AccountRest(_) | Source::Wallet(..) | Source::WalletRest(..) => {
+                    rest::page(call, frame.get(), heard)
+                }
+                Source::Market(_)
+                | Source::FuturesMarket(_)
+                | Source::Access(_)
+                | Source::MarketCap(_)
+                | Source::Clock => Err(unread("an answer nobody asked for")),
             },
             Body::Text(_) => Err(unread("a text that is not JSON")),
             Body::LinkUp | Body::LinkDown { .. } | Body::Filled { .. } | Body::Tick => Ok(()),

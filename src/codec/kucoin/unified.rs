@@ -191,6 +191,7 @@ fn balance(of: &str, data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let funding = of == "FUNDING";
     heard.push(EventKind::Balance(Balance {
         account: heard.account()?,
+        wallet: heard.wallet(),
         asset: Asset::new(&wallet.currency.0).map_err(figure("c"))?,
         free: wallet.available.filter(|_| !funding).map(|amount| amount.0),
         locked: wallet.hold.filter(|_| !funding).map(|amount| amount.0),

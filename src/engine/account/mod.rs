@@ -23,7 +23,7 @@ use self::session::{LateRun, Past};
 use self::window::Window;
 use super::decay::{Recent, Spread};
 use super::origin::Origins;
-use crate::domain::{AccountId, Asset, Confirmation, Fill, Side, Span, Symbol, Timestamp};
+use crate::domain::{AccountId, Asset, Confirmation, Fill, Side, Span, Symbol, Timestamp, Wallet};
 
 /// A fill told after others that traded this much later is late.
 const LATE: Span = Span::from_secs(300);
@@ -32,6 +32,7 @@ const NEW_FOR: Span = Span::from_secs(86_400);
 /// Bounds of the memory; what was used least recently goes first.
 const SIZES: usize = 64;
 const MOST_ASSETS: usize = 128;
+const MOST_WALLETS: usize = 16;
 const MOST_SIGHTED: usize = 48;
 const MOST_NEW_KINDS: usize = 16;
 /// The most that a strange origin weighs, in nats: it is the cheapest term to forge, and a user may change bots.
@@ -74,6 +75,8 @@ pub struct Account {
     pub sources: Origins,
     /// What it holds, as told.
     pub balances: BTreeMap<Asset, Holding>,
+    /// What it holds in other wallets than spot, as told; each bounded as that of spot.
+    elsewhere: BTreeMap<Wallet, BTreeMap<Asset, Holding>>,
     pairs: BTreeMap<Symbol, PairHabit>,
     groups: VecDeque<Group>,
     buy_spend: Window<5>,
@@ -147,6 +150,7 @@ impl Account {
             grammars: Origins::default(),
             sources: Origins::default(),
             balances: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
             pairs: BTreeMap::new(),
             groups: VecDeque::new(),
             buy_spend: Window::default(),
@@ -230,7 +234,8 @@ impl Account {
         }
         self.session.opened |= new_pair && !late;
         self.trade_pair(fill, time, first_of_order, reference, late);
-        if fill.side == Side::Sell && fill.maker != Some(true) && !late {
+        // Who sells a contract goes short and gives nothing away.
+        if fill.side == Side::Sell && fill.maker != Some(true) && !late && !fill.symbol.is_contract() {
             self.sell_off(fill, time, units);
         }
         self.last = self.last.max(time);
@@ -256,17 +261,43 @@ impl Account {
     }
 
     /// Takes a balance as told.
-    pub fn hold(&mut self, asset: &Asset, amount: Decimal, at: Timestamp) {
-        if amount.is_zero() {
-            self.balances.remove(asset);
+    pub fn hold(&mut self, wallet: &Wallet, asset: &Asset, amount: Decimal, at: Timestamp) {
+        if *wallet != Wallet::Spot && !self.elsewhere.contains_key(wallet) && self.elsewhere.len() >= MOST_WALLETS {
             return;
         }
-        if self.balances.len() >= MOST_ASSETS && !self.balances.contains_key(asset) {
-            let smallest = self.balances.iter().min_by_key(|(_, held)| held.at).map(|(name, _)| name.clone());
+        let balances = match wallet {
+            Wallet::Spot => &mut self.balances,
+            Wallet::Margin | Wallet::Isolated(_) | Wallet::Futures => self.elsewhere.entry(wallet.clone()).or_default(),
+        };
+        if amount.is_zero() {
+            balances.remove(asset);
+            return;
+        }
+        if balances.len() >= MOST_ASSETS && !balances.contains_key(asset) {
+            let smallest = balances.iter().min_by_key(|(_, held)| held.at).map(|(name, _)| name.clone());
             if let Some(oldest) = smallest {
-                self.balances.remove(&oldest);
+                balances.remove(&oldest);
             }
         }
-        self.balances.insert(asset.clone(), Holding { amount, at });
+        balances.insert(asset.clone(), Holding { amount, at });
+    }
+
+    /// Returns what it holds in one of its wallets, where anything was told.
+    pub fn balances_in(&self, wallet: &Wallet) -> Option<&BTreeMap<Asset, Holding>> {
+        match wallet {
+            Wallet::Spot => Some(&self.balances),
+            Wallet::Margin | Wallet::Isolated(_) | Wallet::Futures => self.elsewhere.get(wallet),
+        }
+    }
+
+    /// Returns what it holds of an asset in each wallet that can pay for a pair of own things.
+    pub fn payers(&self, asset: &Asset) -> impl Iterator<Item = &Holding> {
+        let elsewhere = self.elsewhere.iter().filter(|(wallet, _)| **wallet != Wallet::Futures);
+        self.balances.get(asset).into_iter().chain(elsewhere.filter_map(|(_, held)| held.get(asset)))
+    }
+
+    /// Returns what it holds in all wallets, wallet by wallet.
+    pub fn all_balances(&self) -> impl Iterator<Item = (&Asset, &Holding)> {
+        self.balances.iter().chain(self.elsewhere.values().flatten())
     }
 }

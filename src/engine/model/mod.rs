@@ -192,6 +192,12 @@ impl Model {
     }
 }
 
+impl Default for Model {
+    fn default() -> Self {
+        (*Model::shipped()).clone()
+    }
+}
+
 /// A model is told by its hash: its trees help nobody in a log.
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,11 @@
 
 pub mod blind;
 pub mod churn_loss;
+pub mod key_permission_widened;
+pub mod key_policy;
+pub mod key_unrestricted;
 pub mod liquidation;
+pub mod new_key;
 pub mod planted_ask;
 pub mod pump_buy;
 pub mod unfamiliar_address;
@@ -13,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{Account, Group, PairHabit};
 use super::pair::Pair;
-use crate::domain::{Family, Finding, Kind, Level, Money, Reason, RuleName, Span, Term, Timestamp};
+use crate::domain::{AccountId, Family, Finding, Kind, Level, Money, Reason, RuleName, Size, Span, Term, Timestamp};
 
 /// Scores, in nats, from which a rule speaks at each level.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,7 +65,7 @@ pub fn families(terms: &[Term]) -> usize {
 }
 
 /// An order group, with all that is known around it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Case<'a> {
     /// Whose.
     pub account: &'a Account,
@@ -85,6 +89,8 @@ pub struct Case<'a> {
     pub equity: Option<f64>,
     /// What the places say from which the key was used lately.
     pub place: Option<&'a Term>,
+    /// How large the pair's base is, where somebody told it.
+    pub cap: Option<Size>,
 }
 
 impl Case<'_> {
@@ -128,6 +134,38 @@ impl Case<'_> {
             terms,
             loss: Some(self.loss()),
             orders: self.orders(),
+            reason,
+            n: self.n,
+            at: self.at,
+        }
+    }
+}
+
+/// A page about a key of an account.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyCase<'a> {
+    /// Whose.
+    pub account: &'a AccountId,
+    /// The arrival that is judged.
+    pub n: u64,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+impl KeyCase<'_> {
+    /// Makes a finding about the key.
+    pub fn finding(&self, rule: RuleName, level: Level, terms: Vec<Term>, reason: Reason) -> Finding {
+        let score = terms.iter().map(|term| term.nats).sum::<f64>();
+        Finding {
+            account: self.account.clone(),
+            symbol: None,
+            rule,
+            kind: Kind::Key,
+            level,
+            score: (score * 1e3).round() / 1e3,
+            terms,
+            loss: None,
+            orders: Vec::new(),
             reason,
             n: self.n,
             at: self.at,

@@ -72,6 +72,7 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
         reference: compact_str::format_compact!("{reference:.8}"),
         percent: tidy(far * 100.0),
         buy: buys(case),
+        cap: case.cap.clone(),
     };
     Some(case.finding(RuleName::PlantedAsk, Kind::PlantedAsk, level, terms, reason))
 }

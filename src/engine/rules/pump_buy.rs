@@ -17,11 +17,13 @@ pub struct Settings {
     pub levels: Levels,
     /// Orders worth less than this, in units of 30,000 dollars, never reach `act`.
     pub smallest_act: f64,
+    /// What it says, in nats, that a rising asset is known to be small; half as much below five times the size.
+    pub small_cap: f64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { levels: Levels::default(), smallest_act: 0.000_5 }
+        Settings { levels: Levels::default(), smallest_act: 0.000_5, small_cap: 0.5 }
     }
 }
 
@@ -33,6 +35,10 @@ const SELLS_NEED: f64 = 1.5;
 const NEAR: f64 = 4.0;
 /// Market evidence below this, in nats, is a market that does not move.
 const MOVES: f64 = 0.5;
+/// Market evidence from here, in nats, is a family of evidence for itself.
+const STIRS: f64 = 1.5;
+/// An asset of fewer dollars than this is small.
+const SMALL: f64 = 10e6;
 /// Origin evidence from here, in nats, makes up for a market that does not move.
 const ODD: f64 = 2.0;
 /// Evidence that it is not the owner, in nats, without which people are not called.
@@ -52,6 +58,7 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
         Side::Buy => {
             terms.push(habit::sold_before(account, case.time, group.symbol.base()));
             terms.push(habit::whole_balance(account, group));
+            terms.extend(small_cap(settings, case, market));
         }
         Side::Sell => terms.push(selling(case)),
     }
@@ -91,6 +98,7 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
         move_percent: tidy(case.pair.map_or(0.0, |pair| pair.move_percent(group.side, extreme))),
         new_pair: case.new_pair,
         buy: group.side == Side::Buy,
+        cap: case.cap.clone(),
     };
     Some(case.finding(RuleName::PumpBuy, Kind::Pump, level, terms, reason))
 }
@@ -119,6 +127,18 @@ fn market_terms(case: &Case<'_>) -> Vec<Term> {
         term("market", Family::Market, market, seen, "nats before habit"),
         term("share_of_day", Family::Market, more.max(0.0), share.min(1e6) * 100.0, "% of daily quote"),
     ]
+}
+
+/// Pumps are made of small assets, and most small assets are not pumped: a weak prior, beside a market that moves for
+/// itself. Nothing known says nothing, and a large asset is no excuse: a top-100 coin was raised with a stolen key.
+fn small_cap(settings: &Settings, case: &Case<'_>, market: f64) -> Option<Term> {
+    let usd = float(case.cap.as_ref()?.usd);
+    let nats = match usd {
+        usd if usd < SMALL => settings.small_cap,
+        usd if usd < 5.0 * SMALL => settings.small_cap / 2.0,
+        _ => 0.0,
+    };
+    (market >= STIRS && nats > 0.0).then(|| term("small_cap", Family::Market, nats, usd / 1e6, "million dollars"))
 }
 
 fn selling(case: &Case<'_>) -> Term {

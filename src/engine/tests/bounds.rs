@@ -28,6 +28,7 @@ fn busy(engine: &mut Engine, orders: u64, pairs: u64, first: u64) {
         engine.judge(&event(k, time, EventKind::Fill(fill)), &mut out);
         let balance = Balance {
             account: account("alice"),
+            wallet: crate::domain::Wallet::Spot,
             asset: crate::domain::Asset::new(&format!("C{}", k % pairs)).unwrap(),
             free: Some(dec("12.5")),
             locked: None,

@@ -10,6 +10,7 @@ use crate::domain::{Asset, BalanceWhy};
 fn hold(engine: &mut Engine, n: u64, asset: &str, amount: &str) {
     let balance = Balance {
         account: account("alice"),
+        wallet: Wallet::Spot,
         asset: Asset::new(asset).unwrap(),
         free: Some(dec(amount)),
         locked: None,

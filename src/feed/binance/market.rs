@@ -1,5 +1,7 @@
-//! Binance's market: trades and 24 h volumes of some pairs on one combined stream, candles to begin with
-//! (<https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams>).
+//! Binance's markets: trades and 24 h volumes of some pairs on one combined stream, candles to begin with. Spot
+//! (<https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams>) and USDⓈ-M futures
+//! (<https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams>) differ in hosts and
+//! names only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::time::Instant;
 use serde::Deserialize;
 
 use super::accepted;
+use super::gap::wire;
 use crate::arrival::Source;
 use crate::domain::{Symbol, Timestamp, Venue};
 use crate::feed::error::Error;
@@ -27,8 +30,16 @@ const PAGE: i64 = 1_000;
 /// Pairs in one message: short enough for the 4 KiB a message may have.
 const BATCH: usize = 50;
 
-/// A part of Binance's market.
+/// One of Binance's markets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Spot,
+    Futures,
+}
+
+/// A part of one of Binance's markets.
 pub(crate) struct Market {
+    pub(crate) place: Place,
     pub(crate) venues: Arc<Venues>,
     pub(crate) outlet: Outlet,
 }
@@ -38,7 +49,7 @@ impl Protocol for Market {
     type Session = Streams;
 
     fn sources(&self) -> Vec<Source> {
-        vec![Source::Market(Venue::Binance)]
+        vec![self.place.source()]
     }
 
     fn limiter(&self) -> &Limiter {
@@ -47,16 +58,29 @@ impl Protocol for Market {
 
     async fn connect(self: Arc<Self>) -> Result<(Socket, Streams), Error> {
         let venues = &self.venues;
-        venues.pairs.prepare(venues, &self.outlet).await;
-        venues.binance_connects.ready(1).await;
-        let url = format!("{}/stream", venues.settings.binance.stream.trim_end_matches('/'));
+        let hosts = &venues.settings.binance;
+        let url = match self.place {
+            Place::Spot => {
+                venues.pairs.prepare(venues, &self.outlet).await;
+                venues.binance_connects.ready(1).await;
+                format!("{}/stream", hosts.stream.trim_end_matches('/'))
+            }
+            Place::Futures => {
+                venues.binance_futures_connects.ready(1).await;
+                format!("{}/market/stream", hosts.futures_stream.trim_end_matches('/'))
+            }
+        };
+        let (connects, rest) = match self.place {
+            Place::Spot => (&venues.binance_connects, &venues.binance),
+            Place::Futures => (&venues.binance_futures_connects, &venues.binance_futures),
+        };
         let socket = Socket::connect(&url, &venues.tls, venues.patience()).await;
-        let socket = obeyed(socket, &[&venues.binance_connects, venues.binance.limiter()])?;
-        Ok((socket, Streams::new(Arc::clone(venues))))
+        let socket = obeyed(socket, &[connects, rest.limiter()])?;
+        Ok((socket, Streams::new(self.place, Arc::clone(venues))))
     }
 
     async fn run(self: Arc<Self>, symbol: Symbol, outlet: Outlet) -> Result<(), Error> {
-        let seeded = read_past(&self.venues, &symbol, &outlet).await;
+        let seeded = read_past(self.place, &self.venues, &symbol, &outlet).await;
         // Its streams take any name and stay silent; only REST tells that there is no such pair.
         if matches!(&seeded, Err(Error::Refused(refusal)) if refusal.code == "-1121") {
             self.venues.unknown.refused(Venue::Binance, &symbol, clock::steady());
@@ -76,6 +100,7 @@ impl Protocol for Market {
 
 /// The streams of one connection.
 pub(crate) struct Streams {
+    place: Place,
     venues: Arc<Venues>,
     timing: Timing,
     topics: Topics,
@@ -92,10 +117,43 @@ struct Reply {
     event: Option<serde::de::IgnoredAny>,
 }
 
+impl Place {
+    fn source(self) -> Source {
+        match self {
+            Place::Spot => Source::Market(Venue::Binance),
+            Place::Futures => Source::FuturesMarket(Venue::Binance),
+        }
+    }
+
+    fn answers(self) -> Source {
+        match self {
+            Place::Spot => Source::MarketRest(Venue::Binance),
+            Place::Futures => Source::FuturesMarketRest(Venue::Binance),
+        }
+    }
+
+    fn name(self, venues: &Venues, symbol: &Symbol) -> String {
+        match self {
+            Place::Spot => venues.pairs.name(symbol),
+            Place::Futures => wire(symbol),
+        }
+    }
+
+    /// Returns the stream of trades; that of single trades is not documented for futures, that of trades of one taker at
+    /// one price is.
+    fn trades(self) -> &'static str {
+        match self {
+            Place::Spot => "trade",
+            Place::Futures => "aggTrade",
+        }
+    }
+}
+
 impl Streams {
-    fn new(venues: Arc<Venues>) -> Self {
+    fn new(place: Place, venues: Arc<Venues>) -> Self {
         let timing = venues.settings.timing;
         Streams {
+            place,
             venues,
             timing,
             topics: Topics::new(timing.spacing, BATCH),
@@ -110,7 +168,7 @@ impl Session for Streams {
     type Job = Symbol;
 
     fn heard(&mut self, received: Received, steps: &mut Vec<Step<Symbol>>) -> Result<(), Error> {
-        let source = Source::Market(Venue::Binance);
+        let source = self.place.source();
         let mut refused = false;
         if let Frame::Text(text) = &received.frame
             && let Ok(reply) = serde_json::from_str::<Reply>(text)
@@ -147,9 +205,10 @@ impl Session for Streams {
             Change::Add(_) => "SUBSCRIBE",
             Change::Remove(_) => "UNSUBSCRIBE",
         };
-        let names = change.symbols().iter().map(|symbol| self.venues.pairs.name(symbol).to_lowercase());
+        let names = change.symbols().iter().map(|symbol| self.place.name(&self.venues, symbol).to_lowercase());
+        let trades = self.place.trades();
         let params: Vec<String> =
-            names.flat_map(|pair| [format!("{pair}@trade"), format!("{pair}@miniTicker")]).collect();
+            names.flat_map(|pair| [format!("{pair}@{trades}"), format!("{pair}@miniTicker")]).collect();
         self.questions += 1;
         self.asked.insert(self.questions, now + self.timing.ack);
         let request = serde_json::json!({"method": method, "params": params, "id": self.questions});
@@ -172,18 +231,22 @@ impl Session for Streams {
 }
 
 /// Reads a pair's last trades, its recent candles, oldest first, and its last 24 hours.
-async fn read_past(venues: &Venues, symbol: &Symbol, outlet: &Outlet) -> Result<(), Error> {
-    let pair = venues.pairs.name(symbol);
+async fn read_past(place: Place, venues: &Venues, symbol: &Symbol, outlet: &Outlet) -> Result<(), Error> {
+    let pair = place.name(venues, symbol);
+    let (rest, base, costs) = match place {
+        Place::Spot => (&venues.binance, "/api/v3", (4, 2, 2)),
+        Place::Futures => (&venues.binance_futures, "/fapi/v1", (20, 5, 1)),
+    };
     let encoded = crate::feed::sign::percent_encode(&pair);
     let get = async |path: String, call: String, cost: u32| {
         let sign = || Ok(Call { path: path.clone(), cost, ..Call::default() });
-        let (at, page) = accepted(venues.binance.ask(sign).await?)?.page(call)?;
-        outlet.pass(at, Source::MarketRest(Venue::Binance), page).await
+        let (at, page) = accepted(rest.ask(sign).await?)?.page(call)?;
+        outlet.pass(at, place.answers(), page).await
     };
     // A pair that is being raised trades its last thousand away within minutes: they are read first.
-    let path = format!("/api/v3/aggTrades?symbol={encoded}&limit={PAGE}");
+    let path = format!("{base}/aggTrades?symbol={encoded}&limit={PAGE}");
     // Without them the bars still tell most of it.
-    let trades = get(path, format!("aggTrades?symbol={pair}"), 4).await;
+    let trades = get(path, format!("aggTrades?symbol={pair}"), costs.0).await;
     if trades == Err(Error::Finished) {
         return trades;
     }
@@ -192,10 +255,10 @@ async fn read_past(venues: &Venues, symbol: &Symbol, outlet: &Outlet) -> Result<
     while start < end {
         let stop = end.min(start + PAGE * 60_000 - 1);
         let span = format!("startTime={start}&endTime={stop}");
-        let path = format!("/api/v3/klines?symbol={encoded}&interval=1m&limit={PAGE}&{span}");
-        get(path, format!("klines?symbol={pair}&interval=1m&{span}"), 2).await?;
+        let path = format!("{base}/klines?symbol={encoded}&interval=1m&limit={PAGE}&{span}");
+        get(path, format!("klines?symbol={pair}&interval=1m&{span}"), costs.1).await?;
         start += PAGE * 60_000;
     }
-    get(format!("/api/v3/ticker/24hr?symbol={encoded}"), format!("ticker/24hr?symbol={pair}"), 2).await?;
+    get(format!("{base}/ticker/24hr?symbol={encoded}"), format!("ticker/24hr?symbol={pair}"), costs.2).await?;
     trades
 }

@@ -89,8 +89,13 @@ impl Heartbeat {
     /// Notes a frame.
     pub(super) fn heard(&mut self, head: &Head<'_>) {
         if head.channel.as_deref() == Some("heartbeats") {
-            self.until = clock::steady() + self.patience;
+            self.beat();
         }
+    }
+
+    /// Notes a heartbeat.
+    pub(super) fn beat(&mut self) {
+        self.until = clock::steady() + self.patience;
     }
 
     /// Returns until when the next must come.

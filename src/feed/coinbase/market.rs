@@ -133,7 +133,8 @@ impl Channels {
     /// Takes an error message. One that is about a pair costs that pair alone; the rest of its message is said again.
     fn refusal(&mut self, head: &Head<'_>) -> Option<Error> {
         let error = head.refused()?;
-        if matches!(&error, Error::Refused(refusal) if refusal.meaning == Meaning::Key) {
+        // What is about a key is not about a pair.
+        if !matches!(&error, Error::Refused(refusal) if refusal.meaning == Meaning::Other) {
             return Some(error);
         }
         let now = clock::steady();

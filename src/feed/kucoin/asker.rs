@@ -29,6 +29,11 @@ impl Asker {
         Asker { rest: Arc::clone(rest), signer: signer.clone(), purse }
     }
 
+    /// Returns one that signs with another key of the same account.
+    pub(crate) fn rotated(&self, signer: &KucoinSigner) -> Self {
+        Asker { signer: signer.clone(), ..self.clone() }
+    }
+
     /// Returns what signs.
     pub(crate) fn signer(&self) -> &KucoinSigner {
         &self.signer
@@ -54,7 +59,14 @@ impl Asker {
             let method = if post { "POST" } else { "GET" };
             let mut headers = self.signer.headers(self.rest.millis(), method, path, "");
             headers.push(("Content-Type", "application/json".to_owned()));
-            Ok(Call { post, path: path.to_owned(), headers, cost, purse: Some(Arc::clone(&self.purse)) })
+            Ok(Call {
+                post,
+                path: path.to_owned(),
+                headers,
+                cost,
+                purse: Some(Arc::clone(&self.purse)),
+                ..Call::default()
+            })
         };
         let (mut learned, mut busy) = (false, 0);
         loop {

@@ -63,6 +63,7 @@ pub(super) async fn ask(asker: &Asker) -> Result<Told, Error> {
                 | Meaning::Passphrase
                 | Meaning::Address
                 | Meaning::UnifiedRight
+                | Meaning::WalletRight
                 | Meaning::Frozen
                 | Meaning::Identity
                 | Meaning::Unsigned

@@ -41,6 +41,18 @@ impl KucoinSigner {
         Ok(KucoinSigner { key: key.to_owned(), secret, passphrase, version })
     }
 
+    /// Says whether both are the same key.
+    pub fn same(&self, other: &Self) -> bool {
+        let probe = |signer: &Self| base64_hmac(&signer.secret, "fillguard");
+        let told = |signer: &Self| (signer.key.clone(), signer.passphrase.clone(), signer.version);
+        told(self) == told(other) && probe(self) == probe(other)
+    }
+
+    /// Returns the key's id.
+    pub(crate) fn id(&self) -> &str {
+        &self.key
+    }
+
     /// Returns the headers of a call at `millis`; `path` is with its query, as sent, `body` empty for GET and DELETE.
     pub fn headers(&self, millis: i64, method: &str, path: &str, body: &str) -> Vec<(&'static str, String)> {
         vec![

@@ -2,6 +2,7 @@
 
 mod binance;
 mod coinbase;
+mod exchange;
 mod kucoin;
 #[cfg(test)]
 mod vectors;
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 
 pub use binance::BinanceSigner;
 pub use coinbase::CoinbaseSigner;
+pub use exchange::ExchangeSigner;
 pub use kucoin::KucoinSigner;
 
 /// Why a text is no key.
@@ -36,6 +38,9 @@ pub enum KeyError {
     /// Neither PEM nor base64.
     #[error("the private key is neither a PEM block nor the base64 text of 32 or 64 bytes")]
     Form,
+    /// Coinbase Exchange's secret is base64.
+    #[error("the secret is not base64 text; copy it again as Coinbase Exchange shows it")]
+    Base64,
     /// KuCoin key versions are 1, 2 and 3.
     #[error("the key version must be 1, 2 or 3; KuCoin's API page shows it")]
     Version,

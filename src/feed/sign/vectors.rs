@@ -84,3 +84,8 @@ fn kucoin_headers_equal_those_of_its_clients() {
 pub(super) fn coinbase() -> Option<Value> {
     vectors("coinbase_jwt.json")
 }
+
+/// Coinbase Exchange's vectors.
+pub(super) fn exchange() -> Option<Value> {
+    vectors("coinbase_exchange.json")
+}

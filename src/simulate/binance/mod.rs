@@ -1,10 +1,14 @@
-//! Binance spot: REST, the WebSocket API with the account feed, and market streams on one port.
+//! Binance: REST of spot, margin and futures, the WebSocket API with the account feeds, market streams and the private
+//! streams of futures on one port.
 //!
 //! Shapes and rules: <https://developers.binance.com/docs/binance-spot-api-docs>.
 
 mod account;
 mod fault;
+mod futures;
+mod margin;
 mod market;
+mod private;
 mod rest;
 mod routes;
 mod sign;
@@ -19,8 +23,10 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 
+use super::fault as wrongs;
 use super::floor::Floor;
 use super::socket;
+use crate::domain::Venue;
 use fault::Fault;
 
 /// A request's parameters by name, as text.
@@ -32,6 +38,9 @@ pub fn router(floor: Arc<Floor>) -> Router {
 }
 
 async fn answer(State(floor): State<Arc<Floor>>, request: Request) -> Response {
+    if let Some(turned) = wrongs::gate(&floor, Venue::Binance).await {
+        return turned;
+    }
     if !socket::wants_socket(&request) {
         return rest::answer(&floor, socket::Asked::read(request).await);
     }
@@ -41,6 +50,9 @@ async fn answer(State(floor): State<Arc<Floor>>, request: Request) -> Response {
     if path == "/ws-api/v3" {
         let limits = !query.contains("returnRateLimits=false");
         return socket::upgrade(&floor, request, move |socket| ws_api::serve(hall, socket, limits));
+    }
+    if let Some(wanted) = private::wanted(&path, &query) {
+        return socket::upgrade(&floor, request, move |socket| private::serve(hall, socket, wanted));
     }
     match stream::Wanted::of(&path, &query) {
         Some(wanted) => socket::upgrade(&floor, request, move |socket| stream::serve(hall, socket, wanted)),

@@ -19,6 +19,7 @@ pub fn answer(floor: &Floor, asked: Asked) -> Response {
     let result = granted(floor, weight).and_then(|()| {
         let who = match route.security {
             Security::Public => None,
+            Security::Keyed => Some(sign::keyed(floor, &asked)?),
             Security::Signed => Some(sign::rest(floor, &asked, &params, clock::now())?),
         };
         (route.answer)(floor, who, &params)

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Fault, Params, account, market};
+use super::{Fault, Params, account, futures, margin, market};
 use crate::simulate::floor::Floor;
 
 /// One thing that can be asked.
@@ -22,6 +22,8 @@ pub struct Route {
 pub enum Security {
     /// Everybody.
     Public,
+    /// Whoever names a key; nothing is signed.
+    Keyed,
     /// Whoever signs.
     Signed,
 }
@@ -40,6 +42,11 @@ const fn signed(
     answer: fn(&Floor, Option<usize>, &Params) -> Result<Value, Fault>,
 ) -> Route {
     Route { names, security: Security::Signed, weight, answer }
+}
+
+/// An endpoint over REST alone, for whoever names a key.
+const fn keyed(name: &'static str, answer: fn(&Floor, Option<usize>, &Params) -> Result<Value, Fault>) -> Route {
+    Route { names: [name, ""], security: Security::Keyed, weight: |_| 1, answer }
 }
 
 fn has(params: &Params, name: &str) -> bool {
@@ -70,6 +77,35 @@ pub const ROUTES: &[Route] = &[
     signed(["DELETE /api/v3/openOrders", "openOrders.cancelAll"], |_| 0, account::cancel_all),
     signed(["POST /api/v3/order", "order.place"], |_| 0, account::place),
     signed(["GET /sapi/v1/account/apiRestrictions", ""], |_| 0, account::restrictions),
+    signed(["GET /sapi/v1/sub-account/list", ""], |_| 0, account::sub_accounts),
+    signed(["GET /sapi/v1/sub-account/subAccountApi", ""], |_| 0, account::sub_keys),
+    signed(["GET /sapi/v1/sub-account/subAccountApi/ipRestriction", ""], |_| 0, account::sub_key_addresses),
+    keyed("POST /sapi/v1/userListenToken", margin::token),
+    signed(["GET /sapi/v1/margin/account", ""], |_| 10, margin::status),
+    signed(["GET /sapi/v1/margin/myTrades", ""], |_| 10, margin::my_trades),
+    signed(["GET /sapi/v1/margin/openOrders", ""], |_| 10, margin::open_orders),
+    signed(["POST /sapi/v1/margin/order", ""], |_| 6, margin::place),
+    keyed("POST /fapi/v1/listenKey", futures::listen_key),
+    keyed("PUT /fapi/v1/listenKey", futures::keep_alive),
+    keyed("DELETE /fapi/v1/listenKey", futures::close),
+    public(["GET /fapi/v1/ping", ""], |_| 1, |_, _, _| Ok(Value::Object(Default::default()))),
+    public(["GET /fapi/v1/time", ""], |_| 1, market::time),
+    public(["GET /fapi/v1/exchangeInfo", ""], |_| 1, futures::exchange_info),
+    // Before anybody trades a contract, its market is that of the pair it is on.
+    public(["GET /fapi/v1/ticker/24hr", ""], |_| 1, market::day),
+    public(["GET /fapi/v1/ticker/price", ""], |_| 1, market::last),
+    public(["GET /fapi/v1/klines", ""], |_| 5, market::klines),
+    public(["GET /fapi/v1/aggTrades", ""], |_| 20, market::agg_trades),
+    signed(["GET /fapi/v2/account", ""], |_| 5, futures::account),
+    signed(["GET /fapi/v3/account", ""], |_| 5, futures::account),
+    signed(["GET /fapi/v2/balance", ""], |_| 5, futures::balance),
+    signed(["GET /fapi/v3/balance", ""], |_| 5, futures::balance),
+    signed(["GET /fapi/v2/positionRisk", ""], |_| 5, futures::positions),
+    signed(["GET /fapi/v3/positionRisk", ""], |_| 5, futures::positions),
+    signed(["GET /fapi/v1/userTrades", ""], |_| 5, futures::user_trades),
+    signed(["GET /fapi/v1/income", ""], |_| 30, futures::income),
+    signed(["GET /fapi/v1/openOrders", ""], |_| 40, futures::open_orders),
+    signed(["POST /fapi/v1/order", ""], |_| 0, futures::place),
 ];
 
 /// Finds a route by verb and path, or by method.

@@ -16,6 +16,11 @@ pub fn rest(floor: &Floor, asked: &Asked, params: &Params, now: Timestamp) -> Re
     check(&floor.world(), asked.header("X-MBX-APIKEY"), params, &payload, now)
 }
 
+/// Returns whose key a request names that need not be signed.
+pub fn keyed(floor: &Floor, asked: &Asked) -> Result<usize, Fault> {
+    known(&floor.world(), asked.header("X-MBX-APIKEY"))
+}
+
 /// Returns whose signed WebSocket request this is.
 pub fn socket(floor: &Floor, params: &Params, now: Timestamp) -> Result<usize, Fault> {
     let key = params.get("apiKey").ok_or_else(|| Fault::missing("apiKey"))?;
@@ -61,8 +66,8 @@ fn check(world: &World, key: &str, params: &Params, payload: &str, now: Timestam
         return Err(fault);
     }
     check_time(params, now)?;
-    match world.accounts.get(who) {
-        Some(owner) if fits(&owner.key, payload, signature) => Ok(who),
+    match world.key_of(who, key) {
+        Some(key) if fits(key, payload, signature) => Ok(who),
         Some(_) | None => Err(Fault::bad_signature()),
     }
 }

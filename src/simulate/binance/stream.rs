@@ -23,12 +23,15 @@ const MESSAGES: usize = 5;
 
 /// What the address asked for.
 pub struct Wanted {
+    /// Contracts are spelled as the pairs they are on, and have another address.
+    contracts: bool,
     combined: bool,
     streams: BTreeSet<String>,
 }
 
 struct Session {
     floor: Arc<Floor>,
+    contracts: bool,
     combined: bool,
     streams: BTreeSet<String>,
     /// Pairs that traded since the last second.
@@ -40,15 +43,19 @@ struct Session {
 impl Wanted {
     /// Reads `/ws`, `/ws/<stream>[/<stream>]` and `/stream?streams=a/b`.
     pub fn of(path: &str, query: &str) -> Option<Self> {
+        let (path, contracts) = match path.strip_prefix("/market").or_else(|| path.strip_prefix("/public")) {
+            Some(path) => (path, true),
+            None => (path, false),
+        };
         let named = |text: &str| text.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         match path.strip_prefix("/ws") {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-                return Some(Wanted { combined: false, streams: named(rest) });
+                return Some(Wanted { contracts, combined: false, streams: named(rest) });
             }
             Some(_) | None => {}
         }
         let streams = socket::pairs(query).find(|(name, _)| name == "streams").map(|(_, list)| list);
-        (path == "/stream").then(|| Wanted { combined: true, streams: named(&streams.unwrap_or_default()) })
+        (path == "/stream").then(|| Wanted { contracts, combined: true, streams: named(&streams.unwrap_or_default()) })
     }
 }
 
@@ -63,6 +70,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, wanted: Wanted) {
     tokio::pin!(life);
     let mut session = Session {
         floor: Arc::clone(&floor),
+        contracts: wanted.contracts,
         combined: wanted.combined,
         streams: wanted.streams,
         traded: BTreeSet::new(),
@@ -149,7 +157,8 @@ impl Session {
     fn traded(&mut self, at: usize, trade: &PublicTrade) -> Vec<Value> {
         let floor = Arc::clone(&self.floor);
         let world = floor.world();
-        let Some(pair) = world.pairs.get(at).filter(|pair| pair.venue == Venue::Binance) else { return Vec::new() };
+        let here = |pair: &&Pair| pair.venue == Venue::Binance && pair.symbol.is_contract() == self.contracts;
+        let Some(pair) = world.pairs.get(at).filter(here) else { return Vec::new() };
         self.traded.insert(at);
         let name = pair.spelled().to_lowercase();
         let now = clock::now();

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::routes::{self, Security};
-use super::{Fault, Params, account, rest, sign, wire};
+use super::{Fault, Params, account, margin, rest, sign, wire};
 use crate::domain::{Timestamp, Venue};
 use crate::runtime::clock;
+use crate::simulate::fault::{Liar, Turned, turned};
 use crate::simulate::floor::{Floor, News, locked};
 use crate::simulate::socket::Socket;
 use crate::simulate::world::Happening;
@@ -27,6 +29,8 @@ struct Session {
     /// Accounts by subscription, and whether the subscription came from the log-on.
     subscriptions: BTreeMap<u64, (usize, bool)>,
     next_subscription: u64,
+    /// When a subscription ends that was made with a token.
+    ends: BTreeMap<u64, Timestamp>,
 }
 
 /// Serves one connection until it ends.
@@ -35,16 +39,20 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, limits: bool) {
     let mut pings = interval(floor.settings.ping_every);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.tick().await;
+    let mut look = interval(Duration::from_millis(20));
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let life = sleep(floor.settings.connection_life);
     tokio::pin!(life);
     let mut heard = clock::steady();
     let _ = floor.spend(2);
+    socket.lie(Liar::new(&floor, Venue::Binance, None));
     let mut session = Session {
         floor: Arc::clone(&floor),
         limits,
         logged_on: None,
         subscriptions: BTreeMap::new(),
         next_subscription: 0,
+        ends: BTreeMap::new(),
     };
     loop {
         let alive = tokio::select! {
@@ -74,8 +82,14 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, limits: bool) {
                 },
                 Err(_) => { socket.close(1008, "too slow").await; false }
             },
+            _ = look.tick(), if !session.ends.is_empty() => {
+                let ended = session.ended();
+                tell(&mut socket, ended).await
+            }
             _ = pings.tick() => {
-                if heard.elapsed() > floor.settings.silence.max(floor.settings.ping_every * 2) {
+                if floor.faults().of(Venue::Binance, None).no_sign_of_life {
+                    true
+                } else if heard.elapsed() > floor.settings.silence.max(floor.settings.ping_every * 2) {
                     socket.close(1008, "Pong timeout").await;
                     false
                 } else {
@@ -93,7 +107,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, limits: bool) {
 
 async fn tell(socket: &mut Socket, events: Vec<Value>) -> bool {
     for event in events {
-        if !socket.say(&event).await {
+        if !socket.push(&event).await {
             return false;
         }
     }
@@ -114,6 +128,26 @@ impl Session {
         let events = wire::events(&self.floor.world(), news);
         let wrapped = |id: u64| events.iter().map(move |event| json!({"subscriptionId": id, "event": event}));
         ids.into_iter().flat_map(wrapped).collect()
+    }
+
+    /// Ends the subscriptions whose token is over, unless it was told to be over earlier than it said.
+    fn ended(&mut self) -> Vec<Value> {
+        let now = clock::now();
+        let tokens = locked(&self.floor.listen_tokens);
+        let cut: Vec<usize> = tokens.values().filter(|(_, until)| *until <= now).map(|(at, _)| *at).collect();
+        let live: Vec<usize> = tokens.values().filter(|(_, until)| *until > now).map(|(at, _)| *at).collect();
+        drop(tokens);
+        let over = |(id, until): (&u64, &Timestamp)| {
+            let of = self.subscriptions.get(id).map(|(account, _)| *account)?;
+            (*until <= now || (cut.contains(&of) && !live.contains(&of))).then_some(*id)
+        };
+        let over: Vec<u64> = self.ends.iter().filter_map(over).collect();
+        for id in &over {
+            self.ends.remove(id);
+            self.subscriptions.remove(id);
+        }
+        let event = |id: u64| json!({"subscriptionId": id, "event": {"e": "eventStreamTerminated", "E": now.millis()}});
+        over.into_iter().map(event).collect()
     }
 
     fn answer(&mut self, text: &str) -> Value {
@@ -148,11 +182,36 @@ impl Session {
 
     fn call(&mut self, method: &str, params: &Params) -> Result<Value, Fault> {
         let now = clock::now();
+        match turned(&self.floor, Venue::Binance) {
+            Some(Turned::Refused(secs, banned)) => {
+                return Err(Fault::too_much(self.floor.settings.weight_per_minute, secs, banned));
+            }
+            Some(Turned::Failed | Turned::Hung(_)) => {
+                return Err(Fault::new(500, -1007, "Timeout waiting for response from backend server."));
+            }
+            None => {}
+        }
         match method {
             "userDataStream.subscribe.signature" => {
                 rest::granted(&self.floor, 2)?;
                 let who = sign::socket(&self.floor, params, now)?;
                 self.subscribe(who, false)
+            }
+            "userDataStream.subscribe.listenToken" => {
+                rest::granted(&self.floor, 2)?;
+                let token = params.get("listenToken").ok_or_else(|| Fault::missing("listenToken"))?;
+                let (wallet, until) = margin::of_token(&self.floor, token)?;
+                // A wallet that is subscribed already is so for longer.
+                let known = self.subscriptions.iter().find(|(_, (account, _))| *account == wallet).map(|(id, _)| *id);
+                let id = match known {
+                    Some(id) => id,
+                    None => self.next_subscription,
+                };
+                if known.is_none() {
+                    self.subscribe(wallet, false)?;
+                }
+                self.ends.insert(id, until);
+                Ok(json!({"subscriptionId": id, "expirationTime": until.millis()}))
             }
             "userDataStream.subscribe" => {
                 rest::granted(&self.floor, 2)?;
@@ -207,6 +266,7 @@ impl Session {
                 sign::check_time(params, now)?;
                 Some(who)
             }
+            (Security::Keyed, _) => return Err(Fault::new(400, -1000, "Unknown method.")),
             (Security::Signed, _) => Some(sign::socket(&self.floor, params, now)?),
         };
         (route.answer)(&self.floor, who, params)

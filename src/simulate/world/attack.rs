@@ -41,7 +41,11 @@ impl World {
         for venue in Venue::ALL {
             let thin: Vec<usize> = self.pairs_of(venue).filter(|(_, pair)| pair.scene.thin).map(|(at, _)| at).collect();
             let victims: Vec<usize> = (0..self.accounts.len())
-                .filter(|at| self.accounts.get(*at).is_some_and(|a| a.venue == venue && a.role == Role::Victim))
+                .filter(|at| {
+                    self.accounts
+                        .get(*at)
+                        .is_some_and(|a| a.venue == venue && a.role == Role::Victim && a.wallet == Default::default())
+                })
                 .collect();
             let Some((&target, &first)) = thin.first().zip(victims.first()) else { continue };
             let mut end = venue_start;

@@ -273,6 +273,6 @@ fn clip(levels: &mut Vec<(Decimal, Decimal)>, budget: Decimal, lot_decimals: u32
     levels.retain(|(_, quantity)| *quantity > Decimal::ZERO);
 }
 
-fn told(order: &Order, step: Step, changed: Vec<Changed>, time: Timestamp) -> Happening {
+pub(super) fn told(order: &Order, step: Step, changed: Vec<Changed>, time: Timestamp) -> Happening {
     Happening::Order(Box::new(OrderNews { order: order.clone(), step, changed, time }))
 }

@@ -35,6 +35,9 @@ impl World {
             };
             let mut dice = Dice::new(seed, &format!("account/{venue}/{name}"));
             let key = Key::make(venue, place % 3 == 1, &mut dice)?;
+            // A chance of its own, so that nothing else in the world depends on it.
+            let exchange = (venue == Venue::Coinbase)
+                .then(|| Key::exchange(&mut Dice::new(seed, &format!("account/{venue}-exchange/{name}"))));
             let liquid: Vec<(usize, String, String, f64)> = self
                 .pairs_of(venue)
                 .filter(|(_, pair)| !pair.scene.thin && pair.scene.price_decimals <= 2)
@@ -45,13 +48,23 @@ impl World {
             let mut account = Account {
                 venue,
                 name,
+                wallet: Default::default(),
+                barred: Default::default(),
+                positions: Default::default(),
                 role,
                 key,
+                older: Vec::new(),
+                exchange,
                 key_made: now - Span::from_secs(86_400 * 400 + i64::try_from(dice.below(20_000_000)).unwrap_or(0)),
                 revoked: false,
                 broken: None,
                 mode_hidden: false,
-                permissions: Permissions { trade: true, withdraw: false, restricted: false },
+                permissions: Permissions {
+                    trade: true,
+                    addresses: vec!["127.0.0.1".to_owned()],
+                    ..Permissions::default()
+                },
+                sub_keys: Vec::new(),
                 unified: venue == Venue::Kucoin && place < unified,
                 uid: 100_000_000 + dice.bits() % 800_000_000,
                 holdings: Default::default(),

@@ -180,7 +180,8 @@ fn evidence(tapes: &[TapeBars], floors: &BarsFile, rows: &[f64]) -> Vec<BarEvide
     for (nth, &from) in rows.iter().enumerate() {
         let to = rows.get(nth + 1).copied().unwrap_or(f64::INFINITY);
         let (pump, ordinary) = (bought(true, from, to), bought(false, from, to));
-        let (pump_share, ordinary_share) = (pump as f64 / all_pump + PSEUDO.0, ordinary as f64 / all_ordinary + PSEUDO.1);
+        let (pump_share, ordinary_share) =
+            (pump as f64 / all_pump + PSEUDO.0, ordinary as f64 / all_ordinary + PSEUDO.1);
         let before = table.last().map_or(0.0, |row| row.nats);
         let nats = ((pump_share / ordinary_share).ln().clamp(before, MOST_NATS) * 1e3).round() / 1e3;
         table.push(BarEvidenceFile { z600: from, nats, ordinary, pump });

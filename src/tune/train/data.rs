@@ -50,12 +50,6 @@ const DULL: u64 = 24;
 
 /// Reads all tapes; the rows are the same whatever the number of threads.
 pub fn read(tapes: &Tapes, threads: usize, progress: Progress<'_>) -> Result<Rows, TrainError> {
-    read_as(tapes, threads, progress, None)
-}
-pub fn read_with(tapes: &Tapes, threads: usize, bins: &Bins) -> Result<Rows, TrainError> {
-    read_as(tapes, threads, &|_, _| {}, Some(bins))
-}
-fn read_as(tapes: &Tapes, threads: usize, progress: Progress<'_>, bins: Option<&Bins>) -> Result<Rows, TrainError> {
     let read = in_threads(tapes.pumps(), threads, progress, &|pump| read_tape(tapes, pump))?;
     let mut hash = blake3::Hasher::new();
     for (pump, (_, _, bytes)) in tapes.pumps().iter().zip(&read) {
@@ -71,7 +65,7 @@ fn read_as(tapes: &Tapes, threads: usize, progress: Progress<'_>, bins: Option<&
             row.iter().zip(&mut sample).for_each(|(&value, column)| column.push(value));
         }
     }
-    let bins = bins.cloned().unwrap_or_else(|| Bins::cut(&sample));
+    let bins = Bins::cut(&sample);
     let tapes = read.into_iter().map(|(mut tape, values, _)| {
         tape.columns = (0..features)
             .map(|feature| values.chunks_exact(features).map(|row| bins.of(feature, row[feature])).collect())
