@@ -34,6 +34,9 @@ pub struct Args {
     /// Make recordings of the tapes in this folder instead
     #[arg(long, value_name = "FOLDER", conflicts_with = "recordings")]
     pub tapes: Option<PathBuf>,
+    /// Score the market stage alone: every taker order of the tapes, recall against false alarms per pair-day
+    #[arg(long, requires = "tapes")]
+    pub market: bool,
     /// Which tapes: those before 2020, or those after
     #[arg(long, value_name = "train|valid", default_value = "valid", requires = "tapes")]
     pub split: String,
@@ -120,6 +123,9 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
             return Ok(MISUSE);
         }
     };
+    if let (true, Some(folder)) = (args.market, &args.tapes) {
+        return super::backtest_market::run(args, &rules.engine.model, folder, out, terminal);
+    }
     let pipeline = || -> Step {
         let mut pipeline = Pipeline::new(rules.clone());
         Box::new(move |arrival: &Arrival| pipeline.step(arrival))

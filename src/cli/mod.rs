@@ -1,12 +1,14 @@
 //! The commands: a file each, what it reads, whom it calls, what it prints.
 
 pub mod backtest;
+mod backtest_market;
 pub mod check;
 pub mod demo;
 pub mod import_tape;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+pub mod train;
 pub mod verify;
 
 use std::ffi::OsString;
@@ -48,6 +50,7 @@ enum Command {
     Simulate(simulate::Args),
     ImportTape(import_tape::Args),
     Backtest(backtest::Args),
+    Train(train::Args),
 }
 
 /// Runs an asynchronous command until it ends or the user stops it.
@@ -106,6 +109,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         }
         Command::ImportTape(args) => import_tape::run(args, &mut out),
         Command::Backtest(args) => backtest::run(args, &mut out, io::stderr().is_terminal()),
+        Command::Train(args) => train::run(args, &mut out, io::stderr().is_terminal()),
     };
     match out.flush() {
         // Whoever reads our output may stop reading (`| head`): that is no failure.

@@ -1,10 +1,13 @@
-//! `[rules.*]`, `[incident]` and `[codec]`: what the pure middle is told.
+//! `[rules.*]`, `[engine]`, `[incident]` and `[codec]`: what the pure middle is told.
+
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
 use super::section::{Scope, Section};
 use crate::domain::{Asset, RuleName, Span};
 use crate::engine::address::Networks;
+use crate::engine::model::Model;
 use crate::engine::rules::{
     Levels, blind, churn_loss, key_permission_widened, key_policy, key_unrestricted, liquidation, new_key, planted_ask,
     pump_buy, slow_buying, unfamiliar_address, unknown_origin,
@@ -123,12 +126,27 @@ fn rules(root: &mut Section<'_>) -> engine::Settings {
             expected: Vec::new(),
         }),
         off: Vec::new(),
+        model: market_model(root),
     };
     rules.close();
     if off.contains(&RuleName::Blind) && root.gather.scope != Scope::Middle {
         root.gather.warn("rule blind is off: nobody will be told that an account cannot be seen".to_owned());
     }
     engine::Settings { off, ..settings }
+}
+
+/// Reads `[engine]`: the model that judges pairs' markets.
+fn market_model(root: &mut Section<'_>) -> Arc<Model> {
+    let mut section = root.section("engine");
+    let mut model = Model::shipped();
+    if let Some(path) = section.path_to("market_model", None) {
+        match Model::load(&path) {
+            Ok(read) => model = Arc::new(read),
+            Err(why) => section.refuse("market_model", format!("{}: {why}", path.display())),
+        }
+    }
+    section.close();
+    model
 }
 
 fn rule<T>(

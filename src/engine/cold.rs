@@ -10,8 +10,8 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::account::Group;
+use super::model::Model;
 use super::pair::{Bar, Pair, Trade, float};
-use super::score::{evidence, market_score};
 use super::{Engine, own_order};
 use crate::domain::{Asset, Finding, Level, Span, Symbol, Timestamp};
 
@@ -108,10 +108,10 @@ impl ColdOrders {
     }
 
     /// Takes a trade into the past of the orders that came after it.
-    pub fn trade(&mut self, symbol: &Symbol, trade: &Trade<'_>, unit: f64) {
+    pub fn trade(&mut self, symbol: &Symbol, trade: &Trade<'_>, unit: f64, model: &Model) {
         let earlier = |order: &&mut ColdOrder| !order.followed && trade.time + MOMENT <= order.traded;
         for order in self.of(symbol).filter(earlier) {
-            order.before.past_trade(trade, unit, market_score);
+            order.before.past_trade(trade, unit, |seen| model.score(seen));
         }
     }
 
@@ -153,7 +153,8 @@ impl Engine {
     pub(super) fn past_trade(&mut self, pair: usize, trade: &Trade<'_>, unit: f64) {
         let symbol = self.memory.symbol(pair).clone();
         for account in self.memory.chilled(pair) {
-            self.memory.watched_mut(account).cold.trade(&symbol, trade, unit);
+            let model = &self.settings.model;
+            self.memory.watched_mut(account).cold.trade(&symbol, trade, unit, model);
         }
     }
 
@@ -200,8 +201,10 @@ impl Engine {
             let own = own_order(self.memory.watched(account).account.group_at(group));
             let unit = self.memory.worth.unit(order.symbol.quote());
             // Nothing was told yet: there is nothing new to judge by.
-            let Some((score, _)) = order.before.score_of(&own, unit, market_score) else { continue };
-            self.heat(account, group, evidence(score));
+            let model = &self.settings.model;
+            let Some((score, _)) = order.before.score_of(&own, unit, |seen| model.score(seen)) else { continue };
+            let nats = model.evidence(score);
+            self.heat(account, group, nats);
             let reference = order.before.reference();
             let watched = self.memory.watched_mut(account);
             if let (Some(reference), Some(habit)) = (reference, watched.account.habit_mut(&order.symbol)) {

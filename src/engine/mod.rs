@@ -11,12 +11,14 @@ pub mod habit;
 pub mod interest;
 pub mod keys;
 pub mod memory;
+pub mod model;
 pub mod origin;
 pub mod pair;
 pub mod rules;
-pub mod score;
 pub mod sights;
 pub mod worth;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,12 +29,12 @@ use crate::domain::{
 use address::Networks;
 use keys::{Change, Keys};
 use memory::{Memory, Watched};
+use model::Model;
 use pair::{Bar, OwnOrder, Pair, Trade, float};
 use rules::{
     Case, KeyCase, blind, churn_loss, key_permission_widened, key_policy, key_unrestricted, liquidation, new_key,
     planted_ask, pump_buy, slow_buying, unfamiliar_address, unknown_origin,
 };
-use score::{evidence, market_score};
 
 /// Settings of the engine: one block a rule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -63,6 +65,9 @@ pub struct Settings {
     pub key_policy: key_policy::Settings,
     /// Rules that are switched off.
     pub off: Vec<RuleName>,
+    /// What judges a pair's market.
+    #[serde(skip)]
+    pub model: Arc<Model>,
 }
 
 /// A fill cannot have traded this much after we heard of it; a clock that says so is not followed.
@@ -189,9 +194,10 @@ impl Engine {
         let group = watched.account.group_at(taken.group);
         if group.taker && !stale {
             let own = own_order(group);
-            let score = self.memory.pairs[pair].score_of(&own, unit, market_score);
-            if let Some((score, _)) = score {
-                self.heat(account, taken.group, evidence(score));
+            let model = &self.settings.model;
+            if let Some((score, _)) = self.memory.pairs[pair].score_of(&own, unit, |seen| model.score(seen)) {
+                let nats = model.evidence(score);
+                self.heat(account, taken.group, nats);
             }
             self.memory.watch(pair, account, time + WATCH);
         }
@@ -420,7 +426,8 @@ impl Engine {
                     Trade { time, taker: *taker, price: *price, quantity: *quantity, order: taker_order.as_ref() };
                 // A quiet pair's last order is complete only when the next one comes. Hours later its account has moved
                 // on, and what it does today says nothing of that order.
-                if let Some(scored) = self.memory.pairs[pair].trade(&trade, unit, market_score)
+                let model = &self.settings.model;
+                if let Some(scored) = self.memory.pairs[pair].trade(&trade, unit, |seen| model.score(seen))
                     && time.since(scored.at) <= SHOWN
                 {
                     self.shown(pair, &scored, n, at, out);
@@ -433,7 +440,7 @@ impl Engine {
                     self.learn_worth(pair, &market.symbol, *last);
                 }
             }
-            MarketKind::Candle { start, span, close, quote, taker_buy_quote, trades, .. } => {
+            MarketKind::Candle { start, span, high, low, close, quote, taker_buy_quote, trades, .. } => {
                 // A bar that is still growing is no past yet.
                 if *start + *span > at + SKEW {
                     return;
@@ -442,12 +449,22 @@ impl Engine {
                 let bar = Bar {
                     start: *start,
                     span: *span,
+                    high: *high,
+                    low: *low,
                     close: *close,
                     quote: float(*quote),
                     taker_buy_quote: taker_buy_quote.map(float),
                     trades: *trades,
                 };
-                self.memory.pairs[pair].seed(&bar);
+                let news = self.memory.pairs[pair].is_news(&bar) && at.since(*start + *span) <= SHOWN;
+                if news {
+                    self.closed(pair, &bar, unit, n, at, out);
+                }
+                if self.memory.pairs[pair].lives() && news {
+                    self.memory.pairs[pair].follow(&bar);
+                } else {
+                    self.memory.pairs[pair].seed(&bar);
+                }
                 self.past_bar(pair, &bar);
             }
             MarketKind::PastTrade { price, quantity, taker, taker_order, .. } => {
@@ -473,14 +490,42 @@ impl Engine {
 
     /// The market feed showed a taker order: whoever of ours it may have been is judged again with it.
     fn shown(&mut self, pair: usize, scored: &pair::Scored, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        let nats = self.settings.model.evidence(f64::from(scored.score));
         for account in self.memory.watchers(pair, scored.at) {
             let symbol = self.memory.symbol(pair).clone();
             let groups = self.memory.watched(account).account.recent_groups(&symbol, scored.at, WATCH);
             for group in groups {
                 let taken = self.memory.watched(account).account.group_at(group);
-                if taken.taker
-                    && scored.is(&own_order(taken))
-                    && self.heat(account, group, evidence(f64::from(scored.score)))
+                if taken.taker && scored.is(&own_order(taken)) && self.heat(account, group, nats) {
+                    self.judge_group(account, group, pair, n, at, out);
+                }
+            }
+        }
+    }
+
+    /// A bar closed in which no trade was seen: whoever of ours traded in it is judged again with it.
+    fn closed(&mut self, pair: usize, bar: &Bar, unit: f64, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        let watchers = self.memory.watchers(pair, bar.start);
+        if watchers.is_empty() {
+            return;
+        }
+        let market = &self.memory.pairs[pair];
+        let model = &self.settings.model;
+        let nats = [Side::Buy, Side::Sell].map(|side| model.bar_nats(&market.bar_features(bar, side, unit)));
+        let symbol = self.memory.symbol(pair).clone();
+        for account in watchers {
+            let groups = self.memory.watched(account).account.recent_groups(&symbol, bar.start + bar.span, bar.span);
+            for group in groups {
+                let taken = self.memory.watched(account).account.group_at(group);
+                let inside = bar.low.get() <= taken.high && taken.low <= bar.high.get();
+                let toward = match taken.side {
+                    Side::Buy => nats[0],
+                    Side::Sell => nats[1],
+                };
+                if let Some(nats) = toward
+                    && taken.taker
+                    && inside
+                    && self.heat(account, group, nats)
                 {
                     self.judge_group(account, group, pair, n, at, out);
                 }

@@ -4,11 +4,15 @@ use super::{H24H, HALF_LIVES, MEANS, Pair, TakerOrder, YOUNG, toward};
 use crate::domain::Side;
 use crate::engine::decay::{left, window};
 
+const H3: usize = 0;
 const H15: usize = 1;
 const H60: usize = 2;
 const H2H: usize = 3;
 
 /// What the market looked like at one taker order, without units of money.
+///
+/// `rqX_Y` is ln(rate of the side's quote over X / its rate over Y + 0.1), `rn` the same of orders, `rr` of rush orders
+/// (two price levels or more). Everything points toward the order's side, so sells look like mirrored buys.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Features {
     /// Displacement from the one-minute mean in the pair's own deviations; toward the order's side.
@@ -19,26 +23,228 @@ pub struct Features {
     pub z2h: f64,
     /// Displacement from the one-minute mean as a logarithm.
     pub ret60: f64,
+    /// Displacement from the ten-minute mean as a logarithm.
+    pub ret600: f64,
     /// Displacement from the two-hour mean as a logarithm.
     pub ret2h: f64,
-    /// ln of the side's 15 s quote rate over its 24 h rate.
+    /// ln of the rate of quote over 3 s against 2 h.
+    pub rq3_2h: f64,
+    /// ln of the rate of quote over 15 s against 2 h.
+    pub rq15_2h: f64,
+    /// ln of the rate of quote over 60 s against 2 h.
+    pub rq60_2h: f64,
+    /// ln of the rate of quote over 3 s against 24 h.
+    pub rq3_24h: f64,
+    /// ln of the rate of quote over 15 s against 24 h.
     pub rq15_24h: f64,
-    /// ln of the side's 60 s quote rate over its 24 h rate.
+    /// ln of the rate of quote over 60 s against 24 h.
     pub rq60_24h: f64,
-    /// ln of the rate of rush orders over 15 s against 24 h.
-    pub rr15_24h: f64,
+    /// ln of the rate of orders over 3 s against 2 h.
+    pub rn3_2h: f64,
     /// ln of the rate of orders over 15 s against 2 h.
     pub rn15_2h: f64,
+    /// ln of the rate of orders over 60 s against 2 h.
+    pub rn60_2h: f64,
+    /// ln of the rate of orders over 3 s against 24 h.
+    pub rn3_24h: f64,
+    /// ln of the rate of orders over 15 s against 24 h.
+    pub rn15_24h: f64,
+    /// ln of the rate of orders over 60 s against 24 h.
+    pub rn60_24h: f64,
+    /// ln of the rate of rush orders over 3 s against 2 h.
+    pub rr3_2h: f64,
+    /// ln of the rate of rush orders over 15 s against 2 h.
+    pub rr15_2h: f64,
+    /// ln of the rate of rush orders over 60 s against 2 h.
+    pub rr60_2h: f64,
+    /// ln of the rate of rush orders over 3 s against 24 h.
+    pub rr3_24h: f64,
+    /// ln of the rate of rush orders over 15 s against 24 h.
+    pub rr15_24h: f64,
+    /// ln of the rate of rush orders over 60 s against 24 h.
+    pub rr60_24h: f64,
     /// The side's share of all taker quote in 15 s.
     pub bf15: f64,
     /// The side's share of all taker quote in 60 s.
     pub bf60: f64,
     /// ln of the side's daily quote, in units of the model (about one bitcoin of 2019).
     pub liq: f64,
-    /// Whether the pair was followed for less than a day and not seeded.
-    pub young: bool,
+    /// ln of the side's quote within about 15 s, in units of the model: money, whatever the pair's usual is.
+    pub money15: f64,
+    /// The same within about 60 s.
+    pub money60: f64,
+    /// How far the order itself moved the price, as a logarithm.
+    pub sweep: f64,
+    /// How many price levels the order took.
+    pub levels: f64,
+    /// The pair's own deviation of ln(price) per minute.
+    pub swing: f64,
+    /// ln of the seconds since the order before, of either side.
+    pub gap: f64,
     /// The order's quote against the side's daily quote.
     pub share_of_day: f64,
+    /// Whether the pair was followed for less than a day and not seeded.
+    pub young: bool,
+}
+
+impl Features {
+    /// The definitions above, as a model that was fitted on them names them; a change of any of them is a new version.
+    pub const VERSION: u32 = 1;
+
+    /// The names of all numbers, in the order of [`Features::values`].
+    pub const NAMES: [&'static str; 34] = [
+        "z60",
+        "z600",
+        "z2h",
+        "ret60",
+        "ret600",
+        "ret2h",
+        "rq3_2h",
+        "rq15_2h",
+        "rq60_2h",
+        "rq3_24h",
+        "rq15_24h",
+        "rq60_24h",
+        "rn3_2h",
+        "rn15_2h",
+        "rn60_2h",
+        "rn3_24h",
+        "rn15_24h",
+        "rn60_24h",
+        "rr3_2h",
+        "rr15_2h",
+        "rr60_2h",
+        "rr3_24h",
+        "rr15_24h",
+        "rr60_24h",
+        "bf15",
+        "bf60",
+        "liq",
+        "money15",
+        "money60",
+        "sweep",
+        "levels",
+        "swing",
+        "gap",
+        "share_of_day",
+    ];
+
+    /// Puts numbers in the order of [`Features::NAMES`] into their places, of a pair that is not young.
+    pub fn from_values(values: [f64; Features::NAMES.len()]) -> Features {
+        let [
+            z60,
+            z600,
+            z2h,
+            ret60,
+            ret600,
+            ret2h,
+            rq3_2h,
+            rq15_2h,
+            rq60_2h,
+            rq3_24h,
+            rq15_24h,
+            rq60_24h,
+            rn3_2h,
+            rn15_2h,
+            rn60_2h,
+            rn3_24h,
+            rn15_24h,
+            rn60_24h,
+            rr3_2h,
+            rr15_2h,
+            rr60_2h,
+            rr3_24h,
+            rr15_24h,
+            rr60_24h,
+            bf15,
+            bf60,
+            liq,
+            money15,
+            money60,
+            sweep,
+            levels,
+            swing,
+            gap,
+            share_of_day,
+        ] = values;
+        Features {
+            z60,
+            z600,
+            z2h,
+            ret60,
+            ret600,
+            ret2h,
+            rq3_2h,
+            rq15_2h,
+            rq60_2h,
+            rq3_24h,
+            rq15_24h,
+            rq60_24h,
+            rn3_2h,
+            rn15_2h,
+            rn60_2h,
+            rn3_24h,
+            rn15_24h,
+            rn60_24h,
+            rr3_2h,
+            rr15_2h,
+            rr60_2h,
+            rr3_24h,
+            rr15_24h,
+            rr60_24h,
+            bf15,
+            bf60,
+            liq,
+            money15,
+            money60,
+            sweep,
+            levels,
+            swing,
+            gap,
+            share_of_day,
+            young: false,
+        }
+    }
+
+    /// Returns all numbers, in the order of [`Features::NAMES`].
+    pub fn values(&self) -> [f64; Features::NAMES.len()] {
+        [
+            self.z60,
+            self.z600,
+            self.z2h,
+            self.ret60,
+            self.ret600,
+            self.ret2h,
+            self.rq3_2h,
+            self.rq15_2h,
+            self.rq60_2h,
+            self.rq3_24h,
+            self.rq15_24h,
+            self.rq60_24h,
+            self.rn3_2h,
+            self.rn15_2h,
+            self.rn60_2h,
+            self.rn3_24h,
+            self.rn15_24h,
+            self.rn60_24h,
+            self.rr3_2h,
+            self.rr15_2h,
+            self.rr60_2h,
+            self.rr3_24h,
+            self.rr15_24h,
+            self.rr60_24h,
+            self.bf15,
+            self.bf60,
+            self.liq,
+            self.money15,
+            self.money60,
+            self.sweep,
+            self.levels,
+            self.swing,
+            self.gap,
+            self.share_of_day,
+        ]
+    }
 }
 
 impl Pair {
@@ -66,21 +272,49 @@ impl Pair {
             let all = flow.quote[place] + other.quote[place];
             if all > 0.0 { flow.quote[place] / all } else { 0.5 }
         };
+        let quote = |fast: usize, slow: f64| ratio(rate(flow.quote[fast], fast), slow);
+        let orders = |fast: usize, slow: f64| ratio(rate(flow.orders[fast], fast), slow);
+        let rush = |fast: usize, slow: f64| ratio(rate(flow.rush[fast], fast), slow);
+        let quote_2h = base(was.quote[H2H], H2H, 0.01 / unit);
+        let (orders_2h, orders_24h) = (base(was.orders[H2H], H2H, 1.0), base(was.orders[H24H], H24H, 1.0));
+        let (rush_2h, rush_24h) = (base(was.rush[H2H], H2H, 0.5), base(was.rush[H24H], H24H, 0.5));
+        let money = |place: usize| (flow.quote[place] * unit + 1e-4).ln();
         Features {
             z60: z(0),
             z600: z(1),
             z2h: z(2),
             ret60: ret(0),
+            ret600: ret(1),
             ret2h: ret(2),
-            rq15_24h: ratio(rate(flow.quote[H15], H15), day),
-            rq60_24h: ratio(rate(flow.quote[H60], H60), day),
-            rr15_24h: ratio(rate(flow.rush[H15], H15), base(was.rush[H24H], H24H, 0.5)),
-            rn15_2h: ratio(rate(flow.orders[H15], H15), base(was.orders[H2H], H2H, 1.0)),
+            rq3_2h: quote(H3, quote_2h),
+            rq15_2h: quote(H15, quote_2h),
+            rq60_2h: quote(H60, quote_2h),
+            rq3_24h: quote(H3, day),
+            rq15_24h: quote(H15, day),
+            rq60_24h: quote(H60, day),
+            rn3_2h: orders(H3, orders_2h),
+            rn15_2h: orders(H15, orders_2h),
+            rn60_2h: orders(H60, orders_2h),
+            rn3_24h: orders(H3, orders_24h),
+            rn15_24h: orders(H15, orders_24h),
+            rn60_24h: orders(H60, orders_24h),
+            rr3_2h: rush(H3, rush_2h),
+            rr15_2h: rush(H15, rush_2h),
+            rr60_2h: rush(H60, rush_2h),
+            rr3_24h: rush(H3, rush_24h),
+            rr15_24h: rush(H15, rush_24h),
+            rr60_24h: rush(H60, rush_24h),
             bf15: share(H15),
             bf60: share(H60),
             liq: (day * 86_400.0 * unit).ln(),
-            young: age < YOUNG,
+            money15: money(H15),
+            money60: money(H60),
+            sweep: (order.high / order.low).ln(),
+            levels: f64::from(order.levels),
+            swing: self.variance.sqrt(),
+            gap: (since + 1e-3).ln(),
             share_of_day: order.quote / (day * 86_400.0).max(f64::MIN_POSITIVE),
+            young: age < YOUNG,
         }
     }
 }

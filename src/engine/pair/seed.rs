@@ -3,9 +3,10 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{HALF_LIVES, MEANS, Pair, float};
-use crate::domain::{Price, Span, Timestamp};
-use crate::engine::decay::left;
+use super::{H24H, HALF_LIVES, MEANS, Pair, YOUNG, float, toward};
+use crate::domain::{Price, Side, Span, Timestamp};
+use crate::engine::decay::{left, window};
+use crate::engine::model::bars::BarFeatures;
 
 /// A bar as the pair's memory takes it.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,10 @@ pub struct Bar {
     pub start: Timestamp,
     /// How long it is.
     pub span: Span,
+    /// Highest price.
+    pub high: Price,
+    /// Lowest price.
+    pub low: Price,
     /// Last price.
     pub close: Price,
     /// Quote that changed hands.
@@ -34,6 +39,45 @@ pub(super) struct Past {
 }
 
 impl Pair {
+    /// Returns what a bar shows toward `side` against what is remembered from before it; take it afterwards.
+    pub fn bar_features(&self, bar: &Bar, side: Side, unit: f64) -> BarFeatures {
+        let Some(first) = self.first else { return BarFeatures { young: true, ..BarFeatures::default() } };
+        let (end, secs) = (bar.start + bar.span, bar.span.secs_f64());
+        let age = bar.start.since(first).secs_f64();
+        let day = self.flow(Side::Buy).quote[H24H] + self.flow(Side::Sell).quote[H24H];
+        let day = day * left(end.since(self.last).secs_f64(), HALF_LIVES[H24H]);
+        let rate = (day + 0.02 / unit) / (window(age, HALF_LIVES[H24H]) + 60.0);
+        let extreme = match side {
+            Side::Buy => bar.high,
+            Side::Sell => bar.low,
+        };
+        let moved = toward(side, float(extreme.get()).ln() - self.means[1]);
+        BarFeatures {
+            moved,
+            z600: moved / (self.variance.sqrt() * (MEANS[1] / 60.0).sqrt() + 5e-4),
+            times: bar.quote / (rate * secs),
+            money: bar.quote * unit,
+            young: age < YOUNG,
+        }
+    }
+
+    /// Returns whether a bar tells what no trade told: it began after everything that is remembered.
+    pub fn is_news(&self, bar: &Bar) -> bool {
+        bar.start >= self.last.max(self.past.end)
+    }
+
+    /// Takes a bar of a time in which no trade was seen, after the first trade that was: the trades are not fed, or the
+    /// feed is silent.
+    pub fn follow(&mut self, bar: &Bar) {
+        if !self.is_news(bar) || self.live.is_none() || bar.quote.is_nan() || bar.quote < 0.0 {
+            return;
+        }
+        let (before, end) = (self.last, bar.start + bar.span);
+        self.decay(end);
+        self.seed_flows(bar, end);
+        self.learn_price(end, bar.close.get(), before);
+    }
+
     /// Takes a bar that ended before the first trade that was seen; bars come oldest first, each once.
     ///
     /// Decayed sums are linear, so what lay behind the first trade can still be added behind it: flows come out as if the

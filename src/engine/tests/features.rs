@@ -1,7 +1,7 @@
 //! A pair's features, worked out anew over all past orders, without decayed sums.
 
+use super::super::model::Model;
 use super::super::pair::{Bar, Features, Pair, Trade};
-use super::super::score::{evidence, market_score};
 use super::*;
 
 /// When (ms), which way, and the price and quantity of each trade.
@@ -75,21 +75,47 @@ fn by_hand(orders: &[Past], unit: f64) -> Features {
         own / (own + other)
     };
     let day = base(86_400.0, 0.01 / unit, &quote);
+    let money = |half_life: f64| (sum(orders, now.buy, half_life, &quote) * unit + 1e-4).ln();
+    let since = before.last().map_or(0.0, |last| now.secs - last.secs);
+    let (day_2h, one_2h, one_24h) =
+        (base(7_200.0, 0.01 / unit, &quote), base(7_200.0, 1.0, &one), base(86_400.0, 1.0, &one));
+    let (rush_2h, rush_24h) = (base(7_200.0, 0.5, &rush), base(86_400.0, 0.5, &rush));
     Features {
         z60: z(60.0),
         z600: z(600.0),
         z2h: z(7_200.0),
         ret60: ret(60.0),
+        ret600: ret(600.0),
         ret2h: ret(7_200.0),
+        rq3_2h: ratio(rate(3.0, &quote), day_2h),
+        rq15_2h: ratio(rate(15.0, &quote), day_2h),
+        rq60_2h: ratio(rate(60.0, &quote), day_2h),
+        rq3_24h: ratio(rate(3.0, &quote), day),
         rq15_24h: ratio(rate(15.0, &quote), day),
         rq60_24h: ratio(rate(60.0, &quote), day),
-        rr15_24h: ratio(rate(15.0, &rush), base(86_400.0, 0.5, &rush)),
-        rn15_2h: ratio(rate(15.0, &one), base(7_200.0, 1.0, &one)),
+        rn3_2h: ratio(rate(3.0, &one), one_2h),
+        rn15_2h: ratio(rate(15.0, &one), one_2h),
+        rn60_2h: ratio(rate(60.0, &one), one_2h),
+        rn3_24h: ratio(rate(3.0, &one), one_24h),
+        rn15_24h: ratio(rate(15.0, &one), one_24h),
+        rn60_24h: ratio(rate(60.0, &one), one_24h),
+        rr3_2h: ratio(rate(3.0, &rush), rush_2h),
+        rr15_2h: ratio(rate(15.0, &rush), rush_2h),
+        rr60_2h: ratio(rate(60.0, &rush), rush_2h),
+        rr3_24h: ratio(rate(3.0, &rush), rush_24h),
+        rr15_24h: ratio(rate(15.0, &rush), rush_24h),
+        rr60_24h: ratio(rate(60.0, &rush), rush_24h),
         bf15: share(15.0),
         bf60: share(60.0),
         liq: (day * 86_400.0 * unit).ln(),
-        young: age < 86_400.0,
+        money15: money(15.0),
+        money60: money(60.0),
+        sweep: (now.high / now.low).ln(),
+        levels: f64::from(now.levels),
+        swing: f64::sqrt(variance),
+        gap: (since + 1e-3).ln(),
         share_of_day: now.quote / (day * 86_400.0),
+        young: age < 86_400.0,
     }
 }
 
@@ -162,69 +188,12 @@ fn the_features_of_every_order_are_those_of_the_formulas_over_all_past_orders() 
         // The first two orders have no baseline worth the name; from the third on every number must agree.
         for place in 2..orders.len() {
             let (got, hand) = (seen[place], by_hand(&orders[..=place], unit));
-            for (name, got, hand) in [
-                ("z60", got.z60, hand.z60),
-                ("z600", got.z600, hand.z600),
-                ("z2h", got.z2h, hand.z2h),
-                ("ret60", got.ret60, hand.ret60),
-                ("ret2h", got.ret2h, hand.ret2h),
-                ("rq15_24h", got.rq15_24h, hand.rq15_24h),
-                ("rq60_24h", got.rq60_24h, hand.rq60_24h),
-                ("rr15_24h", got.rr15_24h, hand.rr15_24h),
-                ("rn15_2h", got.rn15_2h, hand.rn15_2h),
-                ("bf15", got.bf15, hand.bf15),
-                ("bf60", got.bf60, hand.bf60),
-                ("liq", got.liq, hand.liq),
-                ("share_of_day", got.share_of_day, hand.share_of_day),
-            ] {
+            for ((name, got), hand) in Features::NAMES.iter().zip(got.values()).zip(hand.values()) {
                 close(name, place, got, hand);
             }
             assert_eq!(got.young, hand.young, "order {place}");
         }
     }
-}
-
-#[test]
-fn the_market_score_is_the_sum_of_its_fourteen_terms() {
-    // Displacement alone is worth a score from seven deviations; below that the model speaks alone.
-    let f = by_hand(&past(&story()), 1.0);
-    let f = Features { z60: f.z60.min(6.9), ..f };
-    let log = |z: f64| z.max(0.0).ln_1p();
-    let up = |x: f64| x.max(0.0);
-    let terms = [
-        -14.590,
-        1.013 * log(f.z60),
-        1.335 * log(f.z600),
-        -2.364 * log(f.z2h),
-        -0.979 * (1.0 + 100.0 * up(f.ret60)).ln(),
-        0.803 * (1.0 + 100.0 * up(f.ret2h)).ln(),
-        2.009 * up(f.rq15_24h),
-        -0.751 * up(f.rq60_24h),
-        0.782 * up(f.rr15_24h),
-        0.847 * up(f.rn15_2h),
-        -4.028 * f.bf15,
-        0.215 * f.liq,
-        0.336 * log(f.z60) * up(f.rq60_24h) / 5.0,
-        -0.693 * log(f.z60) * up(f.rn15_2h) / 5.0,
-        if f.bf60 < 0.5 { -0.154 * log(f.z2h) } else { 0.0 },
-    ];
-    let score = terms.iter().sum::<f64>();
-    assert!(!f.young && (market_score(&f) - score).abs() < 1e-9, "{} != {score}", market_score(&f));
-    assert!(score > 0.0, "a rush of twelve orders scores: {score}");
-}
-
-#[test]
-fn evidence_never_falls_as_the_score_rises_and_stays_within_its_ends() {
-    let mut last = f64::NEG_INFINITY;
-    for step in -400..=400 {
-        let nats = evidence(f64::from(step) / 20.0);
-        assert!(nats >= last && (-3.0..=7.0).contains(&nats), "{step}: {nats} after {last}");
-        last = nats;
-    }
-    let absurd = Features { z60: f64::NAN, rq15_24h: f64::INFINITY, liq: f64::NEG_INFINITY, ..Features::default() };
-    assert!(market_score(&absurd).is_finite());
-    let young = Features { young: true, z60: 60.0, z600: 60.0, rq15_24h: 8.0, rr15_24h: 6.0, ..Features::default() };
-    assert!(evidence(market_score(&young)) <= 2.0 + 1e-9, "a young pair is not trusted with more");
 }
 
 #[test]
@@ -278,6 +247,8 @@ fn a_seed_that_comes_late_leaves_the_memory_as_if_it_had_come_first() {
         .map(|hour| Bar {
             start: at(-48 * 3_600_000 + hour * 3_600_000),
             span: Span::from_secs(3_600),
+            high: Price::new(dec("0.0000201")).unwrap(),
+            low: Price::new(dec("0.0000199")).unwrap(),
             close: Price::new(dec(["0.00002", "0.0000201", "0.0000199"][(hour % 3) as usize])).unwrap(),
             quote: 0.1 + 0.01 * (hour % 5) as f64,
             taker_buy_quote: Some(0.05 + 0.004 * (hour % 4) as f64),
@@ -341,7 +312,7 @@ fn trades_that_come_out_of_order_never_turn_time_back() {
             quantity: Quantity::new(dec("10")).unwrap(),
             order: None,
         };
-        pair.trade(&trade, 1.0, market_score).map(|scored| scored.score)
+        pair.trade(&trade, 1.0, |seen| Model::shipped().score(seen)).map(|scored| scored.score)
     };
     for millis in [0, 60_000, 30_000, 120_000, -3_600_000, 180_000] {
         assert!(trade(&mut pair, millis).is_none_or(f32::is_finite));

@@ -38,6 +38,8 @@ fn a_bar_with_a_negative_volume_is_no_bar() {
     pair.seed(&Bar {
         start: at(0),
         span: Span::from_secs(60),
+        high: Price::new(dec("1")).unwrap(),
+        low: Price::new(dec("1")).unwrap(),
         close: Price::new(dec("1")).unwrap(),
         quote: -5.0,
         taker_buy_quote: None,
