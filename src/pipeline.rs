@@ -56,7 +56,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 6;
+pub const SNAPSHOT_VERSION: u32 = 7;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -120,6 +120,7 @@ impl Pipeline {
                 | EventKind::Access(_)
                 | EventKind::Market(_)
                 | EventKind::Cap(_)
+                | EventKind::Leaks(_)
                 | EventKind::Tick => {}
             }
             self.engine.judge(event, &mut self.findings);

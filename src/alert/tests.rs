@@ -20,6 +20,7 @@ fn finding(rule: RuleName, level: Level, secs: i64, pair: &str, loss: &str) -> F
         RuleName::UnfamiliarAddress => Kind::Address,
         RuleName::UnknownOrigin => Kind::Origin,
         RuleName::Blind => Kind::Blind,
+        RuleName::CoTrading => Kind::Fleet,
     };
     let symbol = Symbol::from_dashed(pair).unwrap();
     Finding {

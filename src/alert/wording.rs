@@ -33,7 +33,11 @@ fn headline(incident: &Incident, transition: Transition) -> String {
         Some(Kind::Slow) => format!("builds up{pair} in small steps"),
         Some(Kind::Address) => "is used from a new place".to_owned(),
         Some(Kind::Origin) => format!("has an order of unknown origin in{pair}"),
-        Some(Kind::Fleet) => format!("trades{pair} together with other accounts"),
+        Some(Kind::Fleet) => match incident.leading().map(|finding| &finding.reason) {
+            Some(Reason::OthersHit { tag, .. }) => format!("was not hit yet, but other accounts tagged {tag} were"),
+            _ if pair.is_empty() => "sells its holdings together with other accounts".to_owned(),
+            _ => format!("trades{pair} together with other accounts"),
+        },
         Some(Kind::Blind) | None => "could not be watched without a gap".to_owned(),
     };
     let loss =
@@ -87,6 +91,19 @@ fn fact(finding: &Finding) -> String {
             }
             _ => format!("an order in {pair} named unlike any of {familiar_orders} earlier orders"),
         },
+        Reason::Together { count, seconds, sold, tag, .. } => {
+            let verb = if *sold { "sell" } else { "buy" };
+            let what = if pair.is_empty() { "two or more holdings each" } else { &pair };
+            let tag = tag.as_ref().map(|tag| format!("; most of them are tagged {tag}")).unwrap_or_default();
+            format!("{count} accounts newly {verb} {what} within {} s, this one among them{tag}", brief(*seconds))
+        }
+        Reason::OthersHit { tag, count, symbol } => {
+            let what = symbol.as_ref().map_or("sold their holdings".to_owned(), |pair| format!("traded {pair}"));
+            format!(
+                "{count} accounts tagged {tag} {what} within minutes of each other, as with stolen keys; this account has \
+                 the tag too"
+            )
+        }
         Reason::NotVerified { since, until, recovered, why } => {
             let until = until.map_or("now".to_owned(), |until| until.to_string());
             format!("blind from {since} to {until} ({why}), {recovered} fills recovered, not verified")

@@ -154,7 +154,7 @@ fn rules(config: &Config) -> Vec<Rule> {
         levels
     };
     let (pump, planted, churn) = (&rules.pump_buy, &rules.planted_ask, &rules.churn_loss);
-    let sold = &rules.liquidation;
+    let (sold, together) = (&rules.liquidation, &rules.co_trading);
     let listed = vec![
         (RuleName::PumpBuy, with(three(&pump.levels), vec![("smallest_act", write_worth(pump.smallest_act))])),
         (
@@ -197,6 +197,18 @@ fn rules(config: &Config) -> Vec<Rule> {
         (
             RuleName::Blind,
             vec![("verify_within", time(rules.blind.verify_within)), ("down_alert", time(rules.blind.down_alert))],
+        ),
+        (
+            RuleName::CoTrading,
+            with(
+                three(&together.levels),
+                vec![
+                    ("accounts", together.accounts.to_string()),
+                    ("thin", write_worth(together.thin)),
+                    ("copying", together.copying.join(" ")),
+                    ("warn", together.warn.to_string()),
+                ],
+            ),
         ),
     ];
     listed.into_iter().map(|(name, values)| Rule { name, on: !rules.off.contains(&name), values }).collect()

@@ -7,6 +7,7 @@ pub mod dedupe;
 pub mod kucoin;
 pub mod market_cap;
 pub mod newest;
+pub mod operator;
 mod past;
 pub mod scalar;
 mod shape;
@@ -98,6 +99,7 @@ impl Codecs {
         match &arrival.from {
             Source::Access(_) => access::Codec.decode(arrival, out),
             Source::MarketCap(_) => market_cap::decode(arrival, out),
+            Source::Operator => operator::decode(arrival, out),
             Source::Clock => Err(unread("a clock only ticks")),
             Source::Account(_)
             | Source::AccountRest(_)
@@ -139,6 +141,7 @@ fn traded(event: &Event) -> Timestamp {
         | EventKind::Access(_)
         | EventKind::Market(_)
         | EventKind::Cap(_)
+        | EventKind::Leaks(_)
         | EventKind::Feed(_)
         | EventKind::Tick => Timestamp::EPOCH,
     }

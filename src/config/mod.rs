@@ -129,7 +129,12 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
         market_cap: market_cap::market_cap(root),
         ..feed::feed(root)
     };
-    let pipeline = rules::pipeline(root);
+    let mut pipeline = rules::pipeline(root);
+    for account in &accounts {
+        for tag in &account.tags {
+            pipeline.engine.tags.0.entry(tag.as_str().into()).or_default().insert(account.id.clone());
+        }
+    }
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);
     root.close();

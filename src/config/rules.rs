@@ -8,7 +8,7 @@ use super::section::{Scope, Section};
 use crate::domain::{Asset, RuleName, Span};
 use crate::engine::address::Networks;
 use crate::engine::rules::{
-    Levels, blind, churn_loss, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin,
+    Levels, blind, churn_loss, co_trading, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin,
 };
 use crate::{alert, codec, engine, pipeline};
 
@@ -112,6 +112,20 @@ fn rules(root: &mut Section<'_>) -> engine::Settings {
             verify_within: section.time("verify_within", duration(usual.blind.verify_within), SECOND..=DAY).into(),
             down_alert: section.time("down_alert", duration(usual.blind.down_alert), SECOND..=DAY).into(),
         }),
+        co_trading: rule(&mut rules, &mut off, RuleName::CoTrading, |section| {
+            let usual = usual.co_trading;
+            co_trading::Settings {
+                levels: levels(section, usual.levels),
+                accounts: section.count("accounts", usual.accounts as u64, 2..=1_000) as usize,
+                thin: section.worth("thin", usual.thin, 0.0..=10_000.0),
+                copying: section.list("copying", |tag| match tag.trim() {
+                    "" => Err("an empty tag groups nothing".to_owned()),
+                    tag => Ok(tag.into()),
+                }),
+                warn: section.count("warn", usual.warn as u64, 0..=100_000) as usize,
+            }
+        }),
+        tags: engine::fleet::Tags::default(),
         off: Vec::new(),
     };
     rules.close();

@@ -4,6 +4,7 @@ mod account;
 mod event;
 mod finding;
 mod incident;
+mod leak;
 mod money;
 mod time;
 mod wallet;
@@ -15,6 +16,7 @@ pub use event::{
 };
 pub use finding::{Family, Finding, Kind, Level, Reason, RuleName, Size, Term};
 pub use incident::{Effect, EffectKind, Incident, IncidentId, Message, PlanStep, Story, Transition};
+pub use leak::LeakMode;
 pub use money::{Asset, Money, Price, Quantity, Refused, Symbol, decimal};
 pub use time::{Span, Timestamp};
 pub use wallet::{NotAWallet, Wallet};

@@ -7,26 +7,31 @@ pub mod address;
 pub mod caps;
 pub mod cold;
 pub mod decay;
+pub mod fleet;
 pub mod habit;
 pub mod interest;
+pub mod leak;
 pub mod memory;
 pub mod origin;
 pub mod pair;
 pub mod rules;
 pub mod score;
 pub mod sights;
+mod together;
 pub mod worth;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, Fill, Finding, Level, Market, MarketKind,
-    OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
+    OrderChange, OrderStep, Price, Reason, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
 };
 use address::Networks;
 use memory::{Memory, Watched};
 use pair::{Bar, OwnOrder, Pair, Trade, float};
-use rules::{Case, blind, churn_loss, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin};
+use rules::{
+    Case, blind, churn_loss, co_trading, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin,
+};
 use score::{evidence, market_score};
 
 /// Settings of the engine: one block a rule.
@@ -46,6 +51,10 @@ pub struct Settings {
     pub unknown_origin: unknown_origin::Settings,
     /// Unverified gaps.
     pub blind: blind::Settings,
+    /// Several accounts at once.
+    pub co_trading: co_trading::Settings,
+    /// Which accounts belong together.
+    pub tags: fleet::Tags,
     /// Rules that are switched off.
     pub off: Vec<RuleName>,
 }
@@ -128,6 +137,7 @@ impl Engine {
                     self.late_cap(&cap.asset, n, at, out);
                 }
             }
+            EventKind::Leaks(modes) => self.memory.leaks.take(modes),
             EventKind::Feed(change) => self.feed(change, n, at, out),
             EventKind::Tick => {}
         }
@@ -145,6 +155,7 @@ impl Engine {
         let watched = self.memory.watched_mut(account);
         let history = fill.via == Via::Rest && watched.since.get_or_insert(at).since(time) > HISTORY;
         watched.since.get_or_insert(at);
+        let traded = watched.account.habit(&fill.symbol).map(|habit| habit.last);
         let taken = watched.account.take(fill, n, time, float(fill.notional) * unit, reference);
         let (client_id, source) = origin_of(fill.client_order_id.as_deref(), fill.source.as_deref());
         let seen = watched.account.sight(&fill.order_id, client_id, source);
@@ -173,6 +184,7 @@ impl Engine {
         if !history {
             if taken.first_of_order {
                 self.chill(account, taken.group, pair, at);
+                self.do_together((account, taken.group, pair), traded, (n, at), out);
             }
             let before = out.len();
             self.judge_group(account, taken.group, pair, n, at, out);
@@ -234,9 +246,10 @@ impl Engine {
             unit,
             equity: self.memory.equity(account, worth.map(|worth| (group.symbol.base(), worth))),
             place: place.as_ref(),
+            together: self.memory.fleet.told(&account.id, &group.symbol).map(co_trading::about_order),
             cap: self.memory.caps.of(group.symbol.base(), dollars, at),
         };
-        let settings = &self.settings;
+        let settings = self.settings_for(&account.id, at);
         let found = [
             pump_buy::judge(&settings.pump_buy, &case),
             planted_ask::judge(&settings.planted_ask, &case),
@@ -245,6 +258,26 @@ impl Engine {
             unknown_origin::judge(&settings.unknown_origin, &case),
         ];
         found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect()
+    }
+
+    /// Returns the thresholds for an account: lower ones while the platform that has its key is known to leak.
+    fn settings_for(&self, account: &AccountId, at: Timestamp) -> std::borrow::Cow<'_, Settings> {
+        let lowered = self.memory.leaks.lowered(account, &self.settings.tags, at);
+        if lowered == 0.0 {
+            return std::borrow::Cow::Borrowed(&self.settings);
+        }
+        let mut settings = self.settings.clone();
+        for levels in [
+            &mut settings.pump_buy.levels,
+            &mut settings.planted_ask.levels,
+            &mut settings.churn_loss.levels,
+            &mut settings.liquidation.levels,
+            &mut settings.unknown_origin.levels,
+            &mut settings.unfamiliar_address.levels,
+        ] {
+            *levels = levels.lowered(lowered);
+        }
+        std::borrow::Cow::Owned(settings)
     }
 
     fn order(&mut self, order: &OrderChange, at: Timestamp) {
@@ -310,7 +343,8 @@ impl Engine {
         // The log names a person or platform account; every key of that name is concerned, at each exchange once.
         for account in self.memory.named(&access.name, access.venue) {
             let id = self.memory.watched(account).account.id.clone();
-            out.extend(unfamiliar_address::judge(&self.settings.unfamiliar_address, &id, &seen, n, at));
+            let settings = self.settings_for(&id, at).unfamiliar_address;
+            out.extend(unfamiliar_address::judge(&settings, &id, &seen, n, at));
         }
     }
 
@@ -341,6 +375,7 @@ impl Engine {
             MarketKind::Volume { quote, last, .. } => {
                 self.memory.pairs[pair].set_volume(float(*quote));
                 self.late_volume(pair, float(*quote), n, at, out);
+                self.know_turnover(market.venue, pair, n, at, out);
                 if let Some(last) = last {
                     self.learn_worth(pair, &market.symbol, *last);
                 }
@@ -372,6 +407,7 @@ impl Engine {
                     self.memory.pairs[pair].past_is_told();
                 }
                 self.past_told(pair, *until, n, at, out);
+                self.know_turnover(market.venue, pair, n, at, out);
             }
         }
     }
@@ -430,7 +466,8 @@ impl Engine {
     fn mark_alarms(&mut self, found: &[Finding]) {
         for finding in found {
             // Selling everything is a habit some have, and alone it cost nothing yet.
-            let harmless = matches!(finding.rule, RuleName::Blind | RuleName::Liquidation);
+            let harmless = matches!(finding.rule, RuleName::Blind | RuleName::Liquidation)
+                || matches!(finding.reason, Reason::OthersHit { .. });
             if finding.level >= Level::Alert && !harmless {
                 let account = self.memory.account(&finding.account);
                 self.memory.watched_mut(account).account.session.alarmed = true;
