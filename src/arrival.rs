@@ -62,6 +62,9 @@ pub enum Source {
     Clock,
 }
 
+/// Why the feed of an account that is watched no longer went down: nobody has to be told that it stays so.
+pub const REMOVED: &str = "removed from the configuration";
+
 /// What an arrival was.
 #[derive(Clone, Debug)]
 pub enum Body {
@@ -240,7 +243,7 @@ impl FromStr for Source {
             return if fine { Ok(Source::Access(second.into())) } else { Err(NotASource) };
         }
         if first == "market-cap" {
-            let fine = !rest && AccountId::new(Venue::Binance, second).is_ok();
+            let fine = !rest && wallet.is_none() && AccountId::new(Venue::Binance, second).is_ok();
             return if fine { Ok(Source::MarketCap(second.into())) } else { Err(NotASource) };
         }
         let venue: Venue = first.parse().map_err(|_| NotASource)?;

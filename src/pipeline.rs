@@ -1,13 +1,17 @@
 //! One pure step: an arrival in, effects out. Live, replay and tests call the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{self, Alert};
 use crate::arrival::Arrival;
+use crate::codec::dedupe::Repeats;
 use crate::codec::{self, Codecs};
-use crate::domain::{AccountId, Effect, EffectKind, Event, EventKind, Finding, Symbol, Timestamp, Venue, Wallet};
+use crate::domain::{
+    AccountId, Effect, EffectKind, Event, EventKind, Finding, LogProgress, Symbol, Timestamp, Venue, Wallet,
+};
 use crate::engine::address::Networks;
 use crate::engine::memory::Memory;
 use crate::engine::{self, Engine};
@@ -46,6 +50,8 @@ pub struct Counts {
     pub fills: u64,
     /// Arrivals that could not be read.
     pub unreadable: u64,
+    /// Fills that were told again and dropped.
+    pub repeats: Repeats,
     /// The number of the last arrival.
     pub last: u64,
 }
@@ -56,7 +62,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 7;
+pub const SNAPSHOT_VERSION: u32 = 10;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -106,6 +112,7 @@ impl Pipeline {
         self.findings.clear();
         self.wanted.clear();
         self.codecs.decode(arrival, &mut self.events);
+        self.counts.repeats = self.codecs.repeats();
         self.alert.pass(self.now, &mut self.wanted);
         self.engine.pass(arrival.n, self.now, &mut self.findings);
         for event in &self.events {
@@ -118,6 +125,8 @@ impl Pipeline {
                 | EventKind::Order(_)
                 | EventKind::Balance(_)
                 | EventKind::Access(_)
+                | EventKind::KeyState(_)
+                | EventKind::KeyList(_)
                 | EventKind::Market(_)
                 | EventKind::Cap(_)
                 | EventKind::Leaks(_)
@@ -137,6 +146,11 @@ impl Pipeline {
     /// Returns the events of the last step, for those who write down what could not be read.
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// Returns how far each access log was taken.
+    pub fn access_logs(&self) -> &BTreeMap<CompactString, LogProgress> {
+        self.codecs.access_logs()
     }
 
     /// Returns what came through.
@@ -196,6 +210,18 @@ impl Pipeline {
         memory.find(account).is_some_and(|place| memory.watched(place).sights.knows(wallet))
     }
 
+    /// Returns up to when the exchange itself confirmed that no fill of an account's wallet is missing.
+    pub fn proven_until(&self, account: &AccountId, wallet: &Wallet) -> Option<Timestamp> {
+        self.codecs.proven_until(account, wallet)
+    }
+
+    /// Returns the wallets that cannot be seen, and whether people need not be told of it (any more).
+    pub fn blind(&self) -> impl Iterator<Item = (&AccountId, &Wallet, bool)> {
+        let memory = self.engine.memory();
+        let watched = (0..memory.accounts()).map(|place| memory.watched(place));
+        watched.flat_map(|watched| watched.sights.down().map(|(wallet, told)| (&watched.account.id, wallet, told)))
+    }
+
     fn name_effects(&mut self, arrival: &Arrival) -> Vec<Effect> {
         let account = |kind: &EffectKind| match kind {
             EffectKind::Incident { incident, .. } => incident.account.clone(),
@@ -208,5 +234,33 @@ impl Pipeline {
             *place += 1;
         }
         effects
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arrival::{Body, REMOVED, Source};
+    use crate::domain::Span;
+
+    fn arrival(n: u64, days: i64, from: &str, body: Body) -> Arrival {
+        let at = Timestamp::from_millis(1_760_000_000_000) + Span::from_secs(days * 86_400);
+        Arrival { n, at, from: from.parse::<Source>().unwrap(), body }
+    }
+
+    #[test]
+    fn what_was_learned_of_an_account_outlives_its_removal_by_a_month() {
+        let report = r#"{"subscriptionId":0,"event":{"e":"executionReport","E":1760000000000,"s":"APCBTC","c":"a1","S":"BUY","o":"LIMIT","f":"GTC","q":"10","p":"0.0001","P":"0","F":"0","g":-1,"C":"","x":"TRADE","X":"FILLED","r":"NONE","i":77,"l":"10","z":"10","L":"0.0001","n":"0.00001","N":"BNB","T":1760000000000,"t":5,"I":6,"w":false,"m":true,"M":true,"O":1760000000000,"Z":"0.001","Y":"0.001","W":1760000000000,"V":"NONE","Q":"0"}}"#;
+        let mut pipeline = Pipeline::new(Settings::default());
+        let mut step = |n, days, body| {
+            let from = if matches!(body, Body::Tick) { "clock" } else { "binance/alice" };
+            assert!(pipeline.step(&arrival(n, days, from, body)).is_empty());
+            pipeline.account(&"binance/alice".parse().unwrap()).map_or(0, |account| account.orders)
+        };
+        step(1, 0, Body::LinkUp);
+        assert_eq!(step(2, 0, Body::from_text(report.to_owned())), 1);
+        step(3, 0, Body::LinkDown { why: REMOVED.into() });
+        assert_eq!(step(4, 29, Body::Tick), 1);
+        assert_eq!(step(5, 31, Body::Tick), 0, "a stranger again");
     }
 }

@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fillguard::config::{Config, Problems, Response};
-use fillguard::domain::{Level, RuleName, Span};
+use fillguard::domain::{Level, Right, RuleName, Span};
+use fillguard::engine::rules::key_policy::Policy;
+use fillguard::feed::SubAccounts;
 use tempfile::TempDir;
 
 const SECRET: &str = "canary0Secret1That2Nobody3May4See";
@@ -85,6 +87,38 @@ fn a_small_file_is_enough() {
     assert_eq!(config.store_file(), Path::new("/var/lib/fillguard/fillguard.db"));
     assert!(config.notify.console && config.warnings.is_empty(), "{:?}", config.warnings);
     assert!(!format!("{config:?}").contains("canary"), "Debug shows a secret");
+}
+
+#[test]
+fn what_an_owner_expects_of_a_key_reaches_the_rule_and_whose_keys_are_listed_the_feed() {
+    let folder = Folder::new();
+    let alice: fillguard::domain::AccountId = "binance/alice".parse().unwrap();
+    let text = ALICE.to_owned()
+        + "sub_accounts = [\"bot+1@example.org\"]\n[account.policy]\nallow = [\"read\", \"fix_read\"]\nrestricted = true\n"
+        + CONSOLE
+        + "[feed]\nkey_state = \"90s\"\n[rules.key_unrestricted]\nagain_after = \"2h\"\n";
+    let config = folder.load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    let policy = Policy { allow: vec![Right::Read, Right::FixRead], restricted: true };
+    assert_eq!(config.pipeline.engine.key_policy.expected, [(alice.clone(), policy)]);
+    assert_eq!(config.pipeline.engine.key_unrestricted.again_after, Span::from_secs(7_200));
+    assert_eq!(config.feed.timing.key_state, std::time::Duration::from_secs(90));
+    let named = SubAccounts::Named(vec!["bot+1@example.org".to_owned()]);
+    assert_eq!(config.feed.sub_accounts.get(&alice), Some(&named));
+    let all = folder.load(&(ALICE.to_owned() + "sub_accounts = true\n" + CONSOLE)).unwrap();
+    assert_eq!(all.feed.sub_accounts.get(&alice), Some(&SubAccounts::All));
+    assert!(folder.load(&fine()).unwrap().pipeline.engine.key_policy.expected.is_empty(), "no policy by default");
+    for (line, why) in [
+        ("sub_accounts = \"all\"", "must be true, false, or a list"),
+        ("sub_accounts = [\"a b\"]", "is neither an e-mail nor a name"),
+        ("sub_accounts = [7]", "must be true, false, or a list"),
+        ("policy = \"read\"", "is a table of its own"),
+        ("[account.policy]\nallow = [\"withdraw\", \"reed\"]", "did you mean read?"),
+        ("[account.policy]\nalow = []", "did you mean allow?"),
+        ("[rules.new_key]\nact = 9", "never says act by itself"),
+    ] {
+        let told = folder.problems(&format!("{ALICE}{line}\n{CONSOLE}"));
+        assert!(told.len() == 1 && told[0].contains(why), "{line}: {told:?}");
+    }
 }
 
 #[test]
@@ -346,6 +380,72 @@ fn an_exchange_in_the_clear_is_for_this_machine_only() {
 }
 
 #[test]
+fn an_access_source_is_told_all_that_it_lacks() {
+    let folder = Folder::new();
+    let told = folder.problems(
+        &(fine()
+            + r#"[[access.file]]
+format = "nginx"
+pattern = "$remote_addr$status"
+[[access.file]]
+name = "gateway"
+path = "x.log"
+format = "nginx"
+accounts = { "desk-1" = "carol" }
+ip_field = "http_x_ip"
+[[access.file]]
+name = "gateway"
+path = "y.log"
+format = "json"
+pattern = "x"
+account = "binance/alice"
+account_field = "account"
+[access.http]
+listen = "0.0.0.0:7780"
+"#),
+    );
+    let wanted = [
+        "access.file.name: is missing",
+        "access.file.path: is missing",
+        "access.file.pattern: nothing stands between remote_addr and status",
+        "access.file.account_field: is missing",
+        "access.file.accounts: names an account that is not there",
+        "access.file.ip_field: is not in the pattern; it has remote_addr, remote_user",
+        "access.file.name: the source in line 13 has this name too",
+        "access.file.pattern: is of no use",
+        "access.file.account_field: is of no use beside account",
+        "access.http.token_file: is missing",
+        "access.http.listen: is open to other machines",
+    ];
+    for wanted in wanted {
+        assert!(told.iter().any(|told| told.contains(wanted)), "{wanted}: {told:#?}");
+    }
+    assert_eq!(told.len(), wanted.len(), "{told:#?}");
+}
+
+#[test]
+fn an_access_token_is_long_enough_and_access_sources_are_read() {
+    let folder = Folder::new();
+    folder.secret("short.token", "canary");
+    folder.secret("long.token", SECRET);
+    let door = "[access.http]\nlisten = \"[::1]:7780\"\n";
+    let told = folder.problems(&format!("{}{door}token_file = \"short.token\"\n", fine()));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("access.http.token_file: holds no token of at least 24"), "{told:?}");
+    let log = "[[access.file]]\nname = \"egress\"\npath = \"x.log\"\nformat = \"squid\"\naccount = \"alice\"\n";
+    let text = format!("{}{log}{door}token_file = \"long.token\"\nbehind_proxy = true\n", fine());
+    let config = folder.load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    let (files, http) = (&config.feed.access.files, config.feed.access.http.as_ref().unwrap());
+    assert_eq!((files.len(), files[0].path.clone()), (1, folder.path("x.log")));
+    assert!(http.behind_proxy && !format!("{http:?}").contains("canary"));
+    assert!(
+        config.warnings.iter().any(|warning| warning.contains("x.log cannot be read yet")),
+        "{:?}",
+        config.warnings
+    );
+}
+
+#[test]
 fn what_is_not_built_is_said_and_not_called_unknown() {
     let folder = Folder::new();
     let account = ALICE.to_owned() + "response = \"auto\"\n";
@@ -353,7 +453,7 @@ fn what_is_not_built_is_said_and_not_called_unknown() {
         folder.problems(&format!("{account}{CONSOLE}[[access.log]]\npath = \"x\"\n[rules.unknown_origin]\nact = 9\n"));
     assert_eq!(told.len(), 3, "{told:?}");
     assert!(told[0].starts_with("6: account.response: this version only writes down"), "{told:?}");
-    assert_eq!(told[1], "11: access.log: reading access logs is not built yet; leave [[access.log]] out");
+    assert_eq!(told[1], "11: access.log: is written [[access.file]]");
     assert!(told[2].starts_with("14: rules.unknown_origin.act: this rule rests on one kind"), "{told:?}");
 }
 
@@ -483,7 +583,7 @@ fn check_says_what_would_run_and_makes_nothing() {
     assert!(!folder.path("state").exists() && !told.contains("canary"));
     let (code, told) = fillguard(&["check", "--config", &path, "--format", "json"]);
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((code, &told["fine"], told["rules"].as_array().unwrap().len()), (Some(0), &true.into(), 7));
+    assert_eq!((code, &told["fine"], told["rules"].as_array().unwrap().len()), (Some(0), &true.into(), 11));
     assert_eq!(told["accounts"][0]["name"], "binance/alice");
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use fillguard::arrival::{Arrival, Body};
 use fillguard::codec::{Codecs, Settings};
-use fillguard::domain::{Basis, Event, EventKind, FeedKind, Fill, Timestamp};
+use fillguard::domain::{Basis, Event, EventKind, FeedKind, Fill, KeyState, Restriction, Timestamp};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
@@ -290,4 +290,43 @@ fn samples_the_index_gives_no_values_for_are_no_fills_and_errors_are_told_as_ref
     }
     report(&format!("{files} more samples: {refusals} refusals, no fill"));
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn samples_about_keys_tell_rights_and_addresses() {
+    let Some(folder) = samples() else { return };
+    let decode = |file: &str, from: &str, call: &str| -> Vec<KeyState> {
+        let sample: Value = serde_json::from_str(&fs::read_to_string(folder.join(file)).unwrap()).unwrap();
+        let page = sample.get("response").unwrap_or(&sample);
+        let body = Body::Page { call: call.into(), frame: Body::json(page.to_string()).unwrap() };
+        let arrival =
+            Arrival { n: 1, at: Timestamp::from_millis(1_790_000_000_000), from: from.parse().unwrap(), body };
+        let (mut codecs, mut events) = (Codecs::new(&Settings::default()), Vec::new());
+        codecs.decode(&arrival, &mut events);
+        assert_eq!(feeds(&events), Vec::<&FeedKind>::new(), "{file}");
+        let state = |event: Event| if let EventKind::KeyState(state) = event.kind { Some(state) } else { None };
+        events.into_iter().filter_map(state).collect()
+    };
+    let rights = |state: &KeyState| {
+        let on: Vec<&str> = state.rights.iter().filter(|(_, on)| **on).map(|(right, _)| right.as_str()).collect();
+        on.join(" ")
+    };
+    let own = decode("binance/sdktest__sapi_apiRestrictions.json", "binance/a/rest", "sapi/v1/account/apiRestrictions");
+    assert_eq!(rights(&own[0]), "read unified fix_read internal_transfer universal_transfer");
+    assert_eq!((own[0].restriction.clone(), own[0].rights.len()), (Some(Restriction::Open), 11));
+    assert_eq!(own[0].created, Some(Timestamp::from_millis(1_623_840_271_000)));
+    let listed = "binance/sdktest__sapi_subaccount_query_sub_account_api_key.json";
+    let listed = decode(listed, "binance/a/rest", "sapi/v1/sub-account/subAccountApi?email=123@test.com");
+    assert_eq!((rights(&listed[0]).as_str(), listed[0].label.as_deref()), ("trade", Some("myKey")));
+    let addresses = "binance/sdktest__sapi_subaccount_get_ip_restriction_for_a_sub_account_api_key.json";
+    let addresses = decode(addresses, "binance/a/rest", "sapi/v1/sub-account/subAccountApi/ipRestriction");
+    assert_eq!(addresses[0].key, listed[0].key);
+    assert_eq!(addresses[0].restriction, Some(Restriction::Listed(Some(vec!["69.210.67.14".into()]))));
+    let own = decode("kucoin/sdkspec__rest_get_api_v1_user_api_key.json", "kucoin/b/rest", "user/api-key");
+    assert_eq!(rights(&own[0]), "read trade margin futures withdraw internal_transfer earn");
+    let masked = vec!["103.**.34".into(), "203.**.154".into()];
+    assert_eq!(own[0].restriction, Some(Restriction::Listed(Some(masked))));
+    let listed = decode("kucoin/sdkspec__rest_get_api_v1_sub_api_key.json", "kucoin/b/rest", "sub/api-key?subName=x");
+    assert_eq!((rights(&listed[0]).as_str(), listed[0].holder.as_deref()), ("read", Some("apiSdkTest")));
+    report("5 samples about keys read");
 }

@@ -16,7 +16,7 @@ use exchange::{Exchange, Peer, Reply, Request, within};
 use fillguard::arrival::{Body, Incoming};
 use fillguard::domain::{AccountId, Symbol, Venue};
 use fillguard::feed::sign::BinanceSigner;
-use fillguard::feed::{Account, ReadKey, Settings, Timing, tasks};
+use fillguard::feed::{Account, CapSource, MarketCap, ReadKey, Settings, SubAccounts, Timing, tasks};
 use fillguard::runtime::supervisor::{self, Supervisor};
 use fillguard::runtime::{backoff, clock};
 use fillguard::secret::Secret;
@@ -199,9 +199,9 @@ async fn a_lost_connection_is_said_made_anew_and_its_gap_asked_for() {
     let mut peer = exchange.peer().await;
     subscribed(&mut peer, 3).await;
     daemon.until("binance/alice up").await;
-    daemon.until("binance/alice/rest account ->").await;
-    // The pair is known from the account's own event.
+    // The pair is known from the account's own event. What was held is told after the trades, as the stream does.
     daemon.until("binance/alice/rest myTrades?symbol=APCBTC&startTime=").await;
+    daemon.until("binance/alice/rest account ->").await;
     assert_eq!(daemon.next().await, "binance/alice/rest filled, verified true");
     let signed = exchange.request("/api/v3/myTrades").await;
     assert_eq!(signed.header("X-MBX-APIKEY"), "key-of-alice");
@@ -676,8 +676,9 @@ async fn a_coinbase_key_signs_in_reads_its_gap_and_asks_for_the_fills_of_changed
     assert_eq!(coinbase_in(&mut peer).await, ["user", "heartbeats"]);
     daemon.until("coinbase/erin up").await;
     let gap = "coinbase/erin/rest orders/historical/fills?start_sequence_timestamp=";
-    daemon.until(gap).await;
+    // The list comes newest first, and is handed over oldest first.
     assert!(daemon.until(gap).await.contains("&cursor=next%3D1 ->"));
+    assert!(!daemon.until(gap).await.contains("&cursor="));
     assert_eq!(daemon.next().await, "coinbase/erin/rest filled, verified true");
     let signed = exchange.request("/api/v3/brokerage/orders").await;
     let token = signed.header("Authorization").strip_prefix("Bearer ").unwrap();
@@ -893,4 +894,150 @@ async fn coinbase_exchange_that_stops_beating_or_never_confirms_is_left() {
     coinbase_exchange_in(&mut exchange.peer().await).await;
     daemon.until("coinbase/erin up").await;
     daemon.end().await;
+}
+
+/// Binance's REST side with what it says about keys; the one that asks may look at a sub-account's.
+fn binance_keys(port: u16, request: &Request) -> Reply {
+    match request.path.split('?').next().unwrap() {
+        "/sapi/v1/account/apiRestrictions" => Reply::json(r#"{"ipRestrict":true,"enableReading":true}"#),
+        "/sapi/v1/sub-account/list" => {
+            Reply::json(r#"{"subAccounts":[{"email":"bot+1@example.org"},{"email":"b&t"}]}"#)
+        }
+        "/sapi/v1/sub-account/subAccountApi" => {
+            Reply::json(r#"{"total":1,"rows":[{"email":"bot+1@example.org","apikey":"id-of-grid","canTrade":true}]}"#)
+        }
+        "/sapi/v1/sub-account/subAccountApi/ipRestriction" => {
+            Reply::json(r#"{"ipRestrict":"true","ipList":["203.0.113.7"],"apiKey":"id-of-grid"}"#)
+        }
+        _ => binance_rest(port, request),
+    }
+}
+
+#[tokio::test]
+async fn what_a_key_may_do_is_asked_whenever_its_feed_comes_up_and_then_again_and_again() {
+    let mut exchange = Exchange::open(binance_keys).await;
+    let mut asked_once = settings(&exchange, vec![binance("alice")]);
+    asked_once.timing.key_state = Duration::from_secs(3_600);
+    let mut daemon = Daemon::start(asked_once.clone());
+    let own = "binance/alice/rest sapi/v1/account/apiRestrictions?key=";
+    for _ in 0..2 {
+        let mut peer = exchange.peer().await;
+        subscribed(&mut peer, 0).await;
+        let page = daemon.until(own).await;
+        assert!(page.ends_with(r#" -> {"ipRestrict":true,"enableReading":true}"#) && !page.contains("key-of-alice"));
+        peer.close(1001).await;
+    }
+    daemon.end().await;
+    let mut often = asked_once;
+    often.timing.key_state = Duration::from_millis(10);
+    let mut daemon = Daemon::start(often);
+    let mut peer = exchange.peer().await;
+    subscribed(&mut peer, 0).await;
+    for _ in 0..5 {
+        daemon.until(own).await;
+    }
+    daemon.end().await;
+}
+
+#[tokio::test]
+async fn the_keys_of_sub_accounts_are_listed_and_their_ids_stay_in_the_questions() {
+    let mut exchange = Exchange::open(binance_keys).await;
+    let mut settings = settings(&exchange, vec![binance("alice")]);
+    settings.sub_accounts = [(binance("alice").id, SubAccounts::All)].into();
+    let mut daemon = Daemon::start(settings);
+    let mut peer = exchange.peer().await;
+    subscribed(&mut peer, 0).await;
+    daemon.until("binance/alice/rest sapi/v1/sub-account/list?").await;
+    let page = daemon.until("binance/alice/rest sapi/v1/sub-account/subAccountApi?").await;
+    assert!(page.contains("subAccountApi?email=bot+1@example.org&page=1&size=100 ->"), "{page}");
+    let page = daemon.until("binance/alice/rest sapi/v1/sub-account/subAccountApi/ipRestriction?").await;
+    let call = page.split(" -> ").next().unwrap();
+    assert!(call.contains("email=bot+1@example.org&key=") && !call.contains("id-of-grid"), "{call}");
+    let request = exchange.request("/sapi/v1/sub-account/subAccountApi/ipRestriction").await;
+    assert!(request.path.contains("email=bot%2B1%40example.org&subAccountApiKey=id-of-grid&"), "{}", request.path);
+    daemon.end().await;
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_be_looked_at_keeps_its_connection_and_a_dead_one_does_not() {
+    let dead = Arc::new(AtomicUsize::new(0));
+    let is_dead = Arc::clone(&dead);
+    let mut exchange = Exchange::open(move |port, request| match request.path.as_str() {
+        "/api/v1/user/api-key" if is_dead.load(Ordering::Relaxed) == 0 => {
+            Reply::json(r#"{"code":"400007","msg":"Access denied, require more permission"}"#)
+        }
+        // The peer answers no pings, so none may be due while the test lasts.
+        _ if is_dead.load(Ordering::Relaxed) == 0 => {
+            let reply = kucoin_rest(port, request);
+            Reply { body: reply.body.replace("\"pingInterval\":200", "\"pingInterval\":60000"), ..reply }
+        }
+        _ => Reply::json(r#"{"code":"400003","msg":"KC-API-KEY not exists"}"#),
+    })
+    .await;
+    let mut settings = settings(&exchange, vec![kucoin("bob")]);
+    // Not oftener than the account's allowance lets ordinary calls through beside it.
+    settings.timing.key_state = Duration::from_millis(500);
+    let mut daemon = Daemon::start(settings);
+    let mut peer = exchange.peer().await;
+    let_in(&mut peer).await;
+    daemon.until("kucoin/bob up").await;
+    for _ in 0..2 {
+        exchange.request("/api/v1/user/api-key").await;
+    }
+    peer.say(r#"{"type":"message","topic":"/account/balance","data":{}}"#).await;
+    daemon.until(r#"kucoin/bob {"type":"message""#).await;
+    dead.store(1, Ordering::Relaxed);
+    let why = daemon.until("kucoin/bob down").await;
+    assert!(why.contains("400003"), "{why}");
+    daemon.end().await;
+}
+
+#[tokio::test]
+async fn a_file_of_market_caps_is_handed_over_when_it_changes() {
+    let exchange = Exchange::open(binance_rest).await;
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("caps.csv");
+    let mut given = settings(&exchange, Vec::new());
+    given.market_cap = vec![MarketCap { from: CapSource::File(file.clone()), every: Duration::from_millis(20) }];
+    // Whole at once, so that nobody reads half of it.
+    let put = |bytes: &[u8]| {
+        std::fs::write(home.path().join("new"), bytes).unwrap();
+        std::fs::rename(home.path().join("new"), &file).unwrap();
+    };
+    // It is not there yet; that is told once and hinders nothing.
+    let mut daemon = Daemon::start(given);
+    for text in ["APC,2100000,1400", "APC,2200000,1390\n"] {
+        put(text.as_bytes());
+        assert_eq!(daemon.until("market-cap/file").await, format!("market-cap/file text {text}"));
+    }
+    put(&vec![b'x'; (1 << 20) + 1]);
+    put(br#"[{"asset":"APC","usd":5}]"#);
+    assert_eq!(daemon.until("market-cap/file [").await, r#"market-cap/file [{"asset":"APC","usd":5}]"#);
+    daemon.end().await;
+}
+
+#[tokio::test]
+async fn a_list_of_market_caps_on_the_web_is_read_page_by_page_with_its_key() {
+    let mut exchange = Exchange::open(|port, request: &Request| match request.path.split('?').next().unwrap() {
+        "/api/v3/coins/markets" if request.param("page") == Some("1") => {
+            Reply::json(json!(vec![json!({"symbol": "apc", "market_cap": 7}); 250]).to_string())
+        }
+        "/api/v3/coins/markets" => Reply::json(r#"[{"symbol":"xyz","market_cap":1}]"#),
+        _ => binance_rest(port, request),
+    })
+    .await;
+    let mut given = settings(&exchange, Vec::new());
+    let url = format!("{}/api/v3/coins/markets", exchange.http());
+    let from = CapSource::Web { url, pages: 9, key: Some(secret("cap-key")) };
+    given.market_cap = vec![MarketCap { from, every: Duration::from_secs(3_600) }];
+    let mut daemon = Daemon::start(given);
+    for page in 1..=2 {
+        let line = daemon.until("market-cap/web").await;
+        let call =
+            format!("market-cap/web coins/markets?vs_currency=usd&order=market_cap_desc&per_page=250&page={page} ->");
+        assert!(line.starts_with(&call), "{line}");
+        assert_eq!(exchange.request("/api/v3/coins/markets").await.header("x-cg-demo-api-key"), "cap-key");
+    }
+    let rest = daemon.end().await;
+    assert!(!rest.iter().any(|line| line.starts_with("market-cap")), "a short page is the last: {rest:?}");
 }

@@ -1,5 +1,6 @@
 //! Findings become incidents: one for each account and story, opened, growing, closed.
 
+mod key;
 mod plan;
 mod wording;
 
@@ -113,7 +114,9 @@ impl Alert {
         self.due.insert((open.due, key.0, story));
 
         let louder = finding.level > open.incident.level;
-        let known = open.incident.findings.iter().any(|other| other.rule == finding.rule);
+        // What one rule says of two keys, or of two changes of one, is two pieces of news.
+        let same = |other: &Finding| other.rule == finding.rule && other.subject() == finding.subject();
+        let known = open.incident.findings.iter().any(same);
         open.take(&finding);
         let told_less = open.lost_more_than_told(self.settings.retell);
         let transition = if louder || !known { Transition::Raised } else { Transition::Updated };
@@ -179,7 +182,9 @@ impl Open {
         incident.count += 1;
         incident.last = incident.last.max(finding.at);
         incident.level = incident.level.max(finding.level);
-        let same = |known: &Finding| known.rule == finding.rule && known.symbol == finding.symbol;
+        let same = |known: &Finding| {
+            known.rule == finding.rule && known.symbol == finding.symbol && known.subject() == finding.subject()
+        };
         match incident.findings.iter().position(same) {
             Some(place) => {
                 let known = &mut incident.findings[place];

@@ -21,6 +21,9 @@ fn finding(rule: RuleName, level: Level, secs: i64, pair: &str, loss: &str) -> F
         RuleName::UnknownOrigin => Kind::Origin,
         RuleName::Blind => Kind::Blind,
         RuleName::CoTrading => Kind::Fleet,
+        RuleName::KeyPermissionWidened | RuleName::KeyUnrestricted | RuleName::NewKey | RuleName::KeyPolicy => {
+            Kind::Key
+        }
     };
     let symbol = Symbol::from_dashed(pair).unwrap();
     Finding {

@@ -2,14 +2,17 @@
 
 use rust_decimal::prelude::ToPrimitive;
 
-use super::capital;
+use super::{capital, key};
 use crate::domain::{Finding, Incident, Kind, Level, Message, Money, Reason, Size, Story, Transition};
 
 /// Returns the message about an incident as it stands.
 pub fn message(incident: &Incident, transition: Transition) -> Message {
     let mut by_weight: Vec<&Finding> = incident.findings.iter().collect();
     by_weight.sort_by(|a, b| b.level.cmp(&a.level).then(b.score.total_cmp(&a.score)));
-    let facts = by_weight.iter().take(6).map(|finding| fact(finding)).collect();
+    let mut facts: Vec<String> = by_weight.iter().take(6).map(|finding| fact(finding)).collect();
+    if by_weight.iter().any(|finding| finding.terms.iter().any(|term| term.name == "leak_mode")) {
+        facts.push("Leak mode is on for this key, so less evidence is enough to tell of it.".to_owned());
+    }
     Message {
         incident: incident.id.clone(),
         level: incident.level,
@@ -38,6 +41,7 @@ fn headline(incident: &Incident, transition: Transition) -> String {
             _ if pair.is_empty() => "sells its holdings together with other accounts".to_owned(),
             _ => format!("trades{pair} together with other accounts"),
         },
+        Some(Kind::Key) => incident.leading().and_then(|leading| key::headline(&leading.reason)).unwrap_or_default(),
         Some(Kind::Blind) | None => "could not be watched without a gap".to_owned(),
     };
     let loss =
@@ -108,11 +112,20 @@ fn fact(finding: &Finding) -> String {
             let until = until.map_or("now".to_owned(), |until| until.to_string());
             format!("blind from {since} to {until} ({why}), {recovered} fills recovered, not verified")
         }
+        Reason::KeyWidened { .. }
+        | Reason::KeyUnrestricted { .. }
+        | Reason::KeyAppeared { .. }
+        | Reason::KeyRemade { .. }
+        | Reason::KeyReplaced { .. }
+        | Reason::KeyBeyond { .. } => key::fact(&finding.reason, finding.at).unwrap_or_default(),
     };
     format!("{}.", capital(&text))
 }
 
 fn next_step(incident: &Incident) -> String {
+    if let Some(step) = incident.leading().and_then(|leading| key::next_step(leading, incident.account.venue)) {
+        return step;
+    }
     match (incident.story, incident.level) {
         (Story::Takeover, Level::Act | Level::Alert) => {
             format!("If this was not you: delete the API key at {} now.", incident.account.venue.title())
@@ -123,6 +136,9 @@ fn next_step(incident: &Incident) -> String {
 }
 
 fn otherwise(incident: &Incident) -> String {
+    if let Some(otherwise) = incident.leading().and_then(key::otherwise) {
+        return otherwise;
+    }
     match incident.story {
         Story::Takeover => "Whoever holds the key can go on trading with the money in this account. \
                             fillguard sends nothing to the exchange by itself."

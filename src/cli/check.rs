@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 
 use super::{FINE, MISUSE};
 use crate::config::{Config, Response, write_part, write_size, write_time, write_worth};
-use crate::domain::{RuleName, Span, Wallet};
+use crate::domain::{LeakMode, RuleName, Span, Wallet};
 use crate::engine::rules::Levels;
+use crate::feed::access::Form;
 use crate::notify::console;
+use crate::runtime::clock;
 
 /// Say whether a configuration is fine and what would run with it
 ///
@@ -46,6 +48,7 @@ struct Summary {
     kept: Vec<(&'static str, String)>,
     wallets: Vec<String>,
     watch: Vec<String>,
+    access: Vec<(String, String)>,
 }
 
 /// A rule with its settings as they would be written.
@@ -77,6 +80,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
         Format::Text => {
             writeln!(out, "{}: fine", config.file.display())?;
             write!(out, "{summary}")?;
+            for mode in leak_modes(&config) {
+                writeln!(out, "leak mode {}", super::leak_mode::words(&mode))?;
+            }
             config.warnings.iter().try_for_each(|warning| writeln!(out, "warning   {warning}"))?;
         }
     }
@@ -112,6 +118,7 @@ impl Summary {
                 .iter()
                 .map(|(venue, pair)| format!("{venue}/{}-{}", pair.base(), pair.quote()))
                 .collect(),
+            access: access(config),
         }
     }
 
@@ -126,10 +133,12 @@ impl Summary {
                 values.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
             json!({ "name": name.as_str(), "enabled": on, "settings": values })
         });
+        let access = self.access.iter().map(|(name, what)| json!({ "name": name, "what": what }));
         let kept: serde_json::Map<String, Value> =
             self.kept.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
         json!({
             "fine": true,
+            "leak_modes": leak_modes(config).iter().map(super::leak_mode::words).collect::<Vec<_>>(),
             "file": config.file.to_string_lossy(),
             "accounts": accounts.collect::<Vec<_>>(),
             "channels": channels.collect::<Vec<_>>(),
@@ -137,9 +146,17 @@ impl Summary {
             "kept": kept,
             "wallets": self.wallets,
             "watch": self.watch,
+            "access": access.collect::<Vec<_>>(),
             "warnings": config.warnings,
         })
     }
+}
+
+/// Returns the leak modes that are on; one that cannot be read is told by `leak-mode` itself.
+fn leak_modes(config: &Config) -> Vec<LeakMode> {
+    let mut modes = super::leak_mode::modes(&config.leak_file()).unwrap_or_default();
+    modes.retain(|mode| mode.until > clock::now());
+    modes
 }
 
 fn rules(config: &Config) -> Vec<Rule> {
@@ -210,8 +227,37 @@ fn rules(config: &Config) -> Vec<Rule> {
                 ],
             ),
         ),
+        (
+            RuleName::KeyPermissionWidened,
+            with(
+                two(&rules.key_permission_widened.levels),
+                vec![("again_after", time(rules.key_permission_widened.again_after))],
+            ),
+        ),
+        (
+            RuleName::KeyUnrestricted,
+            with(two(&rules.key_unrestricted.levels), vec![("again_after", time(rules.key_unrestricted.again_after))]),
+        ),
+        (RuleName::NewKey, two(&rules.new_key.levels)),
+        (RuleName::KeyPolicy, vec![("again_after", time(rules.key_policy.again_after))]),
     ];
     listed.into_iter().map(|(name, values)| Rule { name, on: !rules.off.contains(&name), values }).collect()
+}
+
+/// Returns where it is heard who used a key.
+fn access(config: &Config) -> Vec<(String, String)> {
+    let files = config.feed.access.files.iter().map(|file| {
+        let names: Vec<&str> = match &file.reader.form {
+            Form::Json => vec!["JSON"],
+            Form::Pattern(_, pattern) => pattern.names().collect(),
+        };
+        (file.name.to_string(), format!("follows {} ({})", file.path.display(), names.join(" ")))
+    });
+    let http = config.feed.access.http.iter().map(|http| {
+        let proxy = if http.behind_proxy { ", behind a proxy" } else { "" };
+        (http.name.to_string(), format!("takes posts on {}{proxy}", http.listen))
+    });
+    files.chain(http).collect()
 }
 
 fn kept(config: &Config) -> Vec<(&'static str, String)> {
@@ -269,6 +315,9 @@ impl fmt::Display for Summary {
         }
         for (key, value) in &self.kept {
             writeln!(f, "keeps     {key:<19}{value}")?;
+        }
+        for (name, what) in &self.access {
+            writeln!(f, "access    {name}: {what}")?;
         }
         if !self.wallets.is_empty() {
             writeln!(f, "wallets   {}", self.wallets.join(" "))?;

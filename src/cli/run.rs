@@ -8,16 +8,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{FAILED, FINE, MISUSE};
-use crate::config::{Config, Log, LogFormat};
+use crate::config::{Book, Config, Log, LogFormat, Look};
 use crate::live::{self, Settings};
-use crate::runtime::systemd;
+use crate::runtime::{limits, systemd};
 use crate::store;
 
 /// Watch the configured accounts until told to stop
@@ -51,19 +51,26 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    for problem in config.faulty.iter().flat_map(|file| file.to_string().lines().map(str::to_owned).collect::<Vec<_>>())
+    {
+        tracing::error!("{problem} (this account is not watched)");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %config.file.display(), "fillguard starts");
-    let code = runtime.block_on(serve(settings(config)));
+    let files = limits::raise_open_files();
+    tracing::debug!(?files, "files that may be open");
+    let code = runtime.block_on(serve(config));
     runtime.shutdown_timeout(LAST_CALLS);
     code
 }
 
 fn settings(config: Config) -> Settings {
     Settings {
+        leak_file: Some(config.leak_file()),
         store: store::Settings { path: config.store_file(), ..store::Settings::default() },
         journal: config.journal,
         pipeline: config.pipeline,
@@ -89,7 +96,13 @@ fn listen(log: Log) -> anyhow::Result<()> {
 }
 
 /// Runs the stages until they end, and passes on what the system asks for.
-async fn serve(settings: Settings) -> anyhow::Result<u8> {
+async fn serve(mut config: Config) -> anyhow::Result<u8> {
+    let book = std::mem::take(&mut config.book);
+    let (accounts, calls) = watch::channel(crate::feed::Roll::default());
+    let unreadable = book.unreadable();
+    let settings = Settings { accounts: Some(calls), unreadable, ..settings(config) };
+    let (hung_up, hang_ups) = mpsc::channel(1);
+    let mut following = pin!(follow(book, accounts, hang_ups));
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be listened for")?;
     let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be listened for")?;
@@ -98,10 +111,12 @@ async fn serve(settings: Settings) -> anyhow::Result<u8> {
     loop {
         let asked = tokio::select! {
             ended = &mut daemon => return Ok(code(ended)),
+            () = &mut following => continue,
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
             _ = hang_up.recv() => {
-                tracing::warn!("SIGHUP: reading the configuration anew is not built yet; restart instead");
+                // One that is not taken yet does for both.
+                let _ = hung_up.try_send(());
                 continue;
             }
         };
@@ -112,6 +127,47 @@ async fn serve(settings: Settings) -> anyhow::Result<u8> {
         tracing::info!("{asked}: stopping");
         systemd::stopping();
         stop.cancel();
+    }
+}
+
+/// Has the accounts follow their files: every few seconds, and in full at each SIGHUP. It never ends.
+async fn follow(mut book: Book, accounts: watch::Sender<crate::feed::Roll>, mut hang_ups: mpsc::Receiver<()>) {
+    loop {
+        let reload = tokio::select! {
+            () = tokio::time::sleep(book.every()) => false,
+            Some(()) = hang_ups.recv() => true,
+        };
+        let looking = tokio::task::spawn_blocking(move || {
+            let look = if reload { book.reload() } else { book.look() };
+            (book, look)
+        });
+        let Ok((known, look)) = looking.await else {
+            tracing::error!("the accounts' files are followed no longer because of a fault in fillguard; restart it");
+            return std::future::pending().await;
+        };
+        book = known;
+        if reload {
+            tracing::info!("SIGHUP: the configuration was read again");
+        }
+        tell(&look);
+        if let Some(list) = look.accounts {
+            accounts.send_replace(list);
+        }
+    }
+}
+
+fn tell(look: &Look) {
+    // A thousand accounts added at once are one line, not a thousand.
+    const LINES: usize = 20;
+    for line in look.refused.iter().take(LINES) {
+        tracing::error!("{line}");
+    }
+    for line in look.news.iter().take(LINES) {
+        tracing::info!("{line}");
+    }
+    let more = look.news.len().saturating_sub(LINES) + look.refused.len().saturating_sub(LINES);
+    if more > 0 {
+        tracing::info!("and {more} more changes of accounts; `fillguard check` tells all that is wrong");
     }
 }
 

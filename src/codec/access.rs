@@ -1,24 +1,49 @@
 //! Lines of the user's own gateway, proxy or audit log: who used a key, from which address.
 //!
 //! No exchange tells this (see its absence in their fill reports), so it comes as JSON lines of software whose field
-//! names differ; the usual ones are understood.
+//! names differ; the usual ones are understood. The daemon's own sources (`feed/access`) hand over `account`, `ip`, `ua`,
+//! `client_order_id` and `time` alone, because a raw line may carry signatures and keys in its URL.
+//!
+//! Three frames: a line; a line with the `mark` up to which its file was read (or a mark alone, where nothing in the file
+//! concerned us); a whole request with its entries. What was taken before is not taken again.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use compact_str::CompactString;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::scalar::{Amiss, Object, Scalar};
 use super::shape::{Heard, read, unread};
 use super::unread::Unread;
 use crate::arrival::{Arrival, Body, Source};
-use crate::domain::{Access, AccountId, Event, EventKind, Timestamp, Venue};
+use crate::domain::{Access, AccountId, Event, EventKind, LogMark, LogProgress, LogRequest, Timestamp, Venue};
 
-/// Reads access lines; it remembers nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Codec;
+/// Reads access lines; remembers how far each log was taken.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Codec {
+    logs: BTreeMap<CompactString, LogProgress>,
+}
+
+/// A frame of the daemon's own sources tells under one key, which no other software uses, how far its log was taken:
+/// `{"account":"binance/alice","ip":"203.0.113.7","time":1775572206250000000,"fillguard":{"mark":{"turn":1,"inode":77,
+/// "offset":4711,"head_bytes":1024,"head":"9c…","last":"01…"}}}` of a tailed file, or `{"fillguard":{"request":{"key":"5f…",
+/// "body":"e0…","accepted":1,"duplicates":0},"lines":[{"account":"alice","ip":"203.0.113.7"}]}}` of a request.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Frame<'a> {
+    fillguard: Option<Object<Own<'a>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Own<'a> {
+    mark: Option<LogMark>,
+    request: Option<LogRequest>,
+    lines: Option<Vec<Object<Line<'a>>>>,
+}
 
 /// A line, for instance of an nginx in front of a trading bot:
 /// `{"time":"2026-04-07T14:30:06.250Z","account":"binance/alice","remote_addr":"203.0.113.7","http_user_agent":"bot/2",
@@ -54,17 +79,57 @@ struct Line<'a> {
 
 /// The longest user agent that is kept, in characters.
 const LONGEST_AGENT: usize = 256;
+/// Logs whose progress is remembered; a configuration has a few.
+const MOST_LOGS: usize = 64;
 
 impl Codec {
-    /// Appends the access of a line; a line without an address is kept, a line without an account is refused.
+    /// Returns how far each log was taken.
+    pub fn logs(&self) -> &BTreeMap<CompactString, LogProgress> {
+        &self.logs
+    }
+
+    /// Appends the accesses of a frame that was not taken before; a line without an address is kept, one without an
+    /// account is refused.
     pub fn decode(&mut self, arrival: &Arrival, out: &mut Vec<Event>) -> Result<(), Unread> {
         let (Source::Access(log), Body::Frame(frame)) = (&arrival.from, &arrival.body) else {
             return Err(unread("an access line must be JSON"));
         };
+        let Object(Frame { fillguard }): Object<Frame<'_>> = read("an access line", frame.get())?;
+        let Object(Own { mark, request, lines }) = fillguard.unwrap_or_default();
+        let mut heard = Heard::new(arrival, out);
+        let marked = mark.is_some();
+        if (marked || request.is_some()) && !self.is_new(log, mark, request, arrival.at) {
+            return Ok(());
+        }
+        if let Some(lines) = lines {
+            for Object(line) in lines {
+                let access = line.access(log, arrival.at).map(|access| heard.push(EventKind::Access(access)));
+                heard.row(access);
+            }
+            return Ok(());
+        }
         let Object(line): Object<Line<'_>> = read("an access line", frame.get())?;
-        let access = line.access(log, arrival.at)?;
-        Heard::new(arrival, out).push(EventKind::Access(access));
+        if marked && told([&line.account, &line.account_name]).is_none() {
+            return Ok(());
+        }
+        heard.push(EventKind::Access(line.access(log, arrival.at)?));
         Ok(())
+    }
+
+    /// Notes how far a log is now; returns false for what was taken before.
+    fn is_new(
+        &mut self,
+        log: &CompactString,
+        mark: Option<LogMark>,
+        request: Option<LogRequest>,
+        at: Timestamp,
+    ) -> bool {
+        if !self.logs.contains_key(log) && self.logs.len() >= MOST_LOGS {
+            self.logs.pop_first();
+        }
+        let progress = self.logs.entry(log.clone()).or_default();
+        mark.is_none_or(|mark| progress.pass(mark, at))
+            && request.is_none_or(|request| progress.remember(LogRequest { at, ..request }))
     }
 }
 
@@ -154,7 +219,7 @@ mod tests {
             body: Body::from_text(json.into()),
         };
         let mut out = Vec::new();
-        Codec.decode(&arrival, &mut out).map_err(|why| why.to_string())?;
+        Codec::default().decode(&arrival, &mut out).map_err(|why| why.to_string())?;
         let EventKind::Access(access) = out.pop().unwrap().kind else { panic!("not an access") };
         Ok(access)
     }
@@ -207,5 +272,53 @@ mod tests {
         }
         assert_eq!(line(r#"{"account":"alice"}"#).unwrap().ip, None, "no address is no evidence, and no error");
         assert_eq!(line(r#"{"account":"alice","ip":"2001:db8::1"}"#).unwrap().ip, Some("2001:db8::1".parse().unwrap()));
+    }
+
+    fn all(codec: &mut Codec, n: u64, json: &str) -> Vec<EventKind> {
+        let at = Timestamp::from_millis(1_775_572_206_000);
+        let arrival = Arrival { n, at, from: "access/gateway".parse().unwrap(), body: Body::from_text(json.into()) };
+        let mut out = Vec::new();
+        codec.decode(&arrival, &mut out).unwrap();
+        out.into_iter().map(|event| event.kind).collect()
+    }
+
+    #[test]
+    fn a_line_that_was_passed_is_not_taken_again_and_a_mark_alone_is_no_line() {
+        let mut codec = Codec::default();
+        let line = |turn: u64, offset: u64| {
+            format!(
+                r#"{{"account":"alice","ip":"203.0.113.7","fillguard":{{"mark":{{"turn":{turn},"inode":5,
+                "offset":{offset},"head_bytes":10,"head":"aa","last":"bb"}}}}}}"#
+            )
+        };
+        let begin = r#"{"fillguard":{"mark":{"turn":1,"inode":5,"offset":0,"head_bytes":0,"head":"","last":""}}}"#;
+        assert_eq!(all(&mut codec, 1, begin), []);
+        assert_eq!(all(&mut codec, 2, &line(1, 40)).len(), 1);
+        assert_eq!(all(&mut codec, 3, &line(1, 40)).len(), 0);
+        assert_eq!(all(&mut codec, 4, &line(2, 10)).len(), 1);
+        assert_eq!(all(&mut codec, 5, &line(1, 80)).len(), 0);
+        let kept = codec.logs()["gateway"].mark.clone().unwrap();
+        assert_eq!((kept.turn, kept.offset, kept.inode), (2, 10, 5));
+        let bytes = postcard::to_stdvec(&codec).unwrap();
+        let read: Codec = postcard::from_bytes(&bytes).unwrap();
+        assert_eq!(read.logs(), codec.logs());
+    }
+
+    #[test]
+    fn a_request_is_taken_whole_and_once() {
+        let mut codec = Codec::default();
+        let request = r#"{"fillguard":{"request":{"key":"k","body":"b","accepted":2,"duplicates":1},
+            "lines":[{"account":"alice","ip":"203.0.113.7"},{"ip":"203.0.113.8"},{"account":"bob"}]}}"#;
+        let kinds = all(&mut codec, 1, request);
+        assert!(matches!(kinds[..], [EventKind::Access(_), EventKind::Feed(_), EventKind::Access(_)]), "{kinds:?}");
+        assert_eq!(all(&mut codec, 2, request), []);
+        let kept = &codec.logs()["gateway"].requests[0];
+        assert_eq!((kept.accepted, kept.duplicates, kept.at.millis()), (2, 1, 1_775_572_206_000));
+        let bare = r#"{"fillguard":{"lines":[{"account":"alice"}]}}"#;
+        assert_eq!(
+            (all(&mut codec, 3, bare).len(), all(&mut codec, 4, bare).len()),
+            (1, 1),
+            "without a key nobody asks"
+        );
     }
 }

@@ -87,7 +87,9 @@ mod tests {
     use crate::arrival::Incoming;
     use crate::domain::Timestamp;
 
-    fn told(body: Body) -> (Vec<(String, String, Option<u32>)>, Result<(), Unread>) {
+    type Told = (String, String, Option<u32>);
+
+    fn told(body: Body) -> (Vec<Told>, Result<(), Unread>) {
         let from = "market-cap/file".parse().unwrap();
         let arrival = Incoming { at: Timestamp::from_millis(1_000), from, body }.numbered(1);
         let mut out = Vec::new();

@@ -4,6 +4,7 @@ pub mod access;
 pub mod binance;
 pub mod coinbase;
 pub mod dedupe;
+mod key;
 pub mod kucoin;
 pub mod market_cap;
 pub mod newest;
@@ -16,14 +17,16 @@ pub mod symbols;
 pub mod unread;
 pub mod wire;
 
+use std::collections::BTreeMap;
+
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use self::dedupe::Seen;
+use self::dedupe::{Recovered, Repeats, Seen};
 use self::shape::{Heard, unread};
 use self::unread::Unread;
 use crate::arrival::{Arrival, Body, Source};
-use crate::domain::{Event, EventKind, FeedKind, Timestamp, Venue, Wallet};
+use crate::domain::{AccountId, Event, EventKind, FeedKind, LogProgress, Timestamp, Venue, Wallet};
 
 /// What the codecs have to be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,7 @@ pub struct Codecs {
     binance: binance::Codec,
     kucoin: kucoin::Codec,
     coinbase: coinbase::Codec,
+    access: access::Codec,
     seen: Seen,
 }
 
@@ -48,6 +52,7 @@ impl Codecs {
             binance: binance::Codec::new(settings),
             kucoin: kucoin::Codec::default(),
             coinbase: coinbase::Codec::default(),
+            access: access::Codec::default(),
             seen: Seen::default(),
         }
     }
@@ -57,6 +62,11 @@ impl Codecs {
         self.binance.set(settings);
     }
 
+    /// Returns how far each access log was taken.
+    pub fn access_logs(&self) -> &BTreeMap<CompactString, LogProgress> {
+        self.access.logs()
+    }
+
     /// Appends the events of an arrival; what cannot be read becomes an event that says so.
     pub fn decode(&mut self, arrival: &Arrival, out: &mut Vec<Event>) {
         let start = out.len();
@@ -64,9 +74,12 @@ impl Codecs {
             Body::LinkUp => self.link(arrival, out, FeedKind::Up),
             Body::LinkDown { why } => self.link(arrival, out, FeedKind::Down(why.clone())),
             Body::Filled { since, until, verified } => {
+                let wallet = arrival.from.wallet();
                 let recovered =
-                    arrival.from.account().map_or(0, |account| self.seen.recovered(account, &arrival.from.wallet()));
-                let filled = FeedKind::GapFilled { since: *since, until: *until, recovered, verified: *verified };
+                    arrival.from.account().map(|account| self.seen.filled(account, &wallet, *until, *verified));
+                let Recovered { all: recovered, unsent } = recovered.unwrap_or_default();
+                let filled =
+                    FeedKind::GapFilled { since: *since, until: *until, recovered, unsent, verified: *verified };
                 Heard::new(arrival, out).feed(filled);
                 Ok(())
             }
@@ -79,11 +92,24 @@ impl Codecs {
         if let Err(Unread(why)) = read {
             Heard::new(arrival, out).feed(FeedKind::Unreadable(why));
         }
-        self.forget_repeats(start, &arrival.from.wallet(), out);
+        // The fills behind an order's totals are asked for at once: the list may tell one a moment before the stream
+        // would have.
+        let prompt = matches!(&arrival.body, Body::Page { call, .. } if call.contains("order_id"));
+        self.forget_repeats(start, &arrival.from.wallet(), prompt, out);
         if matches!(arrival.body, Body::Page { .. }) {
             // Some exchanges answer newest first; what is judged and learnt has the order in which it happened.
             out[start..].sort_by_key(traded);
         }
+    }
+
+    /// Returns how many fills were told again and dropped.
+    pub fn repeats(&self) -> Repeats {
+        self.seen.repeats()
+    }
+
+    /// Returns up to when the exchange itself confirmed that no fill of a wallet is missing.
+    pub fn proven_until(&self, account: &AccountId, wallet: &Wallet) -> Option<Timestamp> {
+        self.seen.proven_until(account, wallet)
     }
 
     /// Coinbase numbers the messages of a connection, so its codec must hear of a new one too.
@@ -91,13 +117,16 @@ impl Codecs {
         if arrival.from.venue() == Some(Venue::Coinbase) {
             self.coinbase.link_changed(&arrival.from);
         }
+        if let Some(account) = arrival.from.account() {
+            self.seen.link(account, &arrival.from.wallet(), matches!(kind, FeedKind::Up).then_some(arrival.at));
+        }
         Heard::new(arrival, out).feed(kind);
         Ok(())
     }
 
     fn read(&mut self, arrival: &Arrival, out: &mut Vec<Event>) -> Result<(), Unread> {
         match &arrival.from {
-            Source::Access(_) => access::Codec.decode(arrival, out),
+            Source::Access(_) => self.access.decode(arrival, out),
             Source::MarketCap(_) => market_cap::decode(arrival, out),
             Source::Operator => operator::decode(arrival, out),
             Source::Clock => Err(unread("a clock only ticks")),
@@ -118,10 +147,11 @@ impl Codecs {
     }
 
     /// Drops the fills among the events from `start` that were told before, and keeps the order of the rest.
-    fn forget_repeats(&mut self, start: usize, wallet: &Wallet, out: &mut Vec<Event>) {
+    fn forget_repeats(&mut self, start: usize, wallet: &Wallet, prompt: bool, out: &mut Vec<Event>) {
         let mut kept = start;
         for place in start..out.len() {
-            let repeated = matches!(&out[place].kind, EventKind::Fill(fill) if !self.seen.first(fill, wallet));
+            let mut told = |fill| !self.seen.first(fill, wallet, prompt);
+            let repeated = matches!(&out[place].kind, EventKind::Fill(fill) if told(fill));
             if !repeated {
                 out.swap(kept, place);
                 kept += 1;
@@ -139,6 +169,8 @@ fn traded(event: &Event) -> Timestamp {
         EventKind::Order(_)
         | EventKind::Balance(_)
         | EventKind::Access(_)
+        | EventKind::KeyState(_)
+        | EventKind::KeyList(_)
         | EventKind::Market(_)
         | EventKind::Cap(_)
         | EventKind::Leaks(_)

@@ -1,14 +1,17 @@
 //! `[[account]]`: whom to watch, and with which key.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::credential::{Found, secret};
 use super::problem::value;
 use super::section::{Scope, Section};
-use crate::domain::{AccountId, Symbol, Venue, Wallet};
-use crate::feed::{self, ReadKey};
+use super::values::one_of;
+use crate::domain::{AccountId, Right, Symbol, Venue, Wallet};
+use crate::engine::rules::key_policy::Policy;
+use crate::feed::{self, ReadKey, SubAccounts};
 use crate::secret::Secret;
 
 /// What is done about a key when an incident is opened.
@@ -32,6 +35,10 @@ pub struct Account {
     pub response: Response,
     /// Which of its wallets are watched.
     pub wallets: BTreeSet<Wallet>,
+    /// The sub-accounts whose keys are listed with its key.
+    pub sub_accounts: SubAccounts,
+    /// What its owner expects of its key; anything where nothing is written.
+    pub policy: Policy,
 }
 
 /// Which of Coinbase's two interfaces an account's key is for.
@@ -58,43 +65,76 @@ struct Secrets {
     key_json: Found,
 }
 
-/// Reads all accounts; each also as the feeds want it, where its key could be read.
-pub(super) fn accounts(root: &mut Section<'_>) -> (Vec<Account>, Vec<feed::Account>) {
-    let (mut accounts, mut keyed) = (Vec::new(), Vec::new());
-    let mut lines: BTreeMap<AccountId, usize> = BTreeMap::new();
-    let mut keys: BTreeMap<(Venue, String), AccountId> = BTreeMap::new();
+/// One account as it was read.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// As the file describes it.
+    pub account: Account,
+    /// As the feeds want it; absent where its key is not to be read now.
+    pub keyed: Option<feed::Account>,
+    /// The files of its secrets.
+    pub touched: Vec<PathBuf>,
+    /// Where it stands: a line, or a file of its own.
+    pub place: String,
+}
+
+/// Names and keys that are taken, and by whom.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Taken {
+    names: BTreeMap<AccountId, String>,
+    /// Keys by where they are said to be.
+    places: BTreeMap<(Venue, String), AccountId>,
+    /// Keys by their ids.
+    keys: BTreeMap<(Venue, String), AccountId>,
+}
+
+impl Taken {
+    /// Notes whose name and key are in use.
+    pub fn add(&mut self, entry: &Entry) {
+        self.names.insert(entry.account.id.clone(), entry.place.clone());
+        if let Some(account) = &entry.keyed {
+            self.keys.insert((account.id.venue, account.key.id().to_owned()), account.id.clone());
+        }
+    }
+}
+
+/// Reads the accounts of the configuration itself.
+pub(super) fn accounts(root: &mut Section<'_>, taken: &mut Taken) -> Vec<Entry> {
+    let mut entries = Vec::new();
     for mut section in root.sections("account") {
-        if let Some((account, key)) = read(&mut section, &mut keys) {
-            if let Some(line) = lines.insert(account.id.clone(), section.line()) {
-                section.refuse("name", format!("{} is there already, in line {line}", account.id));
-            }
-            keyed.extend(key.map(|key| feed::Account { id: account.id.clone(), key, known_until: None }));
-            accounts.push(account);
+        let place = format!("line {}", section.line());
+        if let Some(entry) = read(&mut section, taken, None, place) {
+            taken.add(&entry);
+            entries.push(entry);
         }
         section.close();
     }
-    if accounts.is_empty() && !root.has("account") && root.gather.scope != Scope::Middle {
-        root.refuse("account", "nobody would be watched; add an [[account]] with exchange, name and its key's files");
-    }
-    (accounts, keyed)
+    entries
 }
 
-fn read(
+/// Reads a table that describes one account; `usual_name` is what it is called unless it says so itself, as it is
+/// where it has a file of its own.
+pub(super) fn read(
     section: &mut Section<'_>,
-    keys: &mut BTreeMap<(Venue, String), AccountId>,
-) -> Option<(Account, Option<ReadKey>)> {
+    taken: &mut Taken,
+    usual_name: Option<&str>,
+    place: String,
+) -> Option<Entry> {
+    section.gather.touched.borrow_mut().clear();
     let venue = section.choice("exchange", None, &Venue::ALL.map(|venue| (venue.as_str(), venue)));
-    let name = section.text("name", None);
+    let given = section.text("name", None);
     let tags = section.list("tags", |tag| match tag.trim() {
         "" => Err("an empty tag groups nothing".to_owned()),
         tag => Ok(tag.to_owned()),
     });
     let response = response(section);
+    let sub_accounts = sub_accounts(section);
+    let policy = policy(section);
     let api = section.choice("api", None, &[("advanced", Api::Advanced), ("exchange", Api::Exchange)]);
     let api = api.or((!section.has("api")).then_some(Api::Advanced));
     let version = section.has("key_version");
     let key_version = section.count("key_version", 3, 1..=3);
-    let place = ["key_file", "key_credential", "key_json_file", "key_json_credential"]
+    let key_place = ["key_file", "key_credential", "key_json_file", "key_json_credential"]
         .into_iter()
         .find_map(|key| Some((key, section.written(key)?.to_owned())));
     let secrets = Secrets {
@@ -104,13 +144,17 @@ fn read(
         key_json: secret(section, "key_json_file", "key_json_credential"),
     };
     for key in ["exchange", "name"] {
-        if !section.has(key) {
+        if !section.has(key) && (key != "name" || usual_name.is_none()) {
             section.refuse(key, "is missing");
         }
     }
+    let named = section.has("name");
+    let name = if named { given } else { usual_name.map(str::to_owned) };
     let (venue, name) = (venue?, name?);
     let Ok(id) = AccountId::new(venue, &name) else {
-        section.refuse("name", "must be 1 to 64 letters, digits and -_.@+, and not \"market\"");
+        let file = if named { "" } else { "; the file is named so: rename it, or add a name" };
+        let reason = format!("must be 1 to 64 letters, digits and -_.@+, and not \"market\"{file}");
+        section.refuse("name", reason);
         return None;
     };
     if section.has("api") && venue != Venue::Coinbase {
@@ -119,8 +163,13 @@ fn read(
     if version && venue != Venue::Kucoin {
         section.refuse("key_version", "only KuCoin's keys have a version");
     }
-    if let Some((key, place)) = place
-        && let Some(other) = keys.insert((venue, place), id.clone())
+    if venue == Venue::Coinbase && sub_accounts != SubAccounts::None {
+        section.refuse("sub_accounts", "Coinbase lists no keys; leave it out");
+    }
+    // Files of their own have folders of their own, in which the same path may mean another file.
+    if usual_name.is_none()
+        && let Some((key, key_place)) = &key_place
+        && let Some(other) = taken.places.insert((venue, key_place.clone()), id.clone())
         && other != id
     {
         section.refuse(key, format!("is the same key as that of {other}; each account has its own"));
@@ -128,7 +177,18 @@ fn read(
     let wallets = wallets(section, venue);
     // One that is not known was refused above, and its secrets cannot be judged.
     let key = api.and_then(|api| secrets.join(section, venue, api, key_version as u8));
-    Some((Account { id, tags, response, wallets }, key))
+    if let Some(other) = taken.names.get(&id) {
+        section.refuse("name", format!("{id} is there already, in {other}"));
+    }
+    if let (Some(_), Some(key), Some((key_name, _))) = (usual_name, &key, &key_place)
+        && let Some(other) = taken.keys.get(&(venue, key.id().to_owned()))
+        && *other != id
+    {
+        section.refuse(key_name, format!("is the same key as that of {other}; each account has its own"));
+    }
+    let keyed = key.map(|key| feed::Account { id: id.clone(), key, known_until: None });
+    let touched = std::mem::take(&mut *section.gather.touched.borrow_mut());
+    Some(Entry { account: Account { id, tags, response, wallets, sub_accounts, policy }, keyed, touched, place })
 }
 
 /// Reads which wallets are watched: the spot wallet where nothing is said.
@@ -167,6 +227,39 @@ fn wallets(section: &mut Section<'_>, venue: Venue) -> BTreeSet<Wallet> {
         section.refuse("wallets", "names no wallet, so nothing of this account would be watched; write [\"spot\"]");
     }
     watched
+}
+
+/// Returns the accounts whose owners expect something of their keys.
+pub(super) fn policies(accounts: &[Account]) -> Vec<(AccountId, Policy)> {
+    let with_one = accounts.iter().filter(|account| account.policy != Policy::default());
+    with_one.map(|account| (account.id.clone(), account.policy.clone())).collect()
+}
+
+fn sub_accounts(section: &mut Section<'_>) -> SubAccounts {
+    let read = |given: &toml::de::DeValue<'_>| {
+        let wrong = || "must be true, false, or a list of e-mails (Binance) or names (KuCoin)".to_owned();
+        if let Some(all) = given.as_bool() {
+            return Ok(if all { SubAccounts::All } else { SubAccounts::None });
+        }
+        let mut names = Vec::new();
+        for item in given.as_array().ok_or_else(wrong)? {
+            let name = item.get_ref().as_str().ok_or_else(wrong)?;
+            if !SubAccounts::is_name(name) {
+                return Err(format!("{} is neither an e-mail nor a name of a sub-account", value(name)));
+            }
+            names.push(name.to_owned());
+        }
+        Ok(if names.is_empty() { SubAccounts::None } else { SubAccounts::Named(names) })
+    };
+    section.ask("sub_accounts", Some("false".to_owned()), read).unwrap_or_default()
+}
+
+fn policy(section: &mut Section<'_>) -> Policy {
+    let mut section = section.section("policy");
+    let allow = section.list("allow", |text| text.parse::<Right>().map_err(|_| one_of(text, Right::NAMES.into_iter())));
+    let restricted = section.flag("restricted", false);
+    section.close();
+    Policy { allow, restricted }
 }
 
 fn response(section: &mut Section<'_>) -> Response {

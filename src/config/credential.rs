@@ -58,6 +58,7 @@ pub(super) fn secret(section: &mut Section<'_>, file: &'static str, credential: 
         }
         (None, None, _) => return Found::Unread,
     };
+    section.gather.touched.borrow_mut().push(path.clone());
     match read(&path, section.gather.credentials.as_deref()) {
         Ok(secret) => Found::Read(secret),
         Err(reason) => {

@@ -7,7 +7,7 @@ use reqwest::Url;
 use super::problem::value;
 use super::section::{Scope, Section};
 use crate::domain::{Symbol, Venue};
-use crate::feed::{Binance, Coinbase, Kucoin, Settings, Timing};
+use crate::feed::{Binance, Coinbase, Kucoin, Limits, Settings, Timing};
 use crate::notify::is_loopback;
 use crate::runtime::{backoff, tls};
 
@@ -32,6 +32,7 @@ pub(super) fn feed(root: &mut Section<'_>) -> Settings {
         kucoin: kucoin(&mut section),
         coinbase: coinbase(&mut section),
         timing,
+        limits: limits(&mut section),
         extra_ca,
         accounts: Vec::new(),
         watch,
@@ -61,6 +62,7 @@ fn timing(section: &mut Section<'_>) -> Timing {
         renew: section.time("renew", usual.renew, MILLI..=DAY),
         debounce: section.time("debounce", usual.debounce, Duration::ZERO..=MINUTE),
         reconcile: section.time("reconcile", usual.reconcile, Duration::ZERO..=DAY),
+        key_state: section.time("key_state", usual.key_state, Duration::ZERO..=DAY),
         overlap: section.time("overlap", usual.overlap, Duration::ZERO..=DAY),
         lookback: section.time("lookback", usual.lookback, Duration::ZERO..=90 * DAY),
         keep_alive: section.time("keep_alive", usual.keep_alive, MILLI..=50 * MINUTE),
@@ -83,6 +85,25 @@ fn waits(section: &mut Section<'_>, key: &'static str, usual: backoff::Settings)
     }
     section.close();
     waits
+}
+
+fn limits(section: &mut Section<'_>) -> Limits {
+    let mut section = section.section("limits");
+    let usual = Limits::default();
+    let mut most = |key, usual: u32| section.count(key, u64::from(usual), 1..=1_000_000_000) as u32;
+    let limits = Limits {
+        binance_weight: most("binance_weight", usual.binance_weight),
+        binance_connects: most("binance_connects", usual.binance_connects),
+        binance_futures_weight: most("binance_futures_weight", usual.binance_futures_weight),
+        binance_futures_connects: most("binance_futures_connects", usual.binance_futures_connects),
+        kucoin_weight: most("kucoin_weight", usual.kucoin_weight),
+        kucoin_connects: most("kucoin_connects", usual.kucoin_connects),
+        coinbase_calls: most("coinbase_calls", usual.coinbase_calls),
+        coinbase_exchange_calls: most("coinbase_exchange_calls", usual.coinbase_exchange_calls),
+        coinbase_connects: most("coinbase_connects", usual.coinbase_connects),
+    };
+    section.close();
+    limits
 }
 
 fn binance(section: &mut Section<'_>) -> Binance {

@@ -6,8 +6,8 @@ use super::credential::{Found, secret};
 use super::section::Section;
 use crate::feed::{CapSource, MarketCap};
 
-/// Reads the section; nothing where it names no place.
-pub(super) fn market_cap(root: &mut Section<'_>) -> Option<MarketCap> {
+/// Reads the section: a file, a list on the web, both or neither.
+pub(super) fn market_cap(root: &mut Section<'_>) -> Vec<MarketCap> {
     let mut section = root.section("market_cap");
     let file = section.path_to("file", None);
     let url =
@@ -22,15 +22,8 @@ pub(super) fn market_cap(root: &mut Section<'_>) -> Option<MarketCap> {
         Found::Read(key) => Some(key),
         Found::Absent | Found::Unread => None,
     };
-    let from = match (file, url) {
-        (Some(_), Some(_)) => {
-            section.refuse("url", "is a second place for the same list; keep this or file");
-            None
-        }
-        (Some(file), None) => Some(CapSource::File(file)),
-        (None, Some(url)) => Some(CapSource::Web { url, pages, key }),
-        (None, None) => None,
-    };
+    let web = url.map(|url| CapSource::Web { url, pages, key });
     section.close();
-    from.map(|from| MarketCap { from, every })
+    let from = file.map(CapSource::File).into_iter().chain(web);
+    from.map(|from| MarketCap { from, every }).collect()
 }

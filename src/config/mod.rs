@@ -4,11 +4,14 @@
 //! and bounds, and whatever nobody asked for is unknown; what is wrong is gathered with its line, so that three
 //! mistakes are told as three. Secrets are read from files of their own, never from the TOML.
 
+mod access;
 mod account;
+mod book;
 mod credential;
 mod document;
 mod feed;
 mod keeping;
+mod leaf;
 mod market_cap;
 mod notify;
 mod problem;
@@ -23,9 +26,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 pub use account::{Account, Response};
+pub use book::{Book, Look};
 pub use keeping::{Log, LogFormat};
 pub use problem::{Problem, Problems};
-pub(crate) use units::{write_part, write_size, write_time, write_worth};
+pub(crate) use units::{read_time, write_part, write_size, write_time, write_worth};
 
 use crate::{journal, pipeline};
 use section::{Gather, Scope, Section};
@@ -49,6 +53,10 @@ pub struct Config {
     pub notify: crate::notify::Settings,
     /// The daemon's own log.
     pub log: Log,
+    /// Accounts whose own files have problems; they are not watched until that is mended.
+    pub faulty: Vec<Problems>,
+    /// How the accounts are followed from now on.
+    pub book: Book,
     /// What is allowed and may still not be meant, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -96,6 +104,11 @@ impl Config {
     pub fn store_file(&self) -> PathBuf {
         self.state_dir.join("fillguard.db")
     }
+
+    /// Returns the file in which the operator switches leak modes while the daemon runs.
+    pub fn leak_file(&self) -> PathBuf {
+        self.state_dir.join("leak-mode.json")
+    }
 }
 
 fn credentials() -> Option<PathBuf> {
@@ -110,26 +123,42 @@ fn read(path: &Path, text: &str, scope: Scope, credentials: Option<PathBuf>) -> 
     }
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     let gather = Gather::new(document.lines, folder, scope, credentials, document.faults);
-    let config = walk(&mut Section::root(&gather, document.root.get_ref()), file.clone());
+    let mut config = walk(&mut Section::root(&gather, document.root.get_ref()), file.clone());
     let (problems, warnings) = gather.into_inner();
-    if problems.is_empty() { Ok(Config { warnings, ..config }) } else { Err(Problems::new(file, problems)) }
+    // A file of one account is no reason not to watch the others.
+    if !problems.is_empty() || (scope == Scope::Look && !config.faulty.is_empty()) {
+        return Err(Problems { elsewhere: config.faulty, ..Problems::new(file, problems) });
+    }
+    config.book.text = text.to_owned();
+    config.warnings.extend(warnings);
+    Ok(config)
 }
 
 fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
     let state_dir = keeping::state(root);
     let journal = keeping::journal(root, &state_dir);
-    let (accounts, keyed) = account::accounts(root);
-    let wallets = accounts.iter().map(|account| {
-        let watched = account.wallets.clone();
-        (account.id.clone(), crate::feed::Wallets { watched, ..crate::feed::Wallets::default() })
-    });
-    let feed = crate::feed::Settings {
-        accounts: keyed,
-        wallets: wallets.collect(),
-        market_cap: market_cap::market_cap(root),
-        ..feed::feed(root)
-    };
-    let mut pipeline = rules::pipeline(root);
+    let mut taken = account::Taken::default();
+    let own = account::accounts(root, &mut taken);
+    let (opened, keep_removed) = book::accounts(root, file.clone(), own, &mut taken);
+    let book::Opened { book, faulty, warnings } = opened;
+    if book.is_empty()
+        && faulty.is_empty()
+        && !book.has_folder()
+        && !root.has("account")
+        && root.gather.scope != Scope::Middle
+    {
+        let reason = "nobody would be watched; add an [[account]] with exchange, name and its key's files";
+        root.refuse("account", reason);
+    }
+    let accounts = book.described();
+    let sub_accounts = accounts.iter().map(|account| (account.id.clone(), account.sub_accounts.clone())).collect();
+    let crate::feed::Roll { accounts: keyed, wallets, .. } = book.roll();
+    let market_cap = market_cap::market_cap(root);
+    let (networks, access) = access::access(root, &accounts);
+    let feed = crate::feed::Settings { accounts: keyed, access, wallets, market_cap, sub_accounts, ..feed::feed(root) };
+    let mut pipeline = rules::pipeline(root, networks);
+    pipeline.engine.blind.keep_removed = keep_removed;
+    pipeline.engine.key_policy.expected = account::policies(&accounts);
     for account in &accounts {
         for tag in &account.tags {
             pipeline.engine.tags.0.entry(tag.as_str().into()).or_default().insert(account.id.clone());
@@ -138,5 +167,5 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);
     root.close();
-    Config { file, state_dir, journal, accounts, feed, pipeline, notify, log, warnings: Vec::new() }
+    Config { file, state_dir, journal, accounts, feed, pipeline, notify, log, faulty, book, warnings }
 }

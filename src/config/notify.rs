@@ -89,9 +89,11 @@ impl Channels<'_> {
         }
         let min_level = section.choice("min_level", Some(Level::Alert), &LEVELS).unwrap_or(Level::Alert);
         let strict = section.gather.scope != Scope::Middle;
+        let excuses = section.gather.excused.borrow().clone();
         let accounts = section.list("accounts", |text| {
             let id = account_name(text)?;
-            let known = !strict || self.accounts.iter().any(|account| account.id == id);
+            let excused = || excuses.iter().any(|name| *name == id.name.as_str());
+            let known = !strict || self.accounts.iter().any(|account| account.id == id) || excused();
             if known { Ok(id) } else { Err(format!("there is no account {id}")) }
         });
         // An empty list reads like everybody, and so it is meant.

@@ -21,20 +21,23 @@ pub struct Problem {
 pub struct Problems {
     /// The configuration file.
     pub file: PathBuf,
-    /// At least one.
+    /// What is wrong with it; nothing where only files it names are wrong.
     pub problems: Vec<Problem>,
+    /// The same of the accounts' own files.
+    pub elsewhere: Vec<Problems>,
 }
 
 impl Problems {
     /// Sorts what was found by line; problems of one line stay in the order in which they were found.
     pub(super) fn new(file: PathBuf, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.line);
-        Problems { file, problems }
+        Problems { file, problems, elsewhere: Vec::new() }
     }
 
     /// Joins a file with the one thing that makes it unreadable.
     pub(super) fn whole_file(file: PathBuf, line: Option<usize>, reason: impl Into<String>) -> Self {
-        Problems { file, problems: vec![Problem { line, key: String::new(), reason: reason.into() }] }
+        let problems = vec![Problem { line, key: String::new(), reason: reason.into() }];
+        Problems { file, problems, elsewhere: Vec::new() }
     }
 
     /// Returns the problems as one JSON object: `file` and a list of `line`, `key` and `reason`.
@@ -44,7 +47,11 @@ impl Problems {
             .iter()
             .map(|problem| serde_json::json!({ "line": problem.line, "key": problem.key, "reason": problem.reason }))
             .collect();
-        serde_json::json!({ "file": self.file.to_string_lossy(), "problems": problems })
+        let mut answer = serde_json::json!({ "file": self.file.to_string_lossy(), "problems": problems });
+        if !self.elsewhere.is_empty() {
+            answer["elsewhere"] = self.elsewhere.iter().map(Problems::to_json).collect();
+        }
+        answer
     }
 }
 
@@ -63,6 +70,12 @@ impl fmt::Display for Problems {
                 write!(f, " {}:", problem.key)?;
             }
             write!(f, " {}", problem.reason)?;
+        }
+        for (place, other) in self.elsewhere.iter().enumerate() {
+            if place > 0 || !self.problems.is_empty() {
+                f.write_str("\n")?;
+            }
+            write!(f, "{other}")?;
         }
         Ok(())
     }

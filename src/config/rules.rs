@@ -1,6 +1,4 @@
-//! `[rules.*]`, `[incident]`, `[codec]` and `[access]`: what the pure middle is told.
-
-use std::fs;
+//! `[rules.*]`, `[incident]` and `[codec]`: what the pure middle is told.
 
 use rust_decimal::Decimal;
 
@@ -8,7 +6,8 @@ use super::section::{Scope, Section};
 use crate::domain::{Asset, RuleName, Span};
 use crate::engine::address::Networks;
 use crate::engine::rules::{
-    Levels, blind, churn_loss, co_trading, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin,
+    Levels, blind, churn_loss, co_trading, key_permission_widened, key_policy, key_unrestricted, liquidation, new_key,
+    planted_ask, pump_buy, unfamiliar_address, unknown_origin,
 };
 use crate::{alert, codec, engine, pipeline};
 
@@ -20,7 +19,7 @@ const LEAST_PART: f64 = 1e-6;
 const MOST_WORTH: f64 = 34.0;
 
 /// Reads what decides over verdicts.
-pub(super) fn pipeline(root: &mut Section<'_>) -> pipeline::Settings {
+pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks) -> pipeline::Settings {
     let engine = rules(root);
     let mut section = root.section("incident");
     let usual = alert::Settings::default();
@@ -36,31 +35,9 @@ pub(super) fn pipeline(root: &mut Section<'_>) -> pipeline::Settings {
     pipeline::Settings {
         codec: codec::Settings { quotes },
         engine,
-        networks: access(root),
+        networks,
         alert: alert::Settings { quiet: quiet.into(), retell },
     }
-}
-
-fn access(root: &mut Section<'_>) -> Networks {
-    let mut section = root.section("access");
-    let path = section.path_to("networks", None);
-    section.decline("log", "reading access logs is not built yet; leave [[access.log]] out");
-    let mut networks = Networks::default();
-    if let Some(path) = path {
-        match fs::read_to_string(&path).map(|text| Networks::from_csv(&text)) {
-            Ok(Ok(table)) => networks = table,
-            Ok(Err(line)) => {
-                let told = path.display();
-                section.refuse(
-                    "networks",
-                    format!("line {line} of {told} is not PREFIX,OPERATOR: 203.0.113.0/24,Example Net"),
-                );
-            }
-            Err(error) => section.refuse("networks", format!("{} cannot be read: {error}", path.display())),
-        }
-    }
-    section.close();
-    networks
 }
 
 fn rules(root: &mut Section<'_>) -> engine::Settings {
@@ -111,6 +88,29 @@ fn rules(root: &mut Section<'_>) -> engine::Settings {
         blind: rule(&mut rules, &mut off, RuleName::Blind, |section| blind::Settings {
             verify_within: section.time("verify_within", duration(usual.blind.verify_within), SECOND..=DAY).into(),
             down_alert: section.time("down_alert", duration(usual.blind.down_alert), SECOND..=DAY).into(),
+            keep_removed: usual.blind.keep_removed,
+        }),
+        key_permission_widened: rule(&mut rules, &mut off, RuleName::KeyPermissionWidened, |section| {
+            let usual = usual.key_permission_widened;
+            key_permission_widened::Settings {
+                levels: two_levels(section, usual.levels),
+                again_after: section.time("again_after", duration(usual.again_after), SECOND..=30 * DAY).into(),
+            }
+        }),
+        key_unrestricted: rule(&mut rules, &mut off, RuleName::KeyUnrestricted, |section| {
+            let usual = usual.key_unrestricted;
+            key_unrestricted::Settings {
+                levels: two_levels(section, usual.levels),
+                again_after: section.time("again_after", duration(usual.again_after), SECOND..=30 * DAY).into(),
+            }
+        }),
+        new_key: rule(&mut rules, &mut off, RuleName::NewKey, |section| new_key::Settings {
+            levels: two_levels(section, usual.new_key.levels),
+        }),
+        // What each account's owner expects stands with the account.
+        key_policy: rule(&mut rules, &mut off, RuleName::KeyPolicy, |section| key_policy::Settings {
+            again_after: section.time("again_after", duration(usual.key_policy.again_after), SECOND..=30 * DAY).into(),
+            expected: Vec::new(),
         }),
         co_trading: rule(&mut rules, &mut off, RuleName::CoTrading, |section| {
             let usual = usual.co_trading;

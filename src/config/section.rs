@@ -33,6 +33,10 @@ pub(super) struct Gather {
     faulty: Vec<usize>,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<String>>,
+    /// Files of secrets that were looked at.
+    pub touched: RefCell<Vec<PathBuf>>,
+    /// Names of accounts whose own files cannot be read: others may name them all the same.
+    pub excused: RefCell<Vec<String>>,
     /// Every key that was asked for, with its default as it would be written.
     #[cfg(test)]
     pub asked: RefCell<Vec<(String, Option<String>)>>,
@@ -66,6 +70,8 @@ impl Gather {
             faulty: faults.iter().filter_map(|fault| fault.line).collect(),
             problems: RefCell::new(faults),
             warnings: RefCell::default(),
+            touched: RefCell::default(),
+            excused: RefCell::default(),
             #[cfg(test)]
             asked: RefCell::default(),
         }

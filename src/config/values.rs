@@ -148,6 +148,24 @@ impl<'d> Section<'d> {
         self.list_or(key, Some("[]".to_owned()), read).unwrap_or_default()
     }
 
+    /// Asks for a table of texts whose keys are the user's own, an empty one by default.
+    pub fn pairs(&mut self, key: &'static str) -> Vec<(String, String)> {
+        let table = self.ask(key, Some("{}".to_owned()), |value| {
+            value.as_table().ok_or_else(|| "must be a table, as in { \"one\" = \"two\" }".to_owned())
+        });
+        let mut pairs = Vec::new();
+        for (name, value) in table.into_iter().flat_map(|table| table.iter()) {
+            match text(value.get_ref()) {
+                Ok(text) => pairs.push((name.get_ref().to_string(), text.to_owned())),
+                Err(reason) => {
+                    let line = self.gather.lines.line(&value.span());
+                    self.gather.refuse(line, &self.path(key), reason);
+                }
+            }
+        }
+        pairs
+    }
+
     /// Asks for a list of texts that has no default.
     pub fn list_or<T>(
         &mut self,

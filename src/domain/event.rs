@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Money, Price, Quantity, Span, Symbol, Timestamp, Venue, Wallet};
+use super::{AccountId, KeyList, KeyState, Money, Price, Quantity, Span, Symbol, Timestamp, Venue, Wallet};
 
 /// Something that happened; `at` is when we heard of it, `n` the number of the arrival that told.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,10 @@ pub enum EventKind {
     Balance(Balance),
     /// Somebody used a key or a login: a line of the user's own gateway.
     Access(Access),
+    /// An exchange said what a key may do.
+    KeyState(KeyState),
+    /// All keys of a sub-account were told.
+    KeyList(KeyList),
     /// The public market moved.
     Market(Market),
     /// Somebody told what all of an asset is worth.
@@ -377,6 +381,8 @@ pub enum FeedKind {
         until: Timestamp,
         /// Fills that the feed had not sent.
         recovered: u64,
+        /// Those of them that traded while the feed was up: it never sent them, or has not so far.
+        unsent: u64,
         /// Whether every pair that could have traded was asked for.
         verified: bool,
     },

@@ -5,7 +5,7 @@ use std::fmt;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Money, Symbol, Timestamp};
+use super::{AccountId, KeyName, Money, Symbol, Timestamp};
 
 /// How loud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub enum Kind {
     Fleet,
     /// We cannot see.
     Blind,
+    /// What a key may do, or from where.
+    Key,
 }
 
 /// The rules, by the name they have in files and output.
@@ -63,6 +65,14 @@ pub enum RuleName {
     Blind,
     /// Several accounts doing the same.
     CoTrading,
+    /// A key that may do more than before.
+    KeyPermissionWidened,
+    /// A key that may be used from anywhere, or from more places than before.
+    KeyUnrestricted,
+    /// A key that was not there before.
+    NewKey,
+    /// A key that may do more than its owner expects.
+    KeyPolicy,
 }
 
 /// Independent kinds of evidence; `act` needs two.
@@ -79,6 +89,8 @@ pub enum Family {
     Accounts,
     /// What we could see.
     Feed,
+    /// What the key may do, and from where.
+    Key,
 }
 
 /// One summand of a score.
@@ -235,6 +247,93 @@ pub enum Reason {
         /// Why it began.
         why: CompactString,
     },
+    /// A key may do more than before.
+    KeyWidened {
+        /// Which key.
+        key: KeyName,
+        /// The rights it gained, by name.
+        gained: Vec<CompactString>,
+        /// When it was last seen without them.
+        since: Timestamp,
+    },
+    /// A key may be used from anywhere, or from more addresses than before.
+    KeyUnrestricted {
+        /// Which key.
+        key: KeyName,
+        /// The addresses that were added; none when it may be used from anywhere.
+        added: Vec<CompactString>,
+        /// When it was last seen narrower; absent when it never was.
+        since: Option<Timestamp>,
+    },
+    /// A key that was not there before.
+    KeyAppeared {
+        /// Which key.
+        key: KeyName,
+        /// What it may do, by name, where told.
+        rights: Vec<CompactString>,
+        /// When it was made, where told.
+        made: Option<Timestamp>,
+        /// When its sub-account's keys, or else any keys, were last seen without it.
+        since: Timestamp,
+    },
+    /// A key was made at another time than was told before.
+    KeyRemade {
+        /// Which key.
+        key: KeyName,
+        /// When it was made, as told now.
+        made: Timestamp,
+        /// When it was made, as told before.
+        before: Timestamp,
+        /// When that was last told.
+        since: Timestamp,
+    },
+    /// The account is watched with another key than before.
+    KeyReplaced {
+        /// The key now.
+        key: KeyName,
+        /// When the other one was last seen.
+        since: Timestamp,
+    },
+    /// A key may do more than its owner expects.
+    KeyBeyond {
+        /// Which key.
+        key: KeyName,
+        /// The rights nobody expects it to have, by name.
+        rights: Vec<CompactString>,
+        /// True when it should be restricted to addresses and is not.
+        open: bool,
+        /// True when the configuration says what is expected; else only the right to withdraw is told.
+        policy: bool,
+    },
+}
+
+impl Finding {
+    /// Returns what tells two findings of one rule and pair apart: the key and what became of it; nothing for rules that
+    /// do not speak of keys.
+    pub fn subject(&self) -> Option<CompactString> {
+        use compact_str::format_compact;
+        let about = |key: &KeyName, what: &str| {
+            let key = key.fingerprint.as_ref().filter(|_| !key.own).map_or("own", |key| key.as_str());
+            Some(format_compact!("{key} {what}"))
+        };
+        match &self.reason {
+            Reason::KeyWidened { key, gained, .. } => about(key, &gained.join(",")),
+            Reason::KeyUnrestricted { key, added, .. } => about(key, &added.join(",")),
+            Reason::KeyAppeared { key, .. } => about(key, "appeared"),
+            Reason::KeyRemade { key, .. } => about(key, "remade"),
+            Reason::KeyReplaced { key, .. } => about(key, "replaced"),
+            Reason::KeyBeyond { key, .. } => about(key, "beyond"),
+            Reason::Stands { .. }
+            | Reason::FarFromReference { .. }
+            | Reason::LosingRoundTrips { .. }
+            | Reason::SoldOff { .. }
+            | Reason::NewAddress { .. }
+            | Reason::StrangeOrder { .. }
+            | Reason::Together { .. }
+            | Reason::OthersHit { .. }
+            | Reason::NotVerified { .. } => None,
+        }
+    }
 }
 
 macro_rules! named {
@@ -259,13 +358,16 @@ macro_rules! named {
 named!(Level { Notice => "notice", Alert => "alert", Act => "act" });
 named!(Kind {
     Pump => "pump", Liquidation => "liquidation", PlantedAsk => "planted_ask", Churn => "churn", Slow => "slow",
-    Address => "address", Origin => "origin", Fleet => "fleet", Blind => "blind",
+    Address => "address", Origin => "origin", Fleet => "fleet", Blind => "blind", Key => "key",
 });
 named!(RuleName {
     PumpBuy => "pump_buy", PlantedAsk => "planted_ask", ChurnLoss => "churn_loss", Liquidation => "liquidation",
     UnfamiliarAddress => "unfamiliar_address", UnknownOrigin => "unknown_origin", Blind => "blind",
     CoTrading => "co_trading",
+    KeyPermissionWidened => "key_permission_widened", KeyUnrestricted => "key_unrestricted", NewKey => "new_key",
+    KeyPolicy => "key_policy",
 });
 named!(Family {
     Market => "market", Habit => "habit", Origin => "origin", Accounts => "accounts", Feed => "feed",
+    Key => "key",
 });

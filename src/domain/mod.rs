@@ -1,14 +1,17 @@
 //! The words everything else is written in. They know no stage.
 
+mod access;
 mod account;
 mod event;
 mod finding;
 mod incident;
+mod key;
 mod leak;
 mod money;
 mod time;
 mod wallet;
 
+pub use access::{LogMark, LogProgress, LogRequest};
 pub use account::{AccountId, NotAnAccount, Venue};
 pub use event::{
     Access, BY_EXCHANGE, Balance, BalanceWhy, Basis, Cap, Confirmation, Event, EventKind, FeedChange, FeedKind, Fill,
@@ -16,6 +19,7 @@ pub use event::{
 };
 pub use finding::{Family, Finding, Kind, Level, Reason, RuleName, Size, Term};
 pub use incident::{Effect, EffectKind, Incident, IncidentId, Message, PlanStep, Story, Transition};
+pub use key::{Fingerprint, KeyList, KeyName, KeyState, NotARight, Restriction, Right, WhichKey};
 pub use leak::LeakMode;
 pub use money::{Asset, Money, Price, Quantity, Refused, Symbol, decimal};
 pub use time::{Span, Timestamp};

@@ -12,6 +12,7 @@ use super::address::Places;
 use super::caps::Caps;
 use super::cold::ColdOrders;
 use super::fleet::Fleet;
+use super::keys::Keys;
 use super::leak::Leaks;
 use super::pair::{Pair, float};
 use super::rules::blind;
@@ -82,6 +83,8 @@ pub struct Watched {
     pub sights: Sights,
     /// Which of its orders our own systems named.
     pub claims: Claims,
+    /// What its keys may do.
+    pub keys: Keys,
     /// Its orders that wait for their pair's past.
     pub cold: ColdOrders,
     /// When its first fill was told.
@@ -122,6 +125,15 @@ impl Memory {
     /// Returns the account at a place, to change it.
     pub fn watched_mut(&mut self, place: usize) -> &mut Watched {
         &mut self.accounts[place]
+    }
+
+    /// Forgets all that was learned of an account but that it was heard of.
+    pub fn forget(&mut self, place: usize) {
+        let stranger = Watched::new(self.accounts[place].account.id.clone());
+        let known = std::mem::replace(&mut self.accounts[place], stranger);
+        if let Some(due) = known.due {
+            self.due.remove(&(due, place));
+        }
     }
 
     /// Returns how many accounts were heard of.

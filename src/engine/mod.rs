@@ -10,6 +10,7 @@ pub mod decay;
 pub mod fleet;
 pub mod habit;
 pub mod interest;
+pub mod keys;
 pub mod leak;
 pub mod memory;
 pub mod origin;
@@ -23,14 +24,17 @@ pub mod worth;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, Fill, Finding, Level, Market, MarketKind,
-    OrderChange, OrderStep, Price, Reason, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
+    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, Family, FeedChange, FeedKind, Fill, Finding, KeyState,
+    Level, Market, MarketKind, OrderChange, OrderStep, Price, Reason, RuleName, Side, Span, Symbol, Timestamp, Via,
+    Wallet,
 };
 use address::Networks;
+use keys::{Change, Keys};
 use memory::{Memory, Watched};
 use pair::{Bar, OwnOrder, Pair, Trade, float};
 use rules::{
-    Case, blind, churn_loss, co_trading, liquidation, planted_ask, pump_buy, unfamiliar_address, unknown_origin,
+    Case, KeyCase, blind, churn_loss, co_trading, key_permission_widened, key_policy, key_unrestricted, liquidation,
+    new_key, planted_ask, pump_buy, unfamiliar_address, unknown_origin,
 };
 use score::{evidence, market_score};
 
@@ -55,6 +59,14 @@ pub struct Settings {
     pub co_trading: co_trading::Settings,
     /// Which accounts belong together.
     pub tags: fleet::Tags,
+    /// Keys that may do more than before.
+    pub key_permission_widened: key_permission_widened::Settings,
+    /// Keys that may be used from more places than before.
+    pub key_unrestricted: key_unrestricted::Settings,
+    /// Keys that were not there before.
+    pub new_key: new_key::Settings,
+    /// Keys that may do more than their owners expect.
+    pub key_policy: key_policy::Settings,
     /// Rules that are switched off.
     pub off: Vec<RuleName>,
 }
@@ -108,6 +120,10 @@ impl Engine {
         while let Some(account) = self.memory.next_due(at) {
             let settings = self.settings.blind;
             let watched = self.memory.watched_mut(account);
+            if watched.sights.is_over(&settings, at) {
+                self.memory.forget(account);
+                continue;
+            }
             out.extend(watched.sights.pass(&settings, n, at, &watched.account.id));
             watched.cold.pass(at);
             let unclaimed = watched.claims.overdue(at);
@@ -131,6 +147,12 @@ impl Engine {
             EventKind::Order(order) => self.order(order, at),
             EventKind::Balance(balance) => self.balance(balance, at),
             EventKind::Access(access) => self.access(access, n, at, out),
+            EventKind::KeyState(state) => self.key_state(state, n, at, out),
+            EventKind::KeyList(list) => {
+                let at = at.max(self.passed);
+                let account = self.memory.account(&list.account);
+                self.memory.watched_mut(account).keys.listed(list, at);
+            }
             EventKind::Market(market) => self.market(market, n, at, out),
             EventKind::Cap(cap) => {
                 if self.memory.caps.take(cap, at) {
@@ -142,6 +164,7 @@ impl Engine {
             EventKind::Tick => {}
         }
         self.mark_alarms(&out[before..]);
+        self.mark_leaks(&mut out[before..], at);
     }
 
     fn fill(&mut self, fill: &Fill, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
@@ -314,15 +337,15 @@ impl Engine {
             }
             (None, None, None) => return,
         };
-        let before = account.balances_in(&balance.wallet).and_then(|held| held.get(&balance.asset));
-        let before = before.map(|held| held.amount);
+        let before =
+            account.balances_in(&balance.wallet).and_then(|held| held.get(&balance.asset)).map(|held| held.amount);
         account.hold(
             &balance.wallet,
             &balance.asset,
             amount.max(rust_decimal::Decimal::ZERO),
             balance.time.min(at + AHEAD),
         );
-        // What is held as a margin of contracts is no holding that could be sold.
+        // What backs a contract is money, not a holding.
         if balance.wallet != Wallet::Futures {
             self.memory.follow_holding(place, &balance.asset, before, amount, at);
         }
@@ -346,6 +369,38 @@ impl Engine {
             let settings = self.settings_for(&id, at).unfamiliar_address;
             out.extend(unfamiliar_address::judge(&settings, &id, &seen, n, at));
         }
+    }
+
+    fn key_state(&mut self, state: &KeyState, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
+        // What was last seen when counts from the latest time heard of: a clock that jumped back makes no key younger.
+        let at = at.max(self.passed);
+        let account = self.memory.account(&state.account);
+        let Watched { account, keys, .. } = self.memory.watched_mut(account);
+        let Some((changes, key)) = keys.take(state, at) else { return };
+        let case = KeyCase { account: &account.id, n, at };
+        let settings = &self.settings;
+        let mut found = Vec::new();
+        for change in &changes {
+            found.extend(match change {
+                // The rights of a key that just appeared are part of what is said about it.
+                Change::Has(_) => None,
+                Change::Gained(rights, since) => {
+                    key_permission_widened::judge(&settings.key_permission_widened, &case, key, rights, *since)
+                }
+                Change::Opened(since) => key_unrestricted::opened(&settings.key_unrestricted, &case, key, *since),
+                Change::Grew(added, since) => {
+                    key_unrestricted::grew(&settings.key_unrestricted, &case, key, added, *since)
+                }
+                Change::NeverRestricted => key_unrestricted::never_restricted(&settings.key_unrestricted, &case, key),
+                Change::Appeared(made, since) => new_key::appeared(&settings.new_key, &case, key, *made, *since),
+                Change::Remade(made, before, since, certain) => {
+                    new_key::remade(&settings.new_key, &case, key, (*made, *before, *since), *certain)
+                }
+                Change::Replaced(since) => new_key::replaced(&settings.new_key, &case, key, *since),
+            });
+        }
+        found.extend(key_policy::judge(&settings.key_policy, &case, key, &changes));
+        out.extend(found.into_iter().filter(|finding| !settings.off.contains(&finding.rule)));
     }
 
     fn market(&mut self, market: &Market, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
@@ -437,7 +492,14 @@ impl Engine {
     }
 
     fn feed(&mut self, change: &FeedChange, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
-        let Some(id) = &change.account else { return };
+        let Some(id) = &change.account else {
+            // Of the sources that are nobody's and no exchange's only access logs go down. While one cannot be read its
+            // silence says nothing.
+            if change.venue.is_none() && matches!(change.kind, FeedKind::Down(_)) {
+                self.unheard();
+            }
+            return;
+        };
         // Deadlines count from the latest time heard of: after a clock jumped back they would all be over at once.
         let at = at.max(self.passed);
         let account = self.memory.account(id);
@@ -446,6 +508,16 @@ impl Engine {
         self.memory.reckon(account, &self.settings.blind);
         if !self.settings.off.contains(&RuleName::Blind) {
             out.extend(finding);
+        }
+    }
+
+    /// No order is a stranger's for not being named in a log that cannot be read.
+    fn unheard(&mut self) {
+        for account in 0..self.memory.accounts() {
+            let watched = self.memory.watched_mut(account);
+            watched.claims.last = None;
+            watched.claims.waiting.clear();
+            self.memory.reckon(account, &self.settings.blind);
         }
     }
 
@@ -462,12 +534,30 @@ impl Engine {
         self.mark_alarms(&out[before..]);
     }
 
+    /// What was judged by lower thresholds says so.
+    fn mark_leaks(&self, found: &mut [Finding], at: Timestamp) {
+        for finding in found.iter_mut().filter(|finding| finding.rule != RuleName::Blind) {
+            let lowered = self.memory.leaks.lowered(&finding.account, &self.settings.tags, at);
+            if lowered > 0.0 {
+                finding.terms.push(habit::term("leak_mode", Family::Accounts, 0.0, lowered, "nats lowered"));
+            }
+        }
+    }
+
     /// A session that alarmed does not become a habit.
     fn mark_alarms(&mut self, found: &[Finding]) {
         for finding in found {
             // Selling everything is a habit some have, and alone it cost nothing yet.
-            let harmless = matches!(finding.rule, RuleName::Blind | RuleName::Liquidation)
-                || matches!(finding.reason, Reason::OthersHit { .. });
+            // What a key may do says nothing about who trades.
+            let harmless = matches!(
+                finding.rule,
+                RuleName::Blind
+                    | RuleName::Liquidation
+                    | RuleName::KeyPermissionWidened
+                    | RuleName::KeyUnrestricted
+                    | RuleName::NewKey
+                    | RuleName::KeyPolicy
+            ) || matches!(finding.reason, Reason::OthersHit { .. });
             if finding.level >= Level::Alert && !harmless {
                 let account = self.memory.account(&finding.account);
                 self.memory.watched_mut(account).account.session.alarmed = true;
@@ -585,6 +675,7 @@ impl Watched {
             account: account::Account::new(id),
             sights: sights::Sights::default(),
             claims: Claims::default(),
+            keys: Keys::default(),
             cold: cold::ColdOrders::default(),
             since: None,
             due: None,

@@ -41,6 +41,16 @@ impl Sights {
         self.0.contains_key(wallet)
     }
 
+    /// Returns the wallets whose feed is down, and whether people need not be told of it (any more).
+    pub fn down(&self) -> impl Iterator<Item = (&Wallet, bool)> {
+        self.0.iter().filter_map(|(wallet, sight)| Some((wallet, sight.down()?)))
+    }
+
+    /// Says whether the account was removed, with all its wallets, so long ago that nothing of it is to be kept.
+    pub fn is_over(&self, settings: &Settings, at: Timestamp) -> bool {
+        !self.0.is_empty() && self.0.values().all(|sight| sight.is_over(settings, at))
+    }
+
     /// Returns when time alone will say something, if it will.
     pub fn due(&self, settings: &Settings) -> Option<Timestamp> {
         self.0.values().filter_map(|sight| sight.due(settings)).min()

@@ -11,7 +11,10 @@ use crate::runtime::clock;
 pub struct Limiter {
     burst: f64,
     per_second: f64,
+    /// What [`Limiter::spare`] leaves.
+    reserve: u32,
     state: Mutex<State>,
+    turns: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -37,14 +40,35 @@ impl Limiter {
     pub fn new(count: u32, per: Duration, burst: u32) -> Self {
         let per_second = f64::from(count) / per.as_secs_f64().max(1e-9);
         let state = State { left: f64::from(burst), at: clock::steady(), not_before: None };
-        Limiter { burst: f64::from(burst), per_second, state: Mutex::new(state) }
+        Limiter {
+            burst: f64::from(burst),
+            per_second,
+            reserve: burst / 8,
+            state: Mutex::new(state),
+            turns: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Waits until `cost` may be spent, and spends it. Dropping the wait spends nothing.
     pub async fn ready(&self, cost: u32) {
-        while let Err(wait) = self.take(cost, clock::steady()) {
+        while let Err(wait) = self.take(cost, 0, clock::steady()) {
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Waits as [`Limiter::ready`] does, but leaves an eighth of the bucket to what is more urgent: an account that is
+    /// not subscribed yet is blind, while what it missed can be asked for later.
+    pub async fn spare(&self, cost: u32) {
+        while let Err(wait) = self.take(cost, self.reserve, clock::steady()) {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Waits as [`Limiter::ready`] does, behind those who came earlier: ten thousand who wait for the same bucket wake
+    /// one at a time, in the order in which they were started.
+    pub async fn turn(&self, cost: u32) {
+        let _turn = self.turns.lock().await;
+        self.ready(cost).await;
     }
 
     /// Forbids everything for `wait`: the exchange said so.
@@ -56,7 +80,7 @@ impl Limiter {
         state.not_before = state.not_before.max(Some(until));
     }
 
-    fn take(&self, cost: u32, now: Instant) -> Result<(), Duration> {
+    fn take(&self, cost: u32, reserve: u32, now: Instant) -> Result<(), Duration> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(until) = state.not_before {
             if now < until {
@@ -69,12 +93,13 @@ impl Limiter {
         state.at = now;
         // More than the bucket can ever hold is let through when it is full, else it would wait for ever.
         let cost = f64::from(cost).min(self.burst);
-        if state.left >= cost {
+        let needed = (cost + f64::from(reserve)).min(self.burst);
+        if state.left >= needed {
             state.left -= cost;
             return Ok(());
         }
         let wait =
-            Duration::try_from_secs_f64((cost - state.left) / self.per_second).unwrap_or(Duration::from_secs(60));
+            Duration::try_from_secs_f64((needed - state.left) / self.per_second).unwrap_or(Duration::from_secs(60));
         // At least a millisecond: rounding must not make this a busy loop.
         Err(wait.max(Duration::from_millis(1)))
     }
@@ -88,7 +113,7 @@ mod tests {
     fn a_pause_of_centuries_is_believed_for_three_days() {
         let limiter = Limiter::new(30, Duration::from_secs(60), 2);
         limiter.pause(Duration::from_secs(u64::MAX));
-        let wait = limiter.take(1, clock::steady()).unwrap_err();
+        let wait = limiter.take(1, 0, clock::steady()).unwrap_err();
         assert!(wait <= LONGEST && wait > LONGEST - Duration::from_secs(60), "{wait:?}");
     }
 
@@ -97,11 +122,11 @@ mod tests {
         let limiter = Limiter::new(30, Duration::from_secs(60), 2);
         let start = clock::steady();
         let at = |millis| start + Duration::from_millis(millis);
-        assert_eq!((limiter.take(1, at(0)), limiter.take(1, at(0))), (Ok(()), Ok(())));
-        let wait = limiter.take(1, at(0)).unwrap_err();
+        assert_eq!((limiter.take(1, 0, at(0)), limiter.take(1, 0, at(0))), (Ok(()), Ok(())));
+        let wait = limiter.take(1, 0, at(0)).unwrap_err();
         assert!((1_900..=2_001).contains(&wait.as_millis()), "{wait:?}");
-        assert!(limiter.take(1, at(1_000)).is_err());
-        assert!(limiter.take(1, at(2_100)).is_ok());
+        assert!(limiter.take(1, 0, at(1_000)).is_err());
+        assert!(limiter.take(1, 0, at(2_100)).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -138,7 +163,33 @@ mod tests {
     fn nothing_passes_while_the_exchange_forbids_it() {
         let limiter = Limiter::new(100, Duration::from_secs(1), 100);
         limiter.pause(Duration::from_secs(30));
-        assert!(limiter.take(1, clock::steady()).unwrap_err() > Duration::from_secs(29));
-        assert!(limiter.take(1, clock::steady() + Duration::from_secs(31)).is_ok());
+        assert!(limiter.take(1, 0, clock::steady()).unwrap_err() > Duration::from_secs(29));
+        assert!(limiter.take(1, 0, clock::steady() + Duration::from_secs(31)).is_ok());
+    }
+
+    #[test]
+    fn what_can_wait_leaves_a_reserve_to_what_cannot() {
+        let limiter = Limiter::new(80, Duration::from_secs(1), 80);
+        let now = clock::steady();
+        assert!(limiter.take(70, 10, now).is_ok());
+        assert!(limiter.take(1, 10, now).is_err(), "the reserve is not for it");
+        assert!(limiter.take(2, 0, now).is_ok(), "the reserve is for this");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_for_a_turn_are_let_through_in_their_order() {
+        let limiter = std::sync::Arc::new(Limiter::new(1_000, Duration::from_secs(1), 1));
+        let (said, mut heard) = tokio::sync::mpsc::channel(64);
+        let mut waiting = tokio::task::JoinSet::new();
+        for place in 0..50 {
+            let (limiter, said) = (std::sync::Arc::clone(&limiter), said.clone());
+            waiting.spawn(async move {
+                limiter.turn(1).await;
+                said.send(place).await.unwrap();
+            });
+        }
+        for place in 0..50 {
+            assert_eq!(heard.recv().await, Some(place));
+        }
     }
 }

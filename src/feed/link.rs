@@ -1,113 +1,75 @@
 //! Keeps one subject connected: connects, speaks the exchange's protocol, replaces the connection before it is cut,
 //! says when it is blind, and asks for what was missed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::future::Future;
+mod jobs;
+mod owed;
+mod protocol;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Advice, Error};
 use super::limiter::Limiter;
-use super::outlet::Outlet;
+use super::outlet::{Carrying, Outlet};
 use super::settings::Timing;
 use super::socket::{Received, Socket};
-use crate::arrival::{Body, Source};
+use crate::arrival::{Body, REMOVED, Source};
 use crate::domain::{Span, Symbol, Timestamp};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
+use jobs::{Done, Jobs};
+use owed::Owed;
+pub use protocol::{Gap, Protocol, Session, Step};
 
-/// Jobs (REST calls) of one link that run at once.
-const JOBS: usize = 4;
-/// Jobs of one link that may wait; beyond it the oldest waiting one is dropped, and a later gap fill covers it.
-const WAITING: usize = 4_096;
+/// Questions about keys of one link that run at once, beside the jobs: they are cheap and must not wait behind gaps.
+const INSPECTIONS: usize = 2;
+/// How long a connection that was replaced is still listened to: what the exchange said on it before the new one was
+/// subscribed may be on its way.
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
-/// What an exchange's protocol wants done.
-pub enum Step<J> {
-    /// Send this.
-    Send(String),
-    /// Hand this over as received.
-    Pass(Source, Received),
-    /// The subject is signed in and subscribed.
-    Up(Source),
-    /// The subject alone is lost; the connection goes on.
-    Down(Source, Error),
-    /// Do this beside the connection.
-    Job(J),
-    /// Replace the connection now.
-    Renew,
+/// What whoever runs a link tells it meanwhile. A change of any kind also has it look whom it is for.
+#[derive(Clone, Debug, Default)]
+pub struct Word {
+    /// How often the connection was to be replaced, because the key behind it was.
+    pub renewals: u64,
+    /// What is said of its subjects when it is stopped, where that is not fillguard's own end.
+    pub farewell: Option<CompactString>,
 }
 
-/// The protocol on one connection: a state machine that touches no socket.
-pub trait Session: Send + 'static {
-    /// What it wants done beside the connection.
-    type Job: Send + 'static;
+/// How many of a link's subjects are up, for whoever waits for that.
+#[derive(Debug, Default)]
+pub struct Count {
+    up: AtomicUsize,
+    changed: Arc<Notify>,
+}
 
-    /// Takes a frame.
-    fn heard(&mut self, received: Received, steps: &mut Vec<Step<Self::Job>>) -> Result<(), Error>;
-
-    /// Returns when it next wants to speak or check something, and what that costs at the exchange.
-    fn due(&self) -> Option<(Instant, u32)>;
-
-    /// Speaks, or checks; called when due.
-    fn speak(&mut self, now: Instant, steps: &mut Vec<Step<Self::Job>>) -> Result<(), Error>;
-
-    /// Returns whether everything it subscribed at first was answered.
-    fn settled(&self) -> bool;
-
-    /// Takes that a call for `source` was refused: its key may be dead. Without a way to ask on the connection itself
-    /// the connection is given up, and signing in tells.
-    fn suspect(&mut self, _source: &Source, error: Error) -> Result<(), Error> {
-        Err(error)
+impl Count {
+    /// Begins at none; `changed` is told of every change.
+    pub fn new(changed: Arc<Notify>) -> Self {
+        Count { up: AtomicUsize::new(0), changed }
     }
 
-    /// Takes the pairs to be subscribed from now on.
-    fn want(&mut self, _pairs: &BTreeSet<Symbol>, _now: Instant) {}
-}
-
-/// How to reach one subject: some accounts, or some pairs of a market.
-pub trait Protocol: Send + Sync + 'static {
-    /// What runs beside its connections.
-    type Job: Send + 'static;
-    /// Its state machine.
-    type Session: Session<Job = Self::Job>;
-
-    /// Returns those whose link this is.
-    fn sources(&self) -> Vec<Source>;
-
-    /// Returns what pays for what is said.
-    fn limiter(&self) -> &Limiter;
-
-    /// Makes the smallest call that filling a gap needs. It is made before connecting again after such a call was
-    /// refused: a feed that comes up with a key that may not read the rest would go up and down without end.
-    fn probe(self: Arc<Self>, _outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send {
-        async { Ok(()) }
+    /// Returns how many are up.
+    pub fn up(&self) -> usize {
+        self.up.load(Ordering::Relaxed)
     }
 
-    /// Connects.
-    fn connect(self: Arc<Self>) -> impl Future<Output = Result<(Socket, Self::Session), Error>> + Send;
+    fn more(&self) {
+        self.up.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
 
-    /// Runs a job.
-    fn run(self: Arc<Self>, job: Self::Job, outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send;
-
-    /// Returns the job that asks for what `source` missed.
-    fn fill(&self, source: &Source, gap: Gap) -> Option<Self::Job>;
-
-    /// Returns up to when `source` was known before this process.
-    fn known_until(&self, source: &Source) -> Option<Timestamp>;
-}
-
-/// An interval in which an account's feed may have missed something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// Where it begins.
-    pub since: Timestamp,
-    /// Where it ends.
-    pub until: Timestamp,
+    fn fewer(&self) {
+        self.up.fetch_sub(1, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
 }
 
 /// One subject's link.
@@ -116,20 +78,23 @@ pub struct Link<P: Protocol> {
     outlet: Outlet,
     timing: Timing,
     wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
+    word: Option<watch::Receiver<Word>>,
+    renewed: u64,
+    count: Option<Arc<Count>>,
     subjects: BTreeMap<Source, Subject>,
-    jobs: JoinSet<Done>,
-    /// Jobs, and whose gap they fill.
-    waiting: VecDeque<(Option<Source>, P::Job)>,
+    owed: Owed,
+    jobs: Jobs<P::Job>,
+    /// When it is asked next what a subject's key may do.
+    inspect_at: BTreeSet<(Instant, Source)>,
+    inspections: JoinSet<(Source, Result<(), Error>)>,
     /// True after a call beside the connection was refused, until one is answered.
     doubted: bool,
 }
 
-/// A job's end, and whose gap it filled.
-type Done = (Option<Source>, Result<(), Error>);
-
 #[derive(Default)]
 struct Subject {
     up: bool,
+    carrying: Option<Carrying>,
     lost: Option<Timestamp>,
     /// Why it is down, as told, and whether that is for a person to mend.
     said: Option<(CompactString, bool)>,
@@ -152,10 +117,15 @@ enum Turn<S> {
     Current(Result<Heard, Error>),
     Next(Result<Heard, Error>),
     Renew,
+    Replace,
     Dialed(Box<Result<(Socket, S), Error>>),
     Wanted,
+    Told,
     Reconcile,
-    JobDone(Option<Done>),
+    Ask,
+    JobDone(Box<Done>),
+    Inspect,
+    Inspected(Result<(Source, Result<(), Error>), tokio::task::JoinError>),
 }
 
 impl<S: Session> Connection<S> {
@@ -186,17 +156,34 @@ impl<P: Protocol> Link<P> {
         timing: Timing,
         wanted: Option<watch::Receiver<BTreeSet<Symbol>>>,
     ) -> Self {
-        let subjects = protocol.sources().into_iter().map(|source| (source, Subject::default())).collect();
+        let sources = protocol.sources();
+        let known = sources.iter().map(|source| (source.clone(), protocol.known_until(source)));
+        let owed = Owed::new(timing, known);
+        let subjects = sources.into_iter().map(|source| (source, Subject::default())).collect();
         Link {
             protocol,
             outlet,
             timing,
             wanted,
+            word: None,
+            renewed: 0,
+            count: None,
             subjects,
-            jobs: JoinSet::new(),
-            waiting: VecDeque::new(),
+            owed,
+            jobs: Jobs::new(),
+            inspect_at: BTreeSet::new(),
+            inspections: JoinSet::new(),
             doubted: false,
         }
+    }
+
+    /// Has it heed what it is told while it runs, and count who is up.
+    pub fn heeding(mut self, word: watch::Receiver<Word>, count: Arc<Count>) -> Self {
+        count.up.store(0, Ordering::Relaxed);
+        self.count = Some(count);
+        self.renewed = word.borrow().renewals;
+        self.word = Some(word);
+        self
     }
 
     /// Stays connected until `stop`. Ends with an error only when nobody takes what it receives.
@@ -204,6 +191,8 @@ impl<P: Protocol> Link<P> {
         let mut backoff = Backoff::new(self.timing.backoff);
         let mut refused = Backoff::new(self.timing.refused);
         loop {
+            self.let_go().await?;
+            self.renewal_asked();
             let (protocol, outlet, doubted) = (Arc::clone(&self.protocol), self.outlet.clone(), self.doubted);
             let dialing = async {
                 if doubted {
@@ -235,9 +224,20 @@ impl<P: Protocol> Link<P> {
                 Advice::Retry | Advice::Reconnect => backoff.draw().max(error.wait()),
             };
             self.down(&error, heard_at).await?;
-            tokio::select! {
-                () = stop.cancelled() => return self.stopped().await,
-                () = tokio::time::sleep(wait) => {}
+            let mut waiting = std::pin::pin!(tokio::time::sleep(wait));
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return self.stopped().await,
+                    () = &mut waiting => break,
+                    () = told(&mut self.word) => {
+                        self.let_go().await?;
+                        // With another key there is nothing to wait for.
+                        if self.renewal_asked() {
+                            refused = Backoff::new(self.timing.refused);
+                            break;
+                        }
+                    }
+                }
             }
         }
     }
@@ -250,6 +250,7 @@ impl<P: Protocol> Link<P> {
     ) -> Result<(), (Error, Timestamp)> {
         let mut next: Option<Connection<P::Session>> = None;
         let mut dialing = None;
+        let mut replace_at: Option<Instant> = None;
         let mut renewals = Backoff::new(self.timing.backoff);
         let mut renew_at = self.renewal();
         let reconciles = !self.timing.reconcile.is_zero();
@@ -261,6 +262,9 @@ impl<P: Protocol> Link<P> {
             let protocol = Arc::clone(&self.protocol);
             let limiter = protocol.limiter();
             let idle = next.is_none() && dialing.is_none();
+            let due = self.owed.due(clock::steady());
+            let inspect_at = self.inspect_at.first().map(|(at, _)| *at);
+            let inspect_at = inspect_at.filter(|_| self.inspections.len() < INSPECTIONS);
             let turn: Turn<P::Session> = tokio::select! {
                 () = stop.cancelled() => Turn::Stop,
                 heard = current.hear(limiter) => Turn::Current(heard),
@@ -273,11 +277,20 @@ impl<P: Protocol> Link<P> {
                     None => std::future::pending().await,
                 } } => Turn::Dialed(Box::new(dialed)),
                 () = tokio::time::sleep_until(renew_at.into()), if idle => Turn::Renew,
+                () = async { match replace_at {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                } } => Turn::Replace,
                 () = tokio::time::sleep_until(reconcile_at.into()), if reconciles => Turn::Reconcile,
+                () = async { match inspect_at {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                } } => Turn::Inspect,
+                Some(done) = self.inspections.join_next(), if !self.inspections.is_empty() => Turn::Inspected(done),
                 () = changed(&mut self.wanted) => Turn::Wanted,
-                Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
-                    Turn::JobDone(finished(done))
-                }
+                () = until(due) => Turn::Ask,
+                done = self.jobs.ended() => Turn::JobDone(Box::new(done)),
+                () = told(&mut self.word) => Turn::Told,
             };
             let heard_at = current.socket.heard_at();
             match turn {
@@ -289,6 +302,10 @@ impl<P: Protocol> Link<P> {
                     Ok(false) => {}
                     Ok(true) if idle => renew_at = clock::steady(),
                     Ok(true) => {}
+                    // The next one is up already: it only takes over sooner.
+                    Err(error) if error != Error::Finished && replace_at.is_some() => {
+                        replace_at = Some(clock::steady())
+                    }
                     Err(error) => return Err((error, heard_at)),
                 },
                 Turn::Next(heard) => {
@@ -298,8 +315,17 @@ impl<P: Protocol> Link<P> {
                         if error == Error::Finished {
                             return Err((error, heard_at));
                         }
+                        self.not_replaced(&error);
                         next = None;
                         renew_at = clock::steady() + renewals.draw();
+                    }
+                }
+                Turn::Replace => {
+                    replace_at = None;
+                    if let Some(fresh) = next.take() {
+                        std::mem::replace(&mut current, fresh).socket.close().await;
+                        renewals = Backoff::new(self.timing.backoff);
+                        renew_at = self.renewal();
                     }
                 }
                 Turn::Renew => dialing = Some(Box::pin(Arc::clone(&self.protocol).connect())),
@@ -312,7 +338,10 @@ impl<P: Protocol> Link<P> {
                             }
                             next = Some(Connection { socket, session });
                         }
-                        Err(error) => renew_at = clock::steady() + renewals.draw().max(error.wait()),
+                        Err(error) => {
+                            self.not_replaced(&error);
+                            renew_at = clock::steady() + renewals.draw().max(error.wait());
+                        }
                     }
                 }
                 Turn::Wanted => {
@@ -324,13 +353,25 @@ impl<P: Protocol> Link<P> {
                         }
                     }
                 }
+                Turn::Told => {
+                    self.let_go().await.map_err(|error| (error, heard_at))?;
+                    if self.renewal_asked() {
+                        // What was begun was begun with the key before.
+                        (next, dialing) = (None, None);
+                        renewals = Backoff::new(self.timing.backoff);
+                        renew_at = clock::steady();
+                    }
+                }
                 Turn::Reconcile => {
                     reconcile_at = clock::steady() + self.timing.reconcile;
                     self.reconcile();
                 }
+                Turn::Ask => self.ask(),
+                Turn::Inspect => self.inspect(),
+                Turn::Inspected(done) => self.inspected(done),
                 Turn::JobDone(done) => {
-                    self.start_jobs();
-                    if let Some((source, error)) = done.and_then(|done| self.failed(done)) {
+                    let doubt = self.done(*done).await.map_err(|error| (error, heard_at))?;
+                    if let Some((source, error)) = doubt {
                         let refused = error.about_key();
                         if let Err(error) = current.session.suspect(&source, error) {
                             self.doubted = refused;
@@ -339,13 +380,8 @@ impl<P: Protocol> Link<P> {
                     }
                 }
             }
-            if next.as_ref().is_some_and(|fresh| fresh.session.settled())
-                && let Some(fresh) = next.take()
-            {
-                std::mem::replace(&mut current, fresh).socket.close().await;
-                renewals = Backoff::new(self.timing.backoff);
-                renew_at = self.renewal();
-            }
+            let settled = next.as_ref().is_some_and(|fresh| fresh.session.settled());
+            replace_at = settled.then(|| replace_at.unwrap_or_else(|| clock::steady() + LINGER));
         }
     }
 
@@ -372,7 +408,13 @@ impl<P: Protocol> Link<P> {
                 Step::Pass(source, Received { at, frame }) => self.outlet.pass(at, source, frame.into_body()).await?,
                 Step::Up(source) => self.up(source).await?,
                 Step::Down(source, error) => self.one_down(&source, &error, connection.socket.heard_at()).await?,
-                Step::Job(job) => self.job(None, job),
+                Step::Job(job) => {
+                    if let Some((source, gap)) = self.jobs.add(None, job) {
+                        self.owed.failed(&source, gap, Advice::Retry, clock::steady());
+                    }
+                    self.start();
+                }
+                Step::Owe(source, since) => self.owed.owe(&source, since),
                 Step::Renew => renew = true,
             }
         }
@@ -381,22 +423,29 @@ impl<P: Protocol> Link<P> {
 
     async fn up(&mut self, source: Source) -> Result<(), Error> {
         let now = clock::now();
-        let Some(subject) = self.subjects.get_mut(&source) else { return Ok(()) };
+        let subject = self.subjects.entry(source.clone()).or_default();
         // Already up on the connection that is being replaced: nothing was missed.
         if subject.up {
             return Ok(());
         }
         (subject.up, subject.said) = (true, None);
-        let known = subject.lost.or_else(|| self.protocol.known_until(&source));
+        let lost = subject.lost;
+        let carried = self.outlet.is_carried(&source);
+        subject.carrying = self.outlet.carry(&source);
+        self.count.iter().for_each(|count| count.more());
+        self.owed.know(&source, self.protocol.known_until(&source));
+        self.owed.up(&source, lost, now);
+        if carried {
+            // What the connection with the old key still owed is asked for with the new one.
+            tracing::info!(feed = %source, "connected with its new key");
+            self.ask();
+            return Ok(());
+        }
         self.outlet.pass(now, source.clone(), Body::LinkUp).await?;
         tracing::info!(feed = %source, "connected");
-        let since = match known {
-            Some(known) => known - Span::from(self.timing.overlap),
-            None => now - Span::from(self.timing.lookback),
-        };
-        if let Some(job) = self.protocol.fill(&source, Gap { since, until: now }) {
-            self.job(Some(source), job);
-        }
+        self.inspect_at.retain(|(_, other)| *other != source);
+        self.inspect_in(Duration::ZERO, source);
+        self.ask();
         Ok(())
     }
 
@@ -408,11 +457,17 @@ impl<P: Protocol> Link<P> {
     }
 
     async fn one_down(&mut self, source: &Source, error: &Error, heard_at: Timestamp) -> Result<(), Error> {
-        let Some(subject) = self.subjects.get_mut(source) else { return Ok(()) };
+        let subject = self.subjects.entry(source.clone()).or_default();
+        subject.carrying = None;
         if std::mem::take(&mut subject.up) {
             subject.lost = Some(heard_at);
+            self.count.iter().for_each(|count| count.fewer());
         }
         let (why, for_a_person) = (error.why(), error.about_key());
+        if self.outlet.is_carried(source) {
+            tracing::warn!(feed = %source, %why, "not connected with one of its two keys; the other goes on");
+            return Ok(());
+        }
         // One line a reason, not one an attempt; and what a person must mend is not hidden behind what passes.
         let quiet = |(said, mend): &(CompactString, bool)| *said == why || (*mend && !for_a_person);
         if subject.said.as_ref().is_some_and(quiet) {
@@ -425,7 +480,7 @@ impl<P: Protocol> Link<P> {
     }
 
     /// Logs how a job ended, once a reason; returns whose feed it casts a doubt on.
-    fn failed(&mut self, (whose, ended): Done) -> Option<(Source, Error)> {
+    fn failed(&mut self, whose: Option<Source>, ended: Result<(), Error>) -> Option<(Source, Error)> {
         let failing = whose.as_ref().and_then(|source| self.subjects.get_mut(source)).map(|one| &mut one.failing);
         let Err(error) = ended else {
             failing.and_then(Option::take);
@@ -448,14 +503,51 @@ impl<P: Protocol> Link<P> {
         whose.filter(|_| doubts).map(|source| (source, error))
     }
 
+    /// Lets go of those whose link this is no longer, unless another connection carries them.
+    async fn let_go(&mut self) -> Result<(), Error> {
+        if self.word.is_none() {
+            return Ok(());
+        }
+        let own: BTreeSet<Source> = self.protocol.sources().into_iter().collect();
+        let gone: Vec<Source> = self.subjects.keys().filter(|source| !own.contains(source)).cloned().collect();
+        for source in gone {
+            if self.subjects.remove(&source).is_some_and(|subject| subject.up) {
+                self.count.iter().for_each(|count| count.fewer());
+            }
+            self.jobs.forget(&source);
+            self.owed.forget(&source);
+            self.inspect_at.retain(|(_, other)| *other != source);
+            if !self.outlet.is_carried(&source) {
+                tracing::info!(feed = %source, why = REMOVED, "not connected");
+                self.outlet.note(source, Body::LinkDown { why: REMOVED.into() }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether the connection is to be replaced since this was last asked.
+    fn renewal_asked(&mut self) -> bool {
+        let asked = self.word.as_ref().map_or(self.renewed, |word| word.borrow().renewals);
+        std::mem::replace(&mut self.renewed, asked) != asked
+    }
+
+    fn not_replaced(&self, error: &Error) {
+        let feed = self.subjects.keys().next().map(tracing::field::display);
+        tracing::warn!(feed, %error, "a connection could not be replaced; the one in use goes on");
+    }
+
     /// Writes down that from now on nobody watches; the queue may be gone already.
     async fn stopped(mut self) -> Result<(), Error> {
-        self.jobs.abort_all();
+        self.jobs.abort();
+        let farewell = self.word.as_ref().and_then(|word| word.borrow().farewell.clone());
+        self.inspections.abort_all();
         let saying = async {
-            for (source, subject) in &self.subjects {
-                if subject.up {
-                    let why = "fillguard is stopping".into();
-                    self.outlet.note(source.clone(), Body::LinkDown { why }).await?;
+            for (source, subject) in std::mem::take(&mut self.subjects) {
+                let said = subject.up || farewell.is_some();
+                drop(subject);
+                if said && !self.outlet.is_carried(&source) {
+                    let why = farewell.clone().unwrap_or_else(|| "fillguard is stopping".into());
+                    self.outlet.note(source, Body::LinkDown { why }).await?;
                 }
             }
             Ok::<(), Error>(())
@@ -466,37 +558,109 @@ impl<P: Protocol> Link<P> {
 
     /// Asks for what a healthy connection may have lost all the same: no exchange promises delivery.
     fn reconcile(&mut self) {
-        // What the exchange cannot answer in time is not asked a second time.
-        if !self.waiting.is_empty() {
-            return;
+        let now = clock::now();
+        for (source, _) in self.subjects.iter().filter(|(_, subject)| subject.up) {
+            self.owed.reconcile(source, now);
         }
-        let until = clock::now();
-        let since = until - Span::from(self.timing.reconcile) - Span::from(self.timing.overlap);
-        let up = self.subjects.iter().filter(|(_, subject)| subject.up).map(|(source, _)| source.clone());
-        for source in up.collect::<Vec<_>>() {
-            if let Some(job) = self.protocol.fill(&source, Gap { since, until }) {
-                self.job(Some(source), job);
+        self.ask();
+    }
+
+    /// Puts the questions whose time has come.
+    fn ask(&mut self) {
+        for (source, gap) in self.owed.questions(clock::steady(), clock::now()) {
+            let Some(job) = self.protocol.fill(&source, gap) else {
+                self.owed.unanswerable(&source);
+                continue;
+            };
+            if let Some((source, gap)) = self.jobs.add(Some((source, gap)), job) {
+                self.owed.failed(&source, gap, Advice::Retry, clock::steady());
             }
         }
+        self.start();
     }
 
-    fn job(&mut self, whose: Option<Source>, job: P::Job) {
-        if self.waiting.len() >= WAITING {
-            self.waiting.pop_front();
-            tracing::warn!("too many calls wait for an exchange; the oldest is dropped");
-        }
-        self.waiting.push_back((whose, job));
-        self.start_jobs();
+    fn start(&mut self) {
+        let (protocol, outlet) = (&self.protocol, &self.outlet);
+        self.jobs.start(|job| Arc::clone(protocol).run(job, outlet.clone()));
     }
 
-    fn start_jobs(&mut self) {
-        while self.jobs.len() < JOBS
-            && let Some((whose, job)) = self.waiting.pop_front()
-        {
-            let running = Arc::clone(&self.protocol).run(job, self.outlet.clone());
-            self.jobs.spawn(async move { (whose, running.await) });
+    /// Has it asked what a subject's key may do, so much later.
+    fn inspect_in(&mut self, wait: Duration, source: Source) {
+        if !self.timing.key_state.is_zero() && self.protocol.inspects(&source) {
+            self.inspect_at.insert((clock::steady() + wait, source));
         }
     }
+
+    /// Asks about the key of the subject whose turn it is; one that is down is asked about when it is up again.
+    fn inspect(&mut self) {
+        let Some((_, source)) = self.inspect_at.pop_first() else { return };
+        if self.subjects.get(&source).is_some_and(|subject| subject.up) {
+            let running = Arc::clone(&self.protocol).inspect(source.clone(), self.outlet.clone());
+            self.inspections.spawn(async move { (source, running.await) });
+        }
+    }
+
+    /// Plans the next question, from the last one's end and never on the same beat: a slow exchange is not asked twice.
+    fn inspected(&mut self, done: Result<(Source, Result<(), Error>), tokio::task::JoinError>) {
+        let again: Vec<Source> = match &done {
+            Ok((source, _)) => vec![source.clone()],
+            // Whose it was is not known; another question too many does no harm.
+            Err(_) => self.subjects.keys().cloned().collect(),
+        };
+        for source in again {
+            if !self.inspect_at.iter().any(|(_, other)| *other == source) {
+                let wait = self.timing.key_state.mul_f64(0.9 + 0.2 * rand::random::<f64>());
+                self.inspect_in(wait, source);
+            }
+        }
+        let Ok((source, Err(error))) = done else { return };
+        tracing::warn!(%error, feed = %source, "what a key may do could not be read");
+        // Whether the key is dead is for the ordinary calls to find out: this one may be refused for reasons of its own,
+        // and must not cost the connection.
+        if error.about_key() {
+            self.owed.owe(&source, clock::now() - Span::from(self.timing.overlap));
+            self.ask();
+        }
+    }
+
+    /// Takes a job's end; returns whose feed it casts a doubt on.
+    async fn done(&mut self, Done { purpose, ended }: Done) -> Result<Option<(Source, Error)>, Error> {
+        self.start();
+        let whose = purpose.as_ref().map(|(source, _)| source.clone());
+        let advice = ended.as_ref().and_then(|ended| ended.as_ref().err()).map_or(Advice::Retry, Error::advice);
+        match purpose {
+            Some((source, gap)) if matches!(ended, Some(Ok(()))) => self.owed.answered(&source, gap),
+            Some((source, gap)) => {
+                if self.owed.failed(&source, gap, advice, clock::steady())
+                    && let Source::Account(account) = source
+                {
+                    // It is asked for again until it is answered; that it was not so far must not stay unsaid.
+                    let told = Body::Filled { since: gap.since, until: gap.until, verified: false };
+                    self.outlet.note(Source::AccountRest(account), told).await?;
+                }
+            }
+            None => {}
+        }
+        Ok(ended.and_then(|ended| self.failed(whose, ended)))
+    }
+}
+
+/// Waits until then; for ever when there is no such time.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a word; for ever when nobody can say one.
+async fn told(word: &mut Option<watch::Receiver<Word>>) {
+    if let Some(word) = word
+        && word.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// Waits for a change of what is wanted; for ever when nobody can change it any more.
@@ -507,19 +671,6 @@ async fn changed(wanted: &mut Option<watch::Receiver<BTreeSet<Symbol>>>) {
         return;
     }
     std::future::pending().await
-}
-
-/// Returns how a job ended; nothing when it was ended.
-fn finished(done: Result<Done, tokio::task::JoinError>) -> Option<Done> {
-    match done {
-        Ok(done) => Some(done),
-        Err(error) => {
-            if error.is_panic() {
-                tracing::error!("a call beside a feed panicked");
-            }
-            None
-        }
-    }
 }
 
 #[cfg(test)]

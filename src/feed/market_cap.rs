@@ -48,6 +48,16 @@ pub enum CapSource {
     },
 }
 
+impl MarketCap {
+    /// Returns what its task is called.
+    pub(super) fn name(&self) -> &'static str {
+        match self.from {
+            CapSource::File(_) => "market cap file",
+            CapSource::Web { .. } => "market cap list",
+        }
+    }
+}
+
 /// Reads the list until `stop`. Ends with an error only when nobody takes what it reads.
 pub(super) async fn run(
     settings: MarketCap,
@@ -150,7 +160,8 @@ impl Reader {
             none => {
                 // Free plans allow 30 calls a minute and count failed ones.
                 let limiter = Limiter::new(10, Duration::from_secs(60), 5);
-                none.insert(Rest::new(url, &venues.tls, venues.settings.timing.connect, limiter)?)
+                let timing = venues.settings.timing;
+                none.insert(Rest::new(url, &venues.tls, timing.connect, timing.backoff.min, limiter)?)
             }
         };
         let header = if url.contains("//pro-api.") { "x-cg-pro-api-key" } else { "x-cg-demo-api-key" };

@@ -22,8 +22,12 @@ pub struct Rest {
     client: reqwest::Client,
     base: String,
     limiter: Limiter,
+    /// The wait before a second attempt; the one before the third is four times as long.
+    wait: Duration,
     /// Milliseconds to add to our clock to get theirs.
     offset: AtomicI64,
+    /// When that was learned, in milliseconds by our clock; zero when it was not.
+    learned: AtomicI64,
 }
 
 /// A call, signed and ready to go.
@@ -64,6 +68,7 @@ impl Rest {
         base: &str,
         tls: &Arc<rustls::ClientConfig>,
         timeout: Duration,
+        wait: Duration,
         limiter: Limiter,
     ) -> Result<Self, Error> {
         let client = reqwest::Client::builder()
@@ -76,7 +81,7 @@ impl Rest {
             .build()
             .map_err(|error| Error::Connect(format_compact!("{}", error.without_url())))?;
         let base = base.trim_end_matches('/').to_owned();
-        Ok(Rest { client, base, limiter, offset: AtomicI64::new(0) })
+        Ok(Rest { client, base, limiter, wait, offset: AtomicI64::new(0), learned: AtomicI64::new(0) })
     }
 
     /// Returns host, port and path of the base, as a Coinbase token names it.
@@ -94,6 +99,13 @@ impl Rest {
         clock::now().millis().saturating_add(self.offset.load(Ordering::Relaxed))
     }
 
+    /// Says whether the exchange's clock was learned within the last minute: a thousand accounts that connect together
+    /// need not ask a thousand times.
+    pub fn knows_time(&self) -> bool {
+        let learned = self.learned.load(Ordering::Relaxed);
+        learned != 0 && (clock::now().millis() - learned).abs() < 60_000
+    }
+
     /// Returns milliseconds by which the exchange's clock is ahead of ours, as last learned.
     pub fn offset(&self) -> i64 {
         self.offset.load(Ordering::Relaxed)
@@ -101,19 +113,22 @@ impl Rest {
 
     /// Learns the exchange's clock from a public call; `read` finds the milliseconds in the answer.
     pub async fn learn_time(&self, path: &str, read: fn(&str) -> Option<i64>) -> Result<(), Error> {
+        // The wait for our turn is no part of the way there.
+        self.limiter.ready(1).await;
         let before = clock::now();
-        let answer = self.once(&Call { path: path.to_owned(), cost: 1, ..Call::default() }).await?;
+        let answer = self.once(&Call { path: path.to_owned(), ..Call::default() }).await?;
         let theirs = read(&answer.text).filter(|_| answer.status == 200).ok_or(Error::Http(answer.status))?;
         // Half the way there and back is the best guess of when they looked at their clock.
         let middle = before.millis() + (answer.at.millis() - before.millis()) / 2;
         self.offset.store(theirs.saturating_sub(middle), Ordering::Relaxed);
+        self.learned.store(clock::now().millis(), Ordering::Relaxed);
         Ok(())
     }
 
     /// Makes a call; `sign` builds it anew for every attempt because what is signed grows old. Tries three times when
     /// the host cannot be reached, is busy, or asks us to wait.
     pub async fn ask(&self, sign: impl Fn() -> Result<Call, Error>) -> Result<Answer, Error> {
-        let mut wait = Duration::from_millis(500);
+        let mut wait = self.wait;
         for _ in 0..2 {
             match self.once(&sign()?).await {
                 Ok(answer) if answer.status < 500 => return Ok(answer),
@@ -134,7 +149,9 @@ impl Rest {
                 // A ban of our address holds for everybody.
                 self.limiter.ready(0).await;
             }
-            None => self.limiter.ready(call.cost).await,
+            // Learning the time comes before a connection, and so before any subscription: it does not stand back.
+            None if call.cost <= 1 => self.limiter.ready(call.cost).await,
+            None => self.limiter.spare(call.cost).await,
         }
         let url = format!("{}{}", self.base, call.path);
         let mut request = match (call.put, call.post) {

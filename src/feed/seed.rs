@@ -35,13 +35,11 @@ impl Seeded {
     pub(crate) fn ended(&self, venue: Venue, symbol: &Symbol, ended: Result<(), Error>) -> Result<(), Error> {
         let Err(error) = ended else { return Ok(()) };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(venue, symbol.clone()));
-        match error {
-            Error::Refused(_) => {
-                tracing::warn!(%venue, pair = %symbol, %error, "the exchange tells nothing of this pair's past; its market is judged by what comes");
-                Ok(())
-            }
-            error => Err(error),
+        if !matches!(error, Error::Refused(_)) {
+            return Err(error);
         }
+        tracing::warn!(%venue, pair = %symbol, %error, "the exchange does not tell this pair's past; its market is judged by what comes");
+        Ok(())
     }
 }
 

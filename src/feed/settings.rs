@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
+use tokio::sync::watch;
 
 use super::error::Error;
 use super::market_cap::MarketCap;
@@ -35,10 +37,92 @@ pub struct Settings {
     /// Pairs of an exchange that are watched at most because accounts trade or hold them; those in use are left out last.
     pub market_pairs: usize,
     /// Where to read what assets are worth in all; nowhere by default.
-    pub market_cap: Option<MarketCap>,
+    pub market_cap: Vec<MarketCap>,
     /// What is remembered of accounts from before this start. It tells where to look for fills that were missed at an
     /// exchange that has no list of all of them.
     pub remembered: BTreeMap<AccountId, Remembered>,
+    /// Who used the keys, from the user's own side.
+    pub access: super::access::Settings,
+    /// How many times faster everything is: each duration is divided by it, each allowance multiplied. For exchanges
+    /// played in a hurry; 0 and 1 are the usual pace, and no file sets it.
+    pub hurry: u32,
+    /// Whom to watch from now on, where that may change while the feeds run; without it `accounts` are watched.
+    pub roll: Option<watch::Receiver<Arc<Roll>>>,
+    /// How much is asked of each exchange.
+    pub limits: Limits,
+    /// The sub-accounts whose keys are listed with an account's key; none of those that are not here.
+    pub sub_accounts: BTreeMap<AccountId, SubAccounts>,
+}
+
+/// The accounts to watch from now on. Those that are gone from it are watched no longer.
+#[derive(Clone, Debug, Default)]
+pub struct Roll {
+    /// Whom to watch.
+    pub accounts: Vec<Account>,
+    /// Which wallets of them to watch; of an account that is not named here the spot wallet.
+    pub wallets: BTreeMap<AccountId, Wallets>,
+    /// What is remembered of those that are new.
+    pub remembered: BTreeMap<AccountId, Remembered>,
+}
+
+/// How much is asked of each exchange. All of it is counted by our address, so that it is shared with the user's own
+/// programs behind the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Binance's request weight in a minute; it allows 6,000.
+    pub binance_weight: u32,
+    /// Connections to Binance in five minutes; it allows 300.
+    pub binance_connects: u32,
+    /// The request weight of Binance's futures in a minute; it allows 2,400.
+    pub binance_futures_weight: u32,
+    /// Connections to Binance's futures in five minutes; it allows 300.
+    pub binance_futures_connects: u32,
+    /// KuCoin's request weight in 30 s; it allows 2,000.
+    pub kucoin_weight: u32,
+    /// Connections to KuCoin in a minute; it allows 30.
+    pub kucoin_connects: u32,
+    /// Calls to Coinbase in a second; it allows 10.
+    pub coinbase_calls: u32,
+    /// Calls to Coinbase Exchange in a second; it allows each profile 15.
+    pub coinbase_exchange_calls: u32,
+    /// Connections to Coinbase in a second; it allows 8.
+    pub coinbase_connects: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            binance_weight: 4_800,
+            binance_connects: 280,
+            binance_futures_weight: 1_920,
+            binance_futures_connects: 280,
+            kucoin_weight: 2_000,
+            kucoin_connects: 30,
+            coinbase_calls: 10,
+            coinbase_exchange_calls: 10,
+            coinbase_connects: 8,
+        }
+    }
+}
+
+/// The sub-accounts whose keys are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SubAccounts {
+    /// None: the key is no master's, or nobody wants to know.
+    #[default]
+    None,
+    /// All that the exchange names.
+    All,
+    /// These, by e-mail (Binance) or name (KuCoin).
+    Named(Vec<String>),
+}
+
+impl SubAccounts {
+    /// Returns whether a text can be the e-mail or name of a sub-account, and may stand in a call.
+    pub fn is_name(text: &str) -> bool {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+".contains(&byte))
+    }
 }
 
 /// What is remembered of an account from before this start.
@@ -162,6 +246,8 @@ pub struct Timing {
     /// How often an account is compared with the exchange's own list although its connection looks healthy; zero for
     /// never. It also finds a key that died while its feed was quiet.
     pub reconcile: Duration,
+    /// How often it is asked what each key may do, a tenth more or less at random; zero for never.
+    pub key_state: Duration,
     /// How far before a gap its filling begins, because exchanges deliver late.
     pub overlap: Duration,
     /// How far back an account never watched before is read.
@@ -174,9 +260,40 @@ pub struct Timing {
     pub seed: Duration,
 }
 
+impl Timing {
+    /// Returns this patience in a world that is so many times faster.
+    pub fn hurried(self, times: u32) -> Self {
+        let times = times.max(1);
+        let waits = |of: backoff::Settings| backoff::Settings {
+            min: of.min / times,
+            max: of.max / times,
+            healthy: of.healthy / times,
+        };
+        Timing {
+            connect: self.connect / times,
+            ack: self.ack / times,
+            silence: self.silence / times,
+            pong: self.pong / times,
+            heartbeat: self.heartbeat / times,
+            renew: self.renew / times,
+            backoff: waits(self.backoff),
+            refused: waits(self.refused),
+            debounce: self.debounce / times,
+            reconcile: self.reconcile / times,
+            overlap: self.overlap / times,
+            lookback: self.lookback / times,
+            spacing: self.spacing / times,
+            seed: self.seed / times,
+            keep_alive: self.keep_alive / times,
+            key_state: self.key_state / times,
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
+            sub_accounts: BTreeMap::new(),
             binance: Binance::default(),
             kucoin: Kucoin::default(),
             coinbase: Coinbase::default(),
@@ -186,8 +303,12 @@ impl Default for Settings {
             wallets: BTreeMap::new(),
             watch: Vec::new(),
             market_pairs: 1_000,
-            market_cap: None,
+            market_cap: Vec::new(),
             remembered: BTreeMap::new(),
+            access: super::access::Settings::default(),
+            hurry: 1,
+            roll: None,
+            limits: Limits::default(),
         }
     }
 }
@@ -243,6 +364,7 @@ impl Default for Timing {
             refused: backoff::Settings { min: secs(60), max: secs(1_800), healthy: secs(60) },
             debounce: secs(1),
             reconcile: secs(300),
+            key_state: secs(300),
             overlap: secs(60),
             lookback: secs(24 * 3_600),
             keep_alive: secs(1_800),
@@ -270,6 +392,31 @@ impl ReadKey {
         CoinbaseSigner::new(name, secret).map(ReadKey::Coinbase)
     }
 
+    /// Says whether both are the same key: a changed secret, passphrase or version makes another one.
+    pub fn same(&self, other: &ReadKey) -> bool {
+        match (self, other) {
+            (ReadKey::Binance { key, signer }, ReadKey::Binance { key: other, signer: by }) => {
+                key == other && signer.same(by)
+            }
+            (ReadKey::Kucoin(signer), ReadKey::Kucoin(other)) => signer.same(other),
+            (ReadKey::Coinbase(signer), ReadKey::Coinbase(other)) => signer.same(other),
+            (ReadKey::CoinbaseExchange(signer), ReadKey::CoinbaseExchange(other)) => signer.same(other),
+            (ReadKey::Binance { .. } | ReadKey::Kucoin(_) | ReadKey::Coinbase(_) | ReadKey::CoinbaseExchange(_), _) => {
+                false
+            }
+        }
+    }
+
+    /// Returns the key's id, for telling that two accounts have the same; it is not to be shown.
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            ReadKey::Binance { key, .. } => key.expose(),
+            ReadKey::Kucoin(signer) => signer.id(),
+            ReadKey::Coinbase(signer) => signer.id(),
+            ReadKey::CoinbaseExchange(signer) => signer.id(),
+        }
+    }
+
     /// Takes a Coinbase Exchange key: its id, its secret (base64) and its passphrase.
     pub fn coinbase_exchange(key: &str, secret: &Secret, passphrase: &Secret) -> Result<Self, KeyError> {
         ExchangeSigner::new(key, secret, passphrase).map(ReadKey::CoinbaseExchange)
@@ -292,13 +439,34 @@ impl Wallets {
     }
 }
 
+impl Roll {
+    /// Returns the wallets to watch, account by account.
+    pub fn watched(&self) -> impl Iterator<Item = (AccountId, Wallet)> {
+        wallets_of(&self.accounts, &self.wallets)
+    }
+}
+
+/// Returns the wallets to watch of each account.
+fn wallets_of(
+    accounts: &[Account],
+    wallets: &BTreeMap<AccountId, Wallets>,
+) -> impl Iterator<Item = (AccountId, Wallet)> {
+    accounts.iter().flat_map(|account| {
+        let wallets = wallets.get(&account.id).cloned().unwrap_or_else(Wallets::spot);
+        wallets.watched.into_iter().map(|wallet| (account.id.clone(), wallet))
+    })
+}
+
 impl Settings {
     /// Returns the wallets to watch, account by account.
     pub fn watched(&self) -> impl Iterator<Item = (AccountId, Wallet)> {
-        self.accounts.iter().flat_map(|account| {
-            let wallets = self.wallets.get(&account.id).cloned().unwrap_or_else(Wallets::spot);
-            wallets.watched.into_iter().map(|wallet| (account.id.clone(), wallet))
-        })
+        wallets_of(&self.accounts, &self.wallets)
+    }
+
+    /// Returns the accounts as they are to be watched at first.
+    pub fn first_roll(&self) -> Roll {
+        let (accounts, wallets) = (self.accounts.clone(), self.wallets.clone());
+        Roll { accounts, wallets, remembered: self.remembered.clone() }
     }
 
     /// Refuses an account whose key is another exchange's, and a wallet that cannot be watched.

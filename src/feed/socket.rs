@@ -148,8 +148,10 @@ fn connecting_failed(error: tungstenite::Error) -> Error {
     if !matches!(status, 418 | 429) {
         return Error::Connect(format_compact!("HTTP {status} in place of a WebSocket"));
     }
-    let asked = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-    Error::Limited(Duration::from_secs(asked.unwrap_or(60)))
+    let asked = |name| response.headers().get(name).and_then(|value| value.to_str().ok()?.parse().ok());
+    // KuCoin tells the wait in milliseconds, and in a header of its own.
+    let wait = asked("retry-after").map(Duration::from_secs);
+    Error::Limited(wait.or(asked("gw-ratelimit-reset").map(Duration::from_millis)).unwrap_or(Duration::from_secs(60)))
 }
 
 fn lost(error: tungstenite::Error) -> Error {

@@ -19,6 +19,9 @@ pub(crate) struct Venues {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     /// Pays in Binance's request weight: 6,000 a minute, of which a fifth is left to the user's own programs.
     pub(crate) binance: Arc<Rest>,
+    /// Questions of a master about its sub-accounts: 3,000 of the account's own 180,000 weight a minute each, of which at
+    /// most half is spent even if all are one account's.
+    pub(crate) binance_sub: Limiter,
     /// Pays in the request weight of Binance's futures: 2,400 a minute on a host of its own.
     pub(crate) binance_futures: Arc<Rest>,
     pub(crate) kucoin: Arc<Rest>,
@@ -45,20 +48,27 @@ impl Venues {
         let tls = tls::client_config(settings.extra_ca.as_deref())
             .map_err(|error| Error::Connect(compact_str::format_compact!("{error}")))?;
         let secs = Duration::from_secs;
-        let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, limiter).map(Arc::new);
+        let secs = |count| secs(count) / settings.hurry.max(1);
+        let wait = settings.timing.backoff.min;
+        let rest = |base: &str, limiter| Rest::new(base, &tls, settings.timing.connect, wait, limiter).map(Arc::new);
+        let limits = settings.limits;
+        // What a bucket holds, a part of what may be asked, is spent on top of what flows in: together they stay below it.
+        let bucket = |most: u32, per: u64, part: u32| {
+            let held = (most / part).max(1);
+            Limiter::new(most.saturating_sub(held).max(1), secs(per), held)
+        };
         Ok(Venues {
-            // What a bucket holds is spent on top of what flows in: together they stay below the exchange's limit.
-            binance: rest(&settings.binance.rest, Limiter::new(3_800, secs(60), 1_000))?,
-            binance_futures: rest(&settings.binance.futures_rest, Limiter::new(1_520, secs(60), 400))?,
+            binance: rest(&settings.binance.rest, bucket(limits.binance_weight, 60, 5))?,
+            binance_futures: rest(&settings.binance.futures_rest, bucket(limits.binance_futures_weight, 60, 5))?,
             // Each account has 4,000 in 30 s of its own; the public pool of 2,000 is the address's.
-            kucoin: rest(&settings.kucoin.rest, Limiter::new(1_600, secs(30), 400))?,
-            coinbase: rest(&settings.coinbase.rest, Limiter::new(6, secs(1), 4))?,
-            // 15 a second for each profile, of which a half is left to the user's own programs.
-            coinbase_exchange: rest(&settings.coinbase.exchange_rest, Limiter::new(6, secs(1), 4))?,
-            binance_connects: Limiter::new(240, secs(300), 40),
-            binance_futures_connects: Limiter::new(240, secs(300), 40),
-            kucoin_connects: Limiter::new(22, secs(60), 8),
-            coinbase_connects: Limiter::new(4, secs(1), 4),
+            kucoin: rest(&settings.kucoin.rest, bucket(limits.kucoin_weight, 30, 5))?,
+            coinbase: rest(&settings.coinbase.rest, bucket(limits.coinbase_calls, 1, 3))?,
+            coinbase_exchange: rest(&settings.coinbase.exchange_rest, bucket(limits.coinbase_exchange_calls, 1, 3))?,
+            binance_connects: bucket(limits.binance_connects, 300, 7),
+            binance_futures_connects: bucket(limits.binance_futures_connects, 300, 7),
+            kucoin_connects: bucket(limits.kucoin_connects, 60, 4),
+            coinbase_connects: bucket(limits.coinbase_connects, 1, 2),
+            binance_sub: Limiter::new(30, secs(60), 10),
             unlimited: Limiter::new(1_000_000, secs(1), 1_000_000),
             pairs: Pairs::default(),
             seeded: Seeded::default(),

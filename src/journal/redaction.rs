@@ -1,4 +1,8 @@
-//! Keeps secrets out of what is written down.
+//! Keeps secrets and the ids of keys out of what is written down.
+
+use std::borrow::Cow;
+
+use crate::domain::Fingerprint;
 
 /// What stands in a secret's place.
 const REDACTED: &str = "<redacted>";
@@ -28,7 +32,7 @@ const SECRET: [&str; 17] = [
 
 /// One of these stands in every text that has a secret key. An ordinary frame has none, and costs only this search.
 /// `\u00` is there because a key may be spelled with escapes.
-const HINTS: [&str; 13] = [
+const HINTS: [&str; 18] = [
     "oken",
     "istenKey",
     "jwt",
@@ -42,13 +46,27 @@ const HINTS: [&str; 13] = [
     "uthorization",
     "ookie",
     "\\u00",
+    "piKey",
+    "pikey",
+    "pi_key",
+    "pi-key",
+    "PI",
 ];
 
 /// The longest spelling of a secret key that is looked at, in bytes.
 const LONGEST_KEY: usize = 120;
 
-/// Replaces the text under every key that names a secret by `<redacted>` and leaves every other byte as it was.
-/// Works on JSON, on JSON inside a JSON text, and on broken JSON.
+/// What to do with the text under a key.
+enum Verdict {
+    Keep,
+    Hide,
+    /// It is the id of an API key: no secret by itself, but half of one, and what a thief looks for.
+    Fingerprint,
+}
+
+/// Replaces the text under every key that names a secret by `<redacted>`, a key's id by its fingerprint
+/// (`<redacted:ab12cd34>`, so that two keys stay apart), and leaves every other byte as it was. Works on JSON, on
+/// JSON inside a JSON text, and on broken JSON.
 pub fn redact(text: String) -> String {
     redacted(&text).unwrap_or(text)
 }
@@ -68,13 +86,21 @@ pub(super) fn redacted(text: &str) -> Option<String> {
         let depth = backslashes(bytes, open);
         let Some(close) = closing(bytes, at, depth, LONGEST_KEY) else { continue };
         let Some(key) = text.get(at..close - depth) else { continue };
-        if !is_secret(key) {
+        let verdict = verdict(key);
+        if matches!(verdict, Verdict::Keep) {
             continue;
         }
         let Some(value) = value_of(bytes, close + 1, depth) else { continue };
         let end = closing(bytes, value, depth, usize::MAX).map_or(bytes.len(), |end| end - depth);
+        let hidden = match verdict {
+            Verdict::Keep | Verdict::Hide => Cow::Borrowed(REDACTED),
+            Verdict::Fingerprint => match text.get(value..end).unwrap_or_default() {
+                "" => Cow::Borrowed(""),
+                id => Cow::Owned(Fingerprint::of(id).redacted().into_string()),
+            },
+        };
         out.push_str(text.get(kept..value).unwrap_or_default());
-        out.push_str(REDACTED);
+        out.push_str(&hidden);
         (kept, at) = (end, end);
     }
     if kept == 0 {
@@ -84,8 +110,9 @@ pub(super) fn redacted(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// Returns whether a key names a secret, however it is spelled: `secretKey`, `secret_key`, `KC-API-SIGN`.
-fn is_secret(key: &str) -> bool {
+/// Returns whether a key names a secret, however it is spelled: `secretKey`, `secret_key`, `KC-API-SIGN`; or an id, as
+/// `apiKey` of KuCoin, `apikey` and `subAccountApiKey` of Binance, and `X-MBX-APIKEY` do.
+fn verdict(key: &str) -> Verdict {
     let unescaped = match key.contains("\\u") {
         true => serde_json::from_str::<String>(&format!("\"{key}\"")).ok(),
         false => None,
@@ -97,7 +124,13 @@ fn is_secret(key: &str) -> bool {
         .filter(|letter| !matches!(letter, '-' | '_'))
         .map(|letter| letter.to_ascii_lowercase())
         .collect();
-    name.starts_with("kcapi") || SECRET.contains(&name.as_str())
+    if name.starts_with("kcapi") || SECRET.contains(&name.as_str()) {
+        Verdict::Hide
+    } else if name.ends_with("apikey") {
+        Verdict::Fingerprint
+    } else {
+        Verdict::Keep
+    }
 }
 
 /// Returns where the text under a key begins, if a text is under it.
@@ -172,6 +205,21 @@ mod tests {
                 &format!("{{ \"a\":1.50,\"{key}\" :\t\"<redacted>\" ,\"b\":[\"x\"]}}"),
             );
         }
+    }
+
+    #[test]
+    fn the_id_of_a_key_becomes_a_name_that_tells_two_apart() {
+        let hidden = |id: &str| Fingerprint::of(id).redacted();
+        for key in ["apiKey", "apikey", "subAccountApiKey", "api_key", "X-MBX-APIKEY", "API-KEY"] {
+            let page = |one: &str, other: &str| format!(r#"[{{"{key}":"{one}","a":1}},{{"{key}": "{other}"}}]"#);
+            check(&page("id-one", "id-two"), &page(&hidden("id-one"), &hidden("id-two")));
+        }
+        assert_ne!(hidden("id-one"), hidden("id-two"));
+        check(
+            r#"{"apiKey":"","apiKeys":"x","apiKeyVersion":"3"}"#,
+            r#"{"apiKey":"","apiKeys":"x","apiKeyVersion":"3"}"#,
+        );
+        check(r#"{"apiKey":"<redacted:ab12cd34>"}"#, r#"{"apiKey":"<redacted:ab12cd34>"}"#);
     }
 
     #[test]

@@ -6,11 +6,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::counters::Counters;
 use super::fault::Faults;
 use super::feed_log::FeedLog;
+use super::roll::{Calls, RollBook};
 use super::roll_call::RollCall;
 use crate::arrival::Arrival;
 use crate::domain::{Effect, EventKind, Symbol, Venue};
+use crate::feed::Roll;
+use crate::feed::access::Receipts;
 use crate::pipeline::{Pipeline, SNAPSHOT_VERSION};
 use crate::runtime::backoff::{self, Backoff};
 use crate::runtime::clock;
@@ -19,6 +23,8 @@ use crate::store::{Error, Handle, Snapshot};
 
 /// How often closed incidents that are too old are looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(86_400);
+/// How often it is written down how well each account was heard.
+const TOTALS_EVERY: Duration = Duration::from_secs(86_400);
 /// How often the service manager's status line changes at most.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// Waits between two tries of a store that is busy or whose disk is full.
@@ -47,8 +53,14 @@ pub(super) struct Chain {
     pub(super) store: Handle,
     pub(super) batches: mpsc::Receiver<Vec<Arrival>>,
     pub(super) pairs: watch::Sender<BTreeSet<(Venue, Symbol)>>,
+    pub(super) roll: RollBook,
+    pub(super) calls: Calls,
     pub(super) roll_call: RollCall,
     pub(super) feed_log: FeedLog,
+    /// Who posted something is answered from here.
+    pub(super) receipts: Receipts,
+    /// Since yesterday's line was written.
+    pub(super) counters: Counters,
     pub(super) watchdog: Watchdog,
     /// Pairs that were left out at the start.
     pub(super) left_out: usize,
@@ -61,6 +73,7 @@ struct Done {
     saved: Instant,
     forgot: Option<Instant>,
     told: Option<Instant>,
+    totalled: Instant,
     status: String,
     interest: u64,
     /// Pairs that were left out when that was last said.
@@ -94,6 +107,7 @@ impl Chain {
             saved: clock::steady(),
             forgot: None,
             told: None,
+            totalled: clock::steady(),
             status: String::new(),
             interest: self.pipeline.interest_moved(),
             left_out: self.left_out,
@@ -108,6 +122,10 @@ impl Chain {
                     self.take(&batch).await?;
                     self.want(&mut done);
                 }
+                accounts = called(&mut self.calls) => {
+                    self.roll_call.change(accounts.watched().collect());
+                    self.roll.follow(accounts, &self.pipeline);
+                }
                 () = self.roll_call.patience() => self.roll_call.say_ready(),
                 Some(_) = saving.join_next(), if !saving.is_empty() => {}
                 Some(_) = forgetting.join_next(), if !forgetting.is_empty() => {}
@@ -121,6 +139,10 @@ impl Chain {
                 forgetting.spawn(async move { forget(&store, keep).await });
             }
             self.tell_status(&mut done);
+            if done.totalled.elapsed() >= TOTALS_EVERY {
+                done.totalled = clock::steady();
+                self.feed_log.totals(&self.counters.take());
+            }
         }
         while saving.join_next().await.is_some() {}
         if self.pipeline.counts().last > done.saved_n {
@@ -132,9 +154,12 @@ impl Chain {
 
     /// Steps through a batch and has its effects taken; then, and only then, the watchdog hears of it.
     async fn take(&mut self, batch: &[Arrival]) -> Result<(), Error> {
+        // The journal passes on only what is on disk.
+        self.receipts.note(batch);
         let mut effects = Vec::new();
         for arrival in batch {
             effects.append(&mut self.faults.step(&mut self.pipeline, arrival));
+            self.counters.note(arrival, self.pipeline.events(), self.pipeline.counts().repeats);
             for event in self.pipeline.events() {
                 if let EventKind::Feed(change) = &event.kind {
                     self.feed_log.note(arrival, &change.kind);
@@ -210,11 +235,12 @@ impl Chain {
     }
 
     /// Tells the service manager how it goes.
-    fn tell_status(&self, done: &mut Done) {
+    fn tell_status(&mut self, done: &mut Done) {
         if done.told.is_some_and(|at| at.elapsed() < STATUS_EVERY) {
             return;
         }
         done.told = Some(clock::steady());
+        self.roll_call.tell_progress();
         let (seen, accounts) = self.roll_call.seen();
         let (fills, open) = (self.pipeline.counts().fills, self.pipeline.open_incidents());
         let status = format!("watching {seen} of {accounts} accounts, {fills} fills, {open} open incidents");
@@ -223,6 +249,16 @@ impl Chain {
             done.status = status;
         }
     }
+}
+
+/// Waits until others are to be watched; for ever when nobody can say so any more.
+async fn called(calls: &mut Calls) -> Roll {
+    if let Some(calls) = calls
+        && calls.changed().await.is_ok()
+    {
+        return calls.borrow_and_update().clone();
+    }
+    std::future::pending().await
 }
 
 async fn forget(store: &Handle, keep: Duration) {

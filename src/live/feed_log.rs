@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::counters::Counters;
 use crate::arrival::{Arrival, Source};
 use crate::domain::{FeedKind, Span, Timestamp};
 
@@ -61,13 +62,33 @@ impl FeedLog {
             }
             FeedKind::Unreadable(why) => tracing::warn!("{from}: arrival {n} could not be read: {why}"),
             FeedKind::Unknown(_) => tracing::debug!("{from}: arrival {n} is of a kind that is not known"),
-            FeedKind::GapFilled { since, until, recovered: 0, verified: true } => {
+            FeedKind::GapFilled { since, until, recovered: 0, verified: true, .. } => {
                 tracing::debug!("{from}: {since} to {until} was asked for: nothing was missed (arrival {n})");
             }
-            FeedKind::GapFilled { since, until, recovered, verified } => tracing::info!(
-                "{from}: {since} to {until} was asked for: {recovered} fills found, {} (arrival {n})",
+            FeedKind::GapFilled { since, until, recovered, unsent, verified } => tracing::info!(
+                "{from}: {since} to {until} was asked for: {recovered} fills found, {unsent} of them traded while the \
+                 feed was up and were not sent, {} (arrival {n})",
                 if *verified { "verified" } else { "not verified" }
             ),
+        }
+    }
+
+    /// Writes down how well each account was heard in a day.
+    pub(super) fn totals(&self, day: &Counters) {
+        for (account, heard) in day.accounts() {
+            tracing::info!(
+                %account,
+                by_stream = heard.by_stream,
+                by_gap_fill = heard.by_gap_fill,
+                never_sent = heard.never_sent(),
+                late = heard.late,
+                repeats = heard.repeats,
+                unverified = heard.unverified,
+                unverified_secs = heard.unverified_secs,
+                connects = heard.connects,
+                unreadable = heard.unreadable,
+                "how this account was heard today"
+            );
         }
     }
 

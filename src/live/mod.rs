@@ -2,14 +2,18 @@
 //! to people; and when the daemon ends, it ends in that order.
 
 mod chain;
+pub mod counters;
 mod courier;
 mod fault;
 mod feed_log;
+mod operator;
 mod resume;
+mod roll;
 mod roll_call;
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -22,6 +26,7 @@ use crate::runtime::{clock, systemd};
 use crate::{feed, journal, notify, pipeline, store};
 use chain::Chain;
 use feed_log::FeedLog;
+use roll::RollBook;
 use roll_call::RollCall;
 
 /// What every stage is told, and how often the daemon does what it does by itself.
@@ -37,6 +42,8 @@ pub struct Settings {
     pub notify: notify::Settings,
     /// Whom to watch, and where.
     pub feed: feed::Settings,
+    /// The file in which the operator switches leak modes, where there is one.
+    pub leak_file: Option<PathBuf>,
     /// How many faults are borne, and how long stopping may take.
     pub supervisor: supervisor::Settings,
     /// How often time itself arrives: what only its passing says is said at most this late, and the service manager's
@@ -49,6 +56,10 @@ pub struct Settings {
     /// Where no snapshot can be used, the journal's newest segments of about this many bytes on disk are read again
     /// instead; 1 GiB by default.
     pub reread_bytes: u64,
+    /// Whom to watch from now on, where that may change; the feeds' settings tell whom at first.
+    pub accounts: Option<watch::Receiver<feed::Roll>>,
+    /// Names of accounts that are configured and cannot be read: they are not watched, and not taken as removed.
+    pub unreadable: BTreeSet<String>,
     /// The daemon says that it is ready once every account's feed is up or has failed, but at the latest after this;
     /// 60 s by default.
     pub ready_within: Duration,
@@ -61,12 +72,15 @@ impl Default for Settings {
             store: store::Settings::default(),
             pipeline: pipeline::Settings::default(),
             notify: notify::Settings::default(),
+            leak_file: None,
             feed: feed::Settings::default(),
             supervisor: supervisor::Settings::default(),
             tick: Duration::from_secs(10),
             snapshot_every: Duration::from_secs(60),
             snapshot_arrivals: 50_000,
             reread_bytes: 1 << 30,
+            accounts: None,
+            unreadable: BTreeSet::new(),
             ready_within: Duration::from_secs(60),
         }
     }
@@ -144,6 +158,8 @@ pub async fn run_fed_by(
         }
     }
     settings.feed.remembered.extend(resumed.remembered);
+    settings.feed.access.remembered.clone_from(memory.access_logs());
+    let receipts = settings.feed.access.receipts.clone();
     let store = store::Handle::new(resumed.store, settings.notify.routes());
     let couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
 
@@ -152,7 +168,9 @@ pub async fn run_fed_by(
     let (market_pairs, mut left_out) = (settings.feed.market_pairs, 0);
     let (pairs, wanted) = watch::channel(chain::pairs(&memory, market_pairs, &mut left_out));
     let accounts = settings.feed.watched().collect();
+    let (roll, calls) = RollBook::open(&mut settings);
     let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
+    tasks.extend(settings.leak_file.map(|file| operator::switches(file, incoming.clone())));
     tasks.push(ticks(incoming, settings.tick));
     let journal = resumed.journal;
     tasks.push(Task::once("journal", Stage::Pipeline, move |stop| async move {
@@ -173,8 +191,12 @@ pub async fn run_fed_by(
         store,
         batches,
         pairs,
+        roll,
+        calls,
         roll_call: RollCall::begin(accounts, settings.ready_within, ready),
         feed_log: FeedLog::default(),
+        receipts,
+        counters: counters::Counters::default(),
         watchdog: systemd::Watchdog::from_env(),
     };
     // It ends when the journal has, not when it is told to: until then there is something to judge.

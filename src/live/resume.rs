@@ -1,6 +1,6 @@
 //! Where a restart goes on: the last snapshot of the memory, then the journal after it, read again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::fault::Faults;
 use super::{Error, Settings};
-use crate::arrival::{Arrival, Body, Incoming, Source};
-use crate::domain::{AccountId, Effect, Timestamp, Wallet};
+use crate::arrival::{Arrival, Body, Incoming, REMOVED, Source};
+use crate::domain::{AccountId, Effect, Span, Timestamp, Wallet};
 use crate::feed::Remembered;
 use crate::journal::{Journal, ReadError, Recovery, read_from, segments};
 use crate::pipeline::{self, Pipeline, SNAPSHOT_VERSION};
@@ -32,6 +32,8 @@ pub(super) struct Resumed {
     pub(super) remembered: BTreeMap<AccountId, Remembered>,
 }
 
+/// Why an account that is configured is not watched.
+const UNREADABLE: &str = "its configuration cannot be read";
 /// There is one journal to a store, wherever the two are moved.
 const JOURNAL: &str = "journal";
 /// Effects of arrivals read again are taken when this many have gathered.
@@ -78,13 +80,17 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     tracing::info!(from, arrivals = read, took = ?begun.elapsed(), "the memory is at the journal's end");
     // The last arrival says when watching ended; a clock that ran ahead says nothing about the future.
     let last_at = rereading.last_at.unwrap_or(rereading.pipeline.now()).min(clock::now());
-    let Rereading { mut store, mut pipeline, mut faults, routes, .. } = rereading;
+    let Rereading { mut store, mut pipeline, mut faults, routes, last_n, .. } = rereading;
 
     let (mut known_until, mut remembered) = (BTreeMap::new(), BTreeMap::new());
     let mut wallets_known_until: BTreeMap<AccountId, BTreeMap<Wallet, Timestamp>> = BTreeMap::new();
     for (id, wallet) in settings.feed.watched() {
         let Some(account) = pipeline.account(&id) else { continue };
         let since = pipeline.blind_since(&id, &wallet).map_or(last_at, |since| since.min(last_at));
+        // A feed that was up may have kept a fill back all the same: the exchange is asked from its own last word on,
+        // as a run that goes on would, though not beyond a day.
+        let proven = pipeline.proven_until(&id, &wallet).map_or(since, |proven| proven.min(since));
+        let since = proven.max((last_at - Span::from_secs(86_400)).min(since));
         match wallet {
             Wallet::Spot => {
                 known_until.insert(id.clone(), since);
@@ -106,6 +112,16 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     }
     let mut effects = Vec::new();
     let mut absences = Vec::new();
+    let configured: BTreeSet<(AccountId, Wallet)> = settings.feed.watched().collect();
+    // Where nobody says who is watched, nobody says who is watched no longer.
+    let blind = settings.accounts.iter().flat_map(|_| pipeline.blind());
+    let gone = blind.filter(|(id, wallet, told)| !told && !configured.contains(&((*id).clone(), (*wallet).clone())));
+    let gone: Vec<_> = gone.map(|(id, wallet, _)| (id.clone(), wallet.clone())).collect();
+    for (id, wallet) in gone {
+        let why = if settings.unreadable.contains(id.name.as_str()) { UNREADABLE } else { REMOVED };
+        let body = Body::LinkDown { why: why.into() };
+        absences.push(journal.append(Incoming { at: last_at, from: Source::feed(id, wallet), body })?);
+    }
     let spot = known_until.keys().map(|id| Source::Account(id.clone()));
     let others = wallets_known_until
         .iter()
@@ -113,6 +129,12 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     for from in spot.chain(others) {
         // Written down like anything else, so that a recording shows when nobody was watching.
         let body = Body::LinkDown { why: "fillguard was not running".into() };
+        absences.push(journal.append(Incoming { at: last_at, from, body })?);
+    }
+    if let Some(http) = settings.feed.access.http.as_ref().filter(|_| last_n > 0) {
+        // What would have been posted meanwhile is lost where its sender did not keep it.
+        let body = Body::LinkDown { why: "fillguard was not running".into() };
+        let from = Source::Access(http.name.clone());
         absences.push(journal.append(Incoming { at: last_at, from, body })?);
     }
     journal.commit(clock::now())?;

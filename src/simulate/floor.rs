@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::broken::How;
+use super::fault::FaultBook;
 use super::world::{Happening, Step, World};
 use super::{Error, Places, Settings};
 use crate::domain::{Timestamp, Venue};
@@ -32,8 +33,11 @@ pub struct Floor {
     /// Binance's request weight.
     pub weight: Mutex<Weight>,
     world: Mutex<World>,
+    faults: Mutex<FaultBook>,
     news: broadcast::Sender<Arc<News>>,
     sockets: Mutex<JoinSet<()>>,
+    /// Sockets opened, by host and path.
+    opened: Mutex<BTreeMap<String, u64>>,
     stop: CancellationToken,
 }
 
@@ -75,8 +79,10 @@ pub enum Granted {
 impl Floor {
     /// Builds the floor around a world.
     pub fn new(settings: Settings, world: World, places: Places) -> Self {
+        let faults = Mutex::new(FaultBook::new(&settings.scenario, settings.seed));
         Floor {
             settings,
+            faults,
             places,
             tokens: Mutex::default(),
             listen_keys: Mutex::default(),
@@ -85,6 +91,7 @@ impl Floor {
             world: Mutex::new(world),
             news: broadcast::channel(NEWS).0,
             sockets: Mutex::new(JoinSet::new()),
+            opened: Mutex::default(),
             stop: CancellationToken::new(),
         }
     }
@@ -92,6 +99,11 @@ impl Floor {
     /// Looks at the world.
     pub fn world(&self) -> MutexGuard<'_, World> {
         locked(&self.world)
+    }
+
+    /// Looks at what goes wrong. Taken after the world, where both are needed.
+    pub fn faults(&self) -> MutexGuard<'_, FaultBook> {
+        locked(&self.faults)
     }
 
     /// Hears the news from now on.
@@ -122,7 +134,8 @@ impl Floor {
                             owner.double -= 1;
                             2
                         }
-                        Some(_) | None => 1,
+                        Some(owner) => self.faults().times(owner.venue, news),
+                        None => 1,
                     }
                 }
             };
@@ -143,6 +156,17 @@ impl Floor {
                 () = serve => {}
             }
         });
+    }
+
+    /// Counts a socket that is opened at `place`: host and path.
+    pub fn count_opened(&self, place: String) {
+        *locked(&self.opened).entry(place).or_default() += 1;
+    }
+
+    /// Returns how often sockets were opened at an address.
+    pub fn opened(&self, address: &str) -> u64 {
+        let place = address.split_once("://").map_or(address, |(_, place)| place);
+        locked(&self.opened).get(place).copied().unwrap_or(0)
     }
 
     /// Ends every socket.

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use super::Error;
 use super::broken::How;
 use super::floor::{Floor, News};
 use super::spelling;
 use super::world::{Amount, Happening, Tag, World};
+use super::{Error, SimAccount};
 use crate::domain::{AccountId, Price, Quantity, Side, Symbol, Timestamp, Venue, Wallet};
 use crate::runtime::clock;
 
 /// Commands and truth of a running simulator.
 #[derive(Clone)]
 pub struct Handle {
-    floor: Arc<Floor>,
+    pub(super) floor: Arc<Floor>,
 }
 
 /// What really happened, as only the exchange and the thief know.
@@ -189,6 +189,19 @@ impl Handle {
         world.accounts.get_mut(who).map(|owner| owner.revoked = true).ok_or_else(|| unknown(account))
     }
 
+    /// Gives an account one key more, with which it is returned; those it had are taken as before.
+    pub fn rekey(&self, account: &AccountId) -> Result<SimAccount, Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world.rekey(who)?;
+        world.accounts.get(who).map(SimAccount::of).ok_or_else(|| unknown(account))
+    }
+
+    /// Returns how often sockets were opened at an address, as [`super::Places`] tells it.
+    pub fn connects(&self, address: &str) -> u64 {
+        self.floor.opened(address)
+    }
+
     /// Makes an account's key of no use, in the way given; `None` mends it.
     pub fn break_key(&self, account: &AccountId, how: Option<How>) -> Result<(), Error> {
         let mut world = self.floor.world();
@@ -216,6 +229,55 @@ impl Handle {
         let mut world = self.floor.world();
         let who = find(&world, account)?;
         world.accounts.get_mut(who).map(|owner| owner.permissions.withdraw = withdraw).ok_or_else(|| unknown(account))
+    }
+
+    /// Gives or takes a right of an account's key by name: `trade`, `margin`, `futures`, `internal_transfer`,
+    /// `universal_transfer` or `withdraw`.
+    pub fn permit(&self, account: &AccountId, right: &str, on: bool) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        let set = world.accounts.get_mut(who).is_some_and(|owner| owner.permissions.set(right, on));
+        if set { Ok(()) } else { Err(Error::Refused(format!("there is no right {right} in this simulator"))) }
+    }
+
+    /// Restricts an account's key to addresses, or to none when there are none. Only told, not enforced.
+    pub fn restrict(&self, account: &AccountId, addresses: &[&str]) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
+        world.accounts.get_mut(who).map(|owner| owner.permissions.addresses = addresses).ok_or_else(|| unknown(account))
+    }
+
+    /// Says from now on that an account's key was made at another time.
+    pub fn remake_key(&self, account: &AccountId, made: Timestamp) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world.accounts.get_mut(who).map(|owner| owner.key_made = made).ok_or_else(|| unknown(account))
+    }
+
+    /// Makes a key of a sub-account with these rights; returns its id.
+    pub fn add_sub_key(
+        &self,
+        account: &AccountId,
+        holder: &str,
+        label: &str,
+        rights: &[&str],
+    ) -> Result<String, Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        let rights: Vec<String> = rights.iter().map(|right| (*right).to_owned()).collect();
+        Ok(world.make_sub_key(who, holder, label, &rights, clock::now()))
+    }
+
+    /// Deletes a key of a sub-account.
+    pub fn remove_sub_key(&self, account: &AccountId, id: &str) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let who = find(&world, account)?;
+        world
+            .accounts
+            .get_mut(who)
+            .map(|owner| owner.sub_keys.retain(|key| key.id != id))
+            .ok_or_else(|| unknown(account))
     }
 
     fn send(
@@ -267,11 +329,11 @@ impl Handle {
     }
 }
 
-fn find(world: &World, account: &AccountId) -> Result<usize, Error> {
+pub(super) fn find(world: &World, account: &AccountId) -> Result<usize, Error> {
     world.by_name(account.venue, &account.name).ok_or_else(|| unknown(account))
 }
 
-fn unknown(account: &AccountId) -> Error {
+pub(super) fn unknown(account: &AccountId) -> Error {
     Error::Refused(format!("there is no account {account} in this scenario"))
 }
 

@@ -8,6 +8,7 @@ mod binance;
 mod broken;
 mod coinbase;
 mod dice;
+mod fault;
 mod floor;
 mod handle;
 mod keys;
@@ -29,9 +30,10 @@ use crate::domain::Venue;
 use crate::runtime::clock;
 use crate::secret::Secret;
 pub use broken::{BrokenKey, How};
+pub use fault::{Deed, Faults, Scripted, Tally};
 use floor::Floor;
 pub use handle::{Handle, TrueFill, Truth};
-pub use scenario::{Pace, PairScene, Scenario, Scene};
+pub use scenario::{KeyChange, Pace, PairScene, Scenario, Scene};
 pub use world::{Kind, Role};
 
 /// How a simulator runs.
@@ -57,6 +59,10 @@ pub struct Settings {
     pub silence: Duration,
     /// How long Coinbase waits for the first subscription.
     pub first_subscribe: Duration,
+    /// How often KuCoin wants to be pinged; it gives itself half of that for the answer.
+    pub client_ping: Duration,
+    /// How often Coinbase sends a heartbeat.
+    pub heartbeat: Duration,
     /// Binance's request weight per minute and address.
     pub weight_per_minute: u32,
     /// How long a listen key of Binance's futures lives when nobody keeps it alive.
@@ -196,6 +202,8 @@ impl Default for Settings {
             ping_every: Duration::from_secs(20),
             silence: Duration::from_secs(60),
             first_subscribe: Duration::from_secs(5),
+            client_ping: Duration::from_secs(18),
+            heartbeat: Duration::from_secs(1),
             weight_per_minute: 6_000,
             listen_key_life: Duration::from_secs(3_600),
             listen_token_life: Duration::from_secs(86_400),
@@ -271,6 +279,7 @@ impl Simulator {
         }
         let floor = Arc::clone(&self.floor);
         tasks.spawn(floor::let_time_pass(Arc::clone(&floor), stop.clone()));
+        tasks.spawn(fault::follow(Arc::clone(&floor), floor.settings.scenario.clone(), stop.clone()));
         let mut first = Ok(());
         tokio::select! {
             () = stop.cancelled() => {}

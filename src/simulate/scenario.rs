@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::Error;
 use super::broken::BrokenKey;
+use super::fault::{Faults, Scripted};
 use crate::domain::{AccountId, Symbol, Venue};
 
 /// A world to simulate; every field has a default, unknown keys are refused.
@@ -22,6 +23,8 @@ pub struct Scenario {
     pub lift: f64,
     /// Days of earlier fills that the ordinary habits left behind.
     pub history_days: u32,
+    /// What somebody changes about keys.
+    pub key_changes: Vec<KeyChange>,
     /// The seconds each kind of trader waits between two deeds.
     pub pace: Pace,
     /// Keys that are of no use, or become so.
@@ -32,7 +35,30 @@ pub struct Scenario {
     pub kucoin: Scene,
     /// Coinbase.
     pub coinbase: Scene,
+    /// What the exchanges do wrong at given times; nothing by default.
+    pub script: Vec<Scripted>,
 }
+
+/// A change of an account's key, or a new key of one of its sub-accounts.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeyChange {
+    /// Seconds from the start.
+    pub after_secs: f64,
+    /// Whose, as `binance/amber`.
+    pub account: String,
+    /// Rights that are given: `trade`, `margin`, `futures`, `internal_transfer`, `universal_transfer`, `withdraw`.
+    pub permit: Vec<String>,
+    /// Rights that are taken.
+    pub forbid: Vec<String>,
+    /// The addresses the key is restricted to from then on, any when empty; absent to leave them.
+    pub addresses: Option<Vec<String>>,
+    /// The sub-account (e-mail or name) that gets a new key with the rights in `permit`; the account's own key then stays.
+    pub new_key_of: Option<String>,
+}
+
+/// The rights a key change may name.
+const RIGHTS: [&str; 6] = ["trade", "margin", "futures", "internal_transfer", "universal_transfer", "withdraw"];
 
 /// The seconds each kind of trader waits between two deeds.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -70,6 +96,8 @@ pub struct Scene {
     pub unified: u32,
     /// What trades; empty for the venue's built-in list.
     pub pairs: Vec<PairScene>,
+    /// What the exchange does wrong from the start on; nothing by default.
+    pub faults: Faults,
 }
 
 /// One pair.
@@ -128,9 +156,23 @@ impl Scenario {
                 return Err(Error::Scenario(format!("{venue}: at least one pair is not thin")));
             }
         }
+        for venue in Venue::ALL {
+            self.scene(venue).faults.check()?;
+        }
+        self.script.iter().try_for_each(Scripted::check)?;
         let paces = [self.pace.dca, self.pace.grid, self.pace.retail, self.pace.rebalancer, self.pace.chaser];
         if paces.iter().any(|pace| !pace.is_finite() || *pace < 0.01) {
             return Err(Error::Scenario("pace: every wait is at least 0.01 seconds".to_owned()));
+        }
+        for change in &self.key_changes {
+            if let Some(wrong) =
+                change.permit.iter().chain(&change.forbid).find(|name| !RIGHTS.contains(&name.as_str()))
+            {
+                return Err(Error::Scenario(format!("key_changes: {wrong} is none of {}", RIGHTS.join(", "))));
+            }
+            if !change.after_secs.is_finite() || change.after_secs < 0.0 {
+                return Err(Error::Scenario("key_changes: after_secs is a number of seconds from zero up".to_owned()));
+            }
         }
         for key in &self.broken {
             if key.account.parse::<AccountId>().is_err() || !(0.0..=1e6).contains(&key.after_secs) {
@@ -171,11 +213,13 @@ impl Default for Scenario {
             hostile_buys: 9,
             lift: 0.05,
             history_days: 3,
+            key_changes: Vec::new(),
             pace: Pace::default(),
             broken: Vec::new(),
             binance: Scene::default(),
             kucoin: Scene { unified: 1, ..Scene::default() },
             coinbase: Scene::default(),
+            script: Vec::new(),
         }
     }
 }
@@ -188,7 +232,17 @@ impl Default for Pace {
 
 impl Default for Scene {
     fn default() -> Self {
-        Scene { dca: 2, grid: 1, retail: 2, rebalancer: 1, chaser: 1, victims: 2, unified: 0, pairs: Vec::new() }
+        Scene {
+            dca: 2,
+            grid: 1,
+            retail: 2,
+            rebalancer: 1,
+            chaser: 1,
+            victims: 2,
+            unified: 0,
+            pairs: Vec::new(),
+            faults: Faults::default(),
+        }
     }
 }
 
@@ -234,6 +288,17 @@ mod tests {
     fn the_built_in_scenario_is_a_fine_one() {
         Scenario::default().check().unwrap();
         assert!(Scenario::parse("").unwrap().pairs(Venue::Binance).iter().any(|pair| pair.thin));
+    }
+
+    #[test]
+    fn the_documented_lies_are_a_scenario() {
+        let text = include_str!("../../docs/simulator.md");
+        let toml = text.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let scenario = Scenario::parse(toml).unwrap();
+        assert_eq!((scenario.script.len(), scenario.binance.faults.hang_secs), (3, 60.0));
+        let bad = "[[script]]\nat_secs = 1\ndo = 'revoke'\nvenue = 'binance'";
+        assert!(Scenario::parse(bad).unwrap_err().to_string().contains("name an account"));
+        assert!(Scenario::parse("[kucoin.faults]\nlose = 2").unwrap_err().to_string().contains("between 0 and 1"));
     }
 
     #[test]

@@ -11,12 +11,14 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::fault::{Liar, Life};
 use super::floor::Floor;
 
 /// A request as the faces look at it: read whole, nothing decoded that a signature may cover.
@@ -70,20 +72,51 @@ impl Asked {
 }
 
 /// A WebSocket from the server's side.
-pub struct Socket(WebSocketStream<TokioIo<Upgraded>>);
+pub struct Socket {
+    stream: WebSocketStream<TokioIo<Upgraded>>,
+    liar: Option<Liar>,
+}
 
 impl Socket {
     /// Waits for the next message; nothing when the client is gone or broke the protocol.
     pub async fn hear(&mut self) -> Option<Message> {
-        match self.0.next().await? {
-            Ok(Message::Close(_)) => {
-                // The answering close frame is queued by now and wants to be sent.
-                let _ = self.0.flush().await;
-                None
+        loop {
+            let Some(liar) = &mut self.liar else { return heard(&mut self.stream).await };
+            match liar.life() {
+                Life::On => {}
+                Life::Deaf => return drained(&mut self.stream).await,
+                Life::Cut => return None,
+                Life::Closed => {
+                    self.close(1008, "disconnected after the longest life of a connection").await;
+                    return None;
+                }
             }
-            Err(_) => None,
-            Ok(message) => Some(message),
+            for message in liar.due() {
+                // Buffered without a wait, so that dropping this one loses nothing; sent by the flush below.
+                self.stream.feed(message).await.ok()?;
+            }
+            self.stream.flush().await.ok()?;
+            tokio::select! {
+                heard = heard(&mut self.stream) => return heard,
+                () = tokio::time::sleep_until(liar.wake().into()) => {}
+            }
         }
+    }
+
+    /// Has an account feed's messages go through `liar` from now on.
+    pub fn lie(&mut self, liar: Liar) {
+        self.liar.get_or_insert(liar);
+    }
+
+    /// Sends what an account's feed tells, as far as the exchange's faults let it; false when the client is gone.
+    pub async fn push(&mut self, value: &Value) -> bool {
+        let Some(liar) = &mut self.liar else { return self.say(value).await };
+        for message in liar.instead_of(value) {
+            if !self.send(message).await {
+                return false;
+            }
+        }
+        true
     }
 
     /// Sends a JSON text; false when the client is gone.
@@ -93,14 +126,36 @@ impl Socket {
 
     /// Sends any message; false when the client is gone.
     pub async fn send(&mut self, message: Message) -> bool {
-        !matches!(self.0.send(message).await, Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Io(_)))
+        if self.liar.as_mut().is_some_and(|liar| liar.life() == Life::Deaf) {
+            return true;
+        }
+        !matches!(self.stream.send(message).await, Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Io(_)))
     }
 
     /// Says good-bye with a code and a reason.
     pub async fn close(&mut self, code: u16, reason: &str) {
         let frame = CloseFrame { code: CloseCode::from(code), reason: reason.to_owned().into() };
-        let _ = self.0.close(Some(frame)).await;
+        let _ = self.stream.close(Some(frame)).await;
     }
+}
+
+async fn heard(stream: &mut WebSocketStream<TokioIo<Upgraded>>) -> Option<Message> {
+    match stream.next().await? {
+        Ok(Message::Close(_)) => {
+            // The answering close frame is queued by now and wants to be sent.
+            let _ = stream.flush().await;
+            None
+        }
+        Err(_) => None,
+        Ok(message) => Some(message),
+    }
+}
+
+/// Takes what comes and answers nothing, not even pings, until the client goes away.
+async fn drained(stream: &mut WebSocketStream<TokioIo<Upgraded>>) -> Option<Message> {
+    let mut bytes = [0; 1_024];
+    while stream.get_mut().read(&mut bytes).await.is_ok_and(|count| count > 0) {}
+    None
 }
 
 /// Tells whether a request asks to become a WebSocket.
@@ -117,12 +172,14 @@ where
     let Some(key) = request.headers().get(header::SEC_WEBSOCKET_KEY) else {
         return plain(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is missing");
     };
+    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    floor.count_opened(format!("{host}{}", request.uri().path()));
     let accept = derive_accept_key(key.as_bytes());
     let upgraded = hyper::upgrade::on(request);
     floor.keep_socket(async move {
         if let Ok(connection) = upgraded.await {
             let stream = WebSocketStream::from_raw_socket(TokioIo::new(connection), Role::Server, None).await;
-            serve(Socket(stream)).await;
+            serve(Socket { stream, liar: None }).await;
         }
     });
     let mut response = Response::new(Body::empty());

@@ -40,6 +40,12 @@ fn fill() -> String {
     .to_string()
 }
 
+fn account(name: &str) -> String {
+    format!(
+        "[[account]]\nexchange = \"binance\"\nname = \"{name}\"\nkey_file = \"{name}.key\"\nsecret_file = \"{name}.secret\"\n"
+    )
+}
+
 /// A home with a configuration, keys and what the daemon prints.
 struct Home(tempfile::TempDir);
 
@@ -72,6 +78,23 @@ impl Home {
             fs::set_permissions(home.path(name), Permissions::from_mode(0o600)).unwrap();
         }
         home
+    }
+
+    /// Adds an account to the configuration.
+    fn add(&self, name: &str) {
+        for (file, text) in
+            [(format!("{name}.key"), format!("key-of-{name}")), (format!("{name}.secret"), SECRET.to_owned())]
+        {
+            fs::write(self.path(&file), text).unwrap();
+            fs::set_permissions(self.path(&file), Permissions::from_mode(0o600)).unwrap();
+        }
+        let text = fs::read_to_string(self.path("fillguard.toml")).unwrap();
+        fs::write(self.path("fillguard.toml"), text + &account(name)).unwrap();
+    }
+
+    fn remove(&self, name: &str) {
+        let text = fs::read_to_string(self.path("fillguard.toml")).unwrap();
+        fs::write(self.path("fillguard.toml"), text.replace(&account(name), "")).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -161,8 +184,29 @@ async fn the_daemon_watches_tells_stops_as_asked_and_asks_for_what_it_missed_whe
     assert_eq!(second.ended().await.code(), Some(3));
     second.until(&second.log, "is being written by another fillguard").await;
 
+    // One account more, on the connection that is there; a configuration with a mistake changes nothing.
+    home.add("bob");
     daemon.signal("-HUP");
-    daemon.until(&daemon.log, "not built yet").await;
+    let request = peer.hear().await;
+    assert_eq!(request["params"]["apiKey"], "key-of-bob");
+    peer.say(json!({"id": request["id"], "status": 200, "result": {"subscriptionId": 1}}).to_string()).await;
+    daemon.until(&daemon.log, "the configuration was read again").await;
+    daemon.until(&daemon.log, "binance/bob: new, in line").await;
+    let text = fs::read_to_string(home.path("fillguard.toml")).unwrap();
+    fs::write(home.path("fillguard.toml"), format!("{text}[jurnal]\n")).unwrap();
+    daemon.signal("-HUP");
+    daemon.until(&daemon.log, "jurnal").await;
+    fs::write(home.path("fillguard.toml"), &text).unwrap();
+    // Without the account its subscription is ended, and nothing else.
+    home.remove("bob");
+    daemon.signal("-HUP");
+    let request = peer.hear().await;
+    assert_eq!(
+        (&request["method"], &request["params"]),
+        (&json!("userDataStream.unsubscribe"), &json!({"subscriptionId": 1}))
+    );
+    peer.say(json!({"id": request["id"], "status": 200, "result": {}}).to_string()).await;
+    daemon.until(&daemon.log, "removed from the configuration").await;
     daemon.signal("-TERM");
     assert_eq!(daemon.ended().await.code(), Some(0), "{}", fs::read_to_string(&daemon.log).unwrap());
     let log = fs::read_to_string(&daemon.log).unwrap();

@@ -10,6 +10,7 @@ mod stream;
 
 mod daemon;
 mod end_to_end;
+mod key_state;
 mod restart;
 mod stages;
 mod watchdog;

@@ -1,5 +1,6 @@
 //! What we could not see.
 
+use fillguard::arrival::REMOVED;
 use fillguard::domain::{Effect, EffectKind};
 use fillguard::domain::{Kind, Level, Reason, RuleName, Story};
 
@@ -94,4 +95,24 @@ fn a_refusal_on_the_accounts_own_feed_is_a_notice() {
     assert_eq!(verdict.level(RULE), Some(Level::Notice), "{}", verdict.told());
     let Reason::NotVerified { why, .. } = &verdict.of(RULE)[0].reason else { panic!() };
     assert!(why.contains("-2015") && !why.contains("Invalid API-key."), "{why}");
+}
+
+#[test]
+fn an_account_that_was_taken_out_is_no_alarm_and_its_return_owes_the_time_between() {
+    let mut tale = alice();
+    tale.down("alice", REMOVED);
+    for _ in 0..20 {
+        tale.wait(3_600.0).tick();
+    }
+    assert_eq!(tale.replay().level(RULE), None, "{}", tale.replay().told());
+    tale.up("alice").wait(120.0).tick();
+    let verdict = tale.replay();
+    assert_eq!(verdict.level(RULE), Some(Level::Notice), "{}", verdict.told());
+}
+
+#[test]
+fn an_account_that_was_down_before_it_was_taken_out_is_no_alarm_afterwards() {
+    let mut tale = alice();
+    tale.down("alice", "closed 1006").wait(300.0).down("alice", REMOVED).wait(3_600.0).tick();
+    assert_eq!(tale.replay().level(RULE), None);
 }

@@ -147,10 +147,7 @@ fn the_first_fill_in_an_unknown_pair_that_is_being_raised_is_told_when_its_past_
         let fair = dec("0.00002000") * dear().quantity();
         let lost = dear().notional() - fair;
         assert!((loss.amount() - lost).abs() < lost * dec("0.05"), "{dialect:?}: {loss}, not about {lost}");
-        assert_eq!(
-            verdict.effects.iter().map(|effect| incident(effect)).collect::<std::collections::BTreeSet<_>>().len(),
-            1
-        );
+        assert_eq!(verdict.effects.iter().map(incident).collect::<std::collections::BTreeSet<_>>().len(), 1);
     }
 }
 
@@ -259,4 +256,54 @@ fn a_sell_into_a_planted_bid_in_an_unknown_pair_is_told_too() {
     bars(&mut tale, now, None);
     let verdict = tale.replay();
     assert!(verdict.level(RuleName::PlantedAsk) >= Some(Level::Alert), "{}", verdict.told());
+}
+
+#[test]
+fn how_large_a_coin_is_is_told_and_weighs_little() {
+    let told = |caps: Option<&str>| {
+        let mut tale = alice(Dialect::Binance);
+        if let Some(caps) = caps {
+            tale.push("market-cap/file", fillguard::arrival::Body::Text(caps.into()), 0);
+        }
+        let bought = tale.now;
+        tale.deal(&dear().unseen());
+        tale.wait(2.0);
+        let now = tale.now;
+        bars(&mut tale, now, Some((bought, "0.00003400")));
+        tale.replay()
+    };
+    let score = |verdict: &Verdict| verdict.of(RuleName::PumpBuy).last().unwrap().score;
+    let (without, small) = (told(None), told(Some("asset,usd,rank\nAPPC,2149000,1400\n")));
+    assert!((score(&small) - score(&without) - 0.5).abs() < 1e-6, "{}", small.told());
+    for other in ["ETH,400000000000,2", "APPC,900000000,80"] {
+        assert!((score(&told(Some(other))) - score(&without)).abs() < 1e-6, "{other}");
+    }
+    let text = format!("{:?}", small.effects);
+    assert!(text.contains("market cap about $2.1M, rank 1,400"), "{text}");
+    assert!(!format!("{:?}", without.effects).contains("market cap"));
+}
+
+#[test]
+fn the_last_trades_may_come_before_or_after_the_bars() {
+    for dialect in ALL {
+        let story = |first: bool| {
+            let mut tale = alice(dialect);
+            let bought = tale.now;
+            tale.deal(&dear().unseen());
+            tale.wait(1.0);
+            let last = [(bought - 900, "0.00002260", "5000"), (bought - 300, "0.00002390", "6000")];
+            if first {
+                trades(&mut tale, &last);
+            }
+            let now = tale.now;
+            bars(&mut tale, now, None);
+            if !first {
+                trades(&mut tale, &last);
+            }
+            tale.replay()
+        };
+        for verdict in [story(true), story(false)] {
+            assert!(verdict.level(RuleName::PumpBuy) >= Some(Level::Alert), "{dialect:?}: {}", verdict.told());
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod blind;
 mod churn_loss;
 mod co_trading;
 mod first_fill;
+mod key_state;
 mod liquidation;
 mod origin;
 mod planted_ask;

@@ -163,6 +163,21 @@ fn a_log_that_names_the_order_late_or_fell_silent_accuses_nobody() {
 }
 
 #[test]
+fn a_log_that_cannot_be_read_accuses_nobody_until_it_speaks_again() {
+    let mut tale = trader();
+    orders(&mut tale, 70, true, |k| format!("grid-{:06}", 1_200 + k));
+    tale.deal(&Deal::buy("alice", "ETH-BTC").at("0.03100000", "1.5").named("grid-009000").unseen());
+    tale.log_down().wait(60.0).tick();
+    tale.deal(&Deal::buy("alice", "ETH-BTC").at("0.03100000", "1.5").named("grid-009001").unseen());
+    tale.wait(60.0).tick();
+    assert_eq!(tale.replay().level(ORIGIN), None, "{}", tale.replay().told());
+    orders(&mut tale, 3, true, |k| format!("grid-{:06}", 9_100 + k));
+    tale.deal(&Deal::buy("alice", "ETH-BTC").at("0.03100000", "1.5").named("grid-009200").unseen());
+    tale.wait(11.0).tick();
+    assert_eq!(tale.replay().level(ORIGIN), Some(Level::Alert), "{}", tale.replay().told());
+}
+
+#[test]
 fn ids_without_a_grammar_say_nothing() {
     let mut tale = trader();
     let words = ["red", "blue", "fish", "tree", "cloud", "stone", "lamp", "door", "leaf", "wind"];

@@ -64,6 +64,21 @@ pub fn all() -> Vec<Story> {
         ),
         story("coinbase/sequence_gap", "messages are missing on the user feed", sequence_gap()),
         story("coinbase/ordinary", "erin trades as she always did: nothing to tell", coinbase_ordinary()),
+        story(
+            "binance/key_may_withdraw",
+            "alice's key is given the right to withdraw, loses it, is given it again; then its list of addresses goes",
+            key_may_withdraw(),
+        ),
+        story(
+            "kucoin/key_of_a_sub_account",
+            "a new key in bob's sub-account, and one more masked address on his own key's list",
+            key_of_a_sub_account(),
+        ),
+        story(
+            "coinbase/key_state_ordinary",
+            "erin's key is looked at, refused, looked at again and narrowed: nothing to tell but the refusal",
+            key_state_ordinary(),
+        ),
     ]
 }
 
@@ -361,6 +376,69 @@ fn coinbase_ordinary() -> Tale {
         tale.deal(&Deal::sell("erin", "ETH-USD").at("2060", "0.44").maker().unseen());
         tale.quiet("RARI-USD", "2.2", "30", 120);
     }
+    tale.wait(2_400.0).tick();
+    tale
+}
+
+fn restrictions(tale: &mut Tale, withdraw: bool, restricted: bool) {
+    let page = serde_json::json!({"ipRestrict": restricted, "createTime": 1_750_000_000_000_i64,
+        "enableReading": true, "enableSpotAndMarginTrading": true, "enableWithdrawals": withdraw,
+        "enableInternalTransfer": false, "enableMargin": false, "enableFutures": false,
+        "permitsUniversalTransfer": false, "enableVanillaOptions": false, "enableFixApiTrade": false,
+        "enableFixReadOnly": true, "enablePortfolioMarginTrading": false});
+    tale.page("binance/alice/rest", "sapi/v1/account/apiRestrictions?key=4d0f9b12", &page);
+    tale.wait(300.0).tick();
+}
+
+fn key_may_withdraw() -> Tale {
+    let mut tale = Tale::binance();
+    tale.up("alice");
+    for withdraw in [false, false, true, true, false, true] {
+        restrictions(&mut tale, withdraw, true);
+    }
+    restrictions(&mut tale, true, false);
+    for _ in 0..8 {
+        restrictions(&mut tale, true, false);
+    }
+    tale
+}
+
+fn key_of_a_sub_account() -> Tale {
+    let mut tale = Tale::new(Dialect::KucoinClassic);
+    tale.up("bob");
+    let key = |name: &str, permission: &str, addresses: &str, own: bool| {
+        serde_json::json!({"remark": name, "apiKey": format!("<redacted:{}>", &format!("{:08x}", name.len() * 77_777_777)),
+            "apiVersion": 3, "permission": permission, "ipWhitelist": addresses,
+            "createdAt": 1_750_000_000_000_i64, "uid": 70_001, "isMaster": own})
+    };
+    for round in 0..6 {
+        let addresses = if round < 3 { "203.**.7" } else { "203.**.7,198.**.23" };
+        let own = key("watch", "General", addresses, true);
+        let answer = serde_json::json!({"code": "200000", "data": own});
+        tale.page("kucoin/bob/rest", "user/api-key", &answer).wait(1.0);
+        let mut listed = vec![key("grid-bot", "General,Spot", "203.**.7", false)];
+        if round >= 2 {
+            listed.insert(0, key("x", "General,Spot,Transfer", "", false));
+        }
+        let answer = serde_json::json!({"code": "200000", "data": listed});
+        tale.page("kucoin/bob/rest", "sub/api-key?subName=grids", &answer).wait(299.0).tick();
+    }
+    tale.wait(2_400.0).tick();
+    tale
+}
+
+fn key_state_ordinary() -> Tale {
+    let mut tale = Tale::new(Dialect::Coinbase);
+    tale.up("erin");
+    let mut look = |page: serde_json::Value| {
+        tale.page("coinbase/erin/rest", "key_permissions?key=81c2d3aa", &page).wait(300.0).tick();
+    };
+    look(serde_json::json!({"can_view": true, "can_trade": true, "can_transfer": false, "can_receive": false}));
+    look(serde_json::json!({"can_receive": false, "can_transfer": false, "can_trade": true, "can_view": true}));
+    look(serde_json::json!({"can_view": true, "can_trade": true, "portfolio_type": "DEFAULT"}));
+    look(serde_json::json!({"error": "UNAUTHENTICATED", "error_details": "", "message": ""}));
+    look(serde_json::json!({"can_view": true, "can_trade": true, "can_transfer": false, "can_receive": false}));
+    look(serde_json::json!({"can_view": true, "can_trade": false, "can_transfer": false, "can_receive": false}));
     tale.wait(2_400.0).tick();
     tale
 }

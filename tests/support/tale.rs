@@ -219,6 +219,11 @@ impl Tale {
         self.frame("access/gateway", &line, 5)
     }
 
+    /// The log of who used the keys cannot be read.
+    pub fn log_down(&mut self) -> &mut Self {
+        self.push("access/gateway", Body::LinkDown { why: "the log cannot be read".into() }, 0)
+    }
+
     // ---- the market
 
     /// A number in [-1, 1) that goes up and down.

@@ -26,6 +26,8 @@ pub struct Watched {
     arrivals: mpsc::Receiver<Incoming>,
     /// All that came, numbered as a journal numbers it.
     pub came: Vec<Arrival>,
+    /// What tells the feeds of each `watch` which markets are wanted.
+    pub pairs: Vec<watch::Sender<BTreeSet<(Venue, Symbol)>>>,
     stop: CancellationToken,
     running: JoinSet<()>,
 }
@@ -51,7 +53,7 @@ pub fn timing() -> Timing {
 /// A quiet world with so many accounts at one exchange; nobody trades unless told to.
 pub fn world(venue: Venue, accounts: usize) -> simulate::Settings {
     let none =
-        Scene { dca: 0, grid: 0, retail: 0, rebalancer: 0, chaser: 0, victims: 0, unified: 0, pairs: Vec::new() };
+        Scene { dca: 0, grid: 0, retail: 0, rebalancer: 0, chaser: 0, victims: 0, unified: 0, ..Scene::default() };
     let some = Scene { dca: u32::try_from(accounts).unwrap(), ..none.clone() };
     let mut scenario = Scenario {
         attack_after_secs: None,
@@ -78,7 +80,7 @@ impl Watched {
         let ended = stop.clone();
         running.spawn(async move { simulator.run(ended).await.unwrap() });
         let (out, arrivals) = mpsc::channel(4_096);
-        Watched { handle, accounts, places, out, arrivals, came: Vec::new(), stop, running }
+        Watched { handle, accounts, places, out, arrivals, came: Vec::new(), pairs: Vec::new(), stop, running }
     }
 
     /// Starts the feeds of some accounts, each known until a time or never seen before.
@@ -107,10 +109,8 @@ impl Watched {
             supervisor.add(task);
         }
         let stop = self.stop.clone();
-        self.running.spawn(async move {
-            let _pairs = pairs;
-            supervisor.run(stop).await.unwrap();
-        });
+        self.pairs.push(pairs);
+        self.running.spawn(async move { supervisor.run(stop).await.unwrap() });
     }
 
     /// Makes an account trade; returns the order's id.

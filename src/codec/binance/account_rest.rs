@@ -9,6 +9,7 @@ use super::super::shape::{Heard, path, read, rows, word};
 use super::super::symbols::{Names, Symbols};
 use super::super::unread::Unread;
 use super::envelope::refusal;
+use super::keys;
 use super::report::{fee, notional, pair, short, step_of};
 use crate::domain::{Balance, BalanceWhy, Basis, EventKind, FeedKind, Fill, OrderChange, OrderStep, Side, Via, Wallet};
 
@@ -102,8 +103,12 @@ pub(super) fn page(call: &str, json: &str, symbols: &Symbols, heard: &mut Heard<
             Ok(())
         }
         "account" => read::<Object<Account<'_>>>("an account", json)?.0.tell(heard),
-        "apiRestrictions" | "apiTradingStatus" | "status" | "time" | "ping" | "openOrderList" | "allOrderList"
-        | "userListenToken" | "listenKey" | "income" | "positionRisk" | "rateLimit" | "commission" => Ok(()),
+        "apiRestrictions" => keys::own(call, json, heard),
+        "subAccountApi" => keys::listed(call, json, heard),
+        "ipRestriction" => keys::restriction(call, json, heard),
+        "list" if path.contains("sub-account") => Ok(()),
+        "apiTradingStatus" | "status" | "time" | "ping" | "openOrderList" | "allOrderList" | "userListenToken"
+        | "listenKey" | "income" | "positionRisk" | "rateLimit" | "commission" => Ok(()),
         _ => {
             heard.feed(FeedKind::Unknown(short(path)));
             Ok(())

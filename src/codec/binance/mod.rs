@@ -5,6 +5,7 @@
 mod account;
 mod account_rest;
 mod envelope;
+mod keys;
 mod market;
 mod market_rest;
 mod refusal;

@@ -300,7 +300,7 @@ fn a_repeated_fill_is_counted_once_whichever_way_it_came() {
     assert_eq!(page_with(&mut codecs, "binance/alice/rest", "myTrades", trades), []);
     for recovered in [1, 0] {
         let told = feed(decode(&mut codecs, "binance/alice/rest", filled()));
-        assert_eq!(told, FeedKind::GapFilled { since: AT, until: AT, recovered, verified: true });
+        assert_eq!(told, FeedKind::GapFilled { since: AT, until: AT, recovered, unsent: 0, verified: true });
     }
     // Another account's fill of the same numbers is another fill.
     assert_eq!(decode(&mut codecs, "binance/bob", Body::from_text(stream)).len(), 1);
@@ -436,7 +436,7 @@ fn order_lists_are_read_and_unknown_calls_are_told() {
         })
         .collect();
     assert_eq!(steps, [(OrderStep::Accepted, 0, Some("bot-5")), (OrderStep::Cancelled, 100, Some("bot-6"))]);
-    assert_eq!(page("binance/alice/rest", "sapi/v1/account/apiRestrictions", r#"{"ipRestrict":false}"#), []);
+    assert_eq!(page("binance/alice/rest", "sapi/v1/sub-account/list?page=1", r#"{"subAccounts":[]}"#), []);
     assert_eq!(feed(page("binance/alice/rest", "dustLog", "{}")), FeedKind::Unknown("dustLog".into()));
 }
 

@@ -8,6 +8,7 @@ mod book;
 mod exchange;
 mod exchange_rest;
 mod fills;
+mod keys;
 mod market;
 mod orders;
 mod placed;
@@ -224,7 +225,8 @@ impl Codec {
                     heard.row(row);
                 }
             }
-            "key_permissions" | "portfolios" | "time" | "products" | "best_bid_ask" | "transaction_summary" => {}
+            "key_permissions" => return keys::own(call, json, heard),
+            "portfolios" | "time" | "products" | "best_bid_ask" | "transaction_summary" => {}
             _ if path.split('/').any(|part| part == "accounts" || part == "portfolios") => {}
             other => heard.feed(FeedKind::Unknown(name(other))),
         }

@@ -5,6 +5,7 @@
 
 mod classic;
 mod contract;
+mod keys;
 mod market;
 mod rest;
 mod unified;

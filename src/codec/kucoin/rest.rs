@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{contract, side, unified};
+use super::{contract, keys, side, unified};
 use crate::codec::shape::{Heard, figure, name, path, read, rows, some, unread, word};
 use crate::codec::unread::Unread;
 use crate::codec::wire::{Amount, Id, Whole};
@@ -142,7 +142,10 @@ pub(super) fn page(call: &str, json: &str, heard: &mut Heard<'_>) -> Result<(), 
                 heard.row(row);
             }
         }
-        "api-key" | "apikey" | "mode" | "symbols" | "bullet-private" | "timestamp" => {}
+        "api-key" if path.split('/').any(|part| part == "sub") => return keys::listed(call, list(data)?, heard),
+        "api-key" => return keys::own(call, data, heard),
+        "sub-api-key" => return keys::listed(call, list(data)?, heard),
+        "apikey" | "mode" | "symbols" | "bullet-private" | "timestamp" => {}
         _ if path.split('/').any(|part| part == "orders") => {
             // One order is an object, a list an array or a page; what a cancel answers names no pair.
             let told = |json: &str| json.starts_with('{') && json.contains("\"symbol\"");

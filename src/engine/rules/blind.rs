@@ -3,6 +3,7 @@
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use crate::arrival::REMOVED;
 use crate::domain::{AccountId, Family, FeedKind, Finding, Kind, Level, Reason, RuleName, Span, Timestamp};
 use crate::engine::habit::term;
 
@@ -13,11 +14,17 @@ pub struct Settings {
     pub verify_within: Span,
     /// How long a feed may be down before people are told.
     pub down_alert: Span,
+    /// How long what was learned of an account is kept after the account was removed from the configuration.
+    pub keep_removed: Span,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { verify_within: Span::from_secs(60), down_alert: Span::from_secs(600) }
+        Settings {
+            verify_within: Span::from_secs(60),
+            down_alert: Span::from_secs(600),
+            keep_removed: Span::from_secs(30 * 86_400),
+        }
     }
 }
 
@@ -62,10 +69,15 @@ impl Sight {
                 None
             }
             FeedKind::Down(why) => {
+                // Whoever took the account out knows that it is not watched.
+                let removed = why.as_str() == REMOVED;
                 self.state = match std::mem::take(&mut self.state) {
-                    State::Untold | State::Clear => State::Down { since: at, why: why.clone(), told: false },
-                    State::Owed { since, .. } => State::Down { since, why: why.clone(), told: false },
-                    down @ State::Down { .. } => down,
+                    State::Untold | State::Clear => State::Down { since: at, why: why.clone(), told: removed },
+                    State::Owed { since, .. } => State::Down { since, why: why.clone(), told: removed },
+                    State::Down { since, why: before, told } => {
+                        let (why, told) = if removed { (why.clone(), true) } else { (before, told) };
+                        State::Down { since, why, told }
+                    }
                 };
                 None
             }
@@ -79,7 +91,7 @@ impl Sight {
                 finding(Level::Notice, at, Some(at), 0, &why)
             }
             FeedKind::Unreadable(why) => finding(Level::Notice, at, Some(at), 0, why),
-            FeedKind::GapFilled { since, until, recovered, verified } => {
+            FeedKind::GapFilled { since, until, recovered, verified, .. } => {
                 self.recovered += recovered;
                 let owed = match &self.state {
                     State::Owed { since: from, until: to, why } => Some((*from, *to, why.clone())),
@@ -108,6 +120,14 @@ impl Sight {
         }
     }
 
+    /// Returns nothing while the feed is not down, else whether nobody has to be told of it (any more).
+    pub fn down(&self) -> Option<bool> {
+        match &self.state {
+            State::Down { told, .. } => Some(*told),
+            State::Owed { .. } | State::Untold | State::Clear => None,
+        }
+    }
+
     /// Returns since when nothing is known for certain: the feed is down, or the gap behind it is not verified yet.
     pub fn blind_since(&self) -> Option<Timestamp> {
         match &self.state {
@@ -121,13 +141,26 @@ impl Sight {
         match &self.state {
             State::Down { since, told: false, .. } => Some(*since + settings.down_alert),
             State::Owed { until, .. } => Some(*until + settings.verify_within),
+            State::Down { since, why, told: true } if why.as_str() == REMOVED => Some(*since + settings.keep_removed),
             State::Untold | State::Clear | State::Down { told: true, .. } => None,
+        }
+    }
+
+    /// Says whether the account was removed so long ago that nothing of it is to be kept.
+    pub fn is_over(&self, settings: &Settings, at: Timestamp) -> bool {
+        match &self.state {
+            State::Down { since, why, .. } => why.as_str() == REMOVED && at >= *since + settings.keep_removed,
+            State::Owed { .. } | State::Untold | State::Clear => false,
         }
     }
 
     /// Returns what the passing of time says.
     pub fn pass(&mut self, settings: &Settings, n: u64, at: Timestamp, about: &AccountId) -> Option<Finding> {
         if self.due(settings).is_none_or(|due| at < due) {
+            return None;
+        }
+        if self.is_over(settings, at) {
+            self.state = State::Untold;
             return None;
         }
         match std::mem::take(&mut self.state) {

@@ -3,7 +3,11 @@
 pub mod blind;
 pub mod churn_loss;
 pub mod co_trading;
+pub mod key_permission_widened;
+pub mod key_policy;
+pub mod key_unrestricted;
 pub mod liquidation;
+pub mod new_key;
 pub mod planted_ask;
 pub mod pump_buy;
 pub mod unfamiliar_address;
@@ -14,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{Account, Group, PairHabit};
 use super::pair::Pair;
-use crate::domain::{Family, Finding, Kind, Level, Money, Reason, RuleName, Size, Span, Term, Timestamp};
+use crate::domain::{AccountId, Family, Finding, Kind, Level, Money, Reason, RuleName, Size, Span, Term, Timestamp};
 
 /// Scores, in nats, from which a rule speaks at each level.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -142,6 +146,38 @@ impl Case<'_> {
             terms,
             loss: Some(self.loss()),
             orders: self.orders(),
+            reason,
+            n: self.n,
+            at: self.at,
+        }
+    }
+}
+
+/// A page about a key of an account.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyCase<'a> {
+    /// Whose.
+    pub account: &'a AccountId,
+    /// The arrival that is judged.
+    pub n: u64,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+impl KeyCase<'_> {
+    /// Makes a finding about the key.
+    pub fn finding(&self, rule: RuleName, level: Level, terms: Vec<Term>, reason: Reason) -> Finding {
+        let score = terms.iter().map(|term| term.nats).sum::<f64>();
+        Finding {
+            account: self.account.clone(),
+            symbol: None,
+            rule,
+            kind: Kind::Key,
+            level,
+            score: (score * 1e3).round() / 1e3,
+            terms,
+            loss: None,
+            orders: Vec::new(),
             reason,
             n: self.n,
             at: self.at,

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::frames::{Envelope, Fault, Head, Position, Subscribed};
 use super::gap::{self, Account};
-use super::learn_time;
+use super::members::Members;
+use super::{keys, learn_time};
 use crate::arrival::Source;
 use crate::domain::Timestamp;
 use crate::feed::error::{Advice, Error, Meaning, Refusal};
@@ -32,7 +33,7 @@ pub(super) const EARLY: usize = 1_024;
 pub(crate) struct Accounts {
     pub(crate) venues: Arc<Venues>,
     pub(crate) outlet: Outlet,
-    pub(crate) accounts: Arc<Vec<Account>>,
+    pub(crate) members: Arc<Members>,
 }
 
 /// What runs beside the connection.
@@ -46,7 +47,7 @@ impl Protocol for Accounts {
     type Session = Subscriptions;
 
     fn sources(&self) -> Vec<Source> {
-        self.accounts.iter().map(Account::source).collect()
+        self.members.sources()
     }
 
     fn limiter(&self) -> &Limiter {
@@ -56,9 +57,11 @@ impl Protocol for Accounts {
     async fn connect(self: Arc<Self>) -> Result<(Socket, Subscriptions), Error> {
         let venues = &self.venues;
         venues.pairs.prepare(venues, &self.outlet).await;
-        venues.binance_connects.ready(1).await;
+        venues.binance_connects.turn(1).await;
         // Best effort: a wrong clock is told by the first subscription, and then learned.
-        if let Err(error) = learn_time(&venues.binance).await {
+        if !venues.binance.knows_time()
+            && let Err(error) = learn_time(&venues.binance).await
+        {
             tracing::debug!(%error, "binance: its clock could not be read");
         }
         let url = format!("{}?returnRateLimits=false", venues.settings.binance.ws_api);
@@ -66,32 +69,47 @@ impl Protocol for Accounts {
         // A ban is the address's: it holds for calls as well.
         let socket = obeyed(socket, &[&venues.binance_connects, venues.binance.limiter()])?;
         let timing = venues.settings.timing;
-        let session = Subscriptions::new(Arc::clone(&self.accounts), Arc::clone(&venues.binance), timing);
+        let session = Subscriptions::new(Arc::clone(&self.members), Arc::clone(&venues.binance), timing);
         Ok((socket, session))
     }
 
     async fn run(self: Arc<Self>, job: Job, outlet: Outlet) -> Result<(), Error> {
         match job {
             Job::LearnTime => learn_time(&self.venues.binance).await,
-            Job::Fill(index, gap) => match self.accounts.get(index) {
-                Some(account) => gap::fill(&self.venues, account, gap, &outlet).await,
+            Job::Fill(index, gap) => match self.members.get(index) {
+                Some(account) => gap::fill(&self.venues, &account, gap, &outlet).await,
                 None => Ok(()),
             },
         }
     }
 
+    fn inspects(&self, source: &Source) -> bool {
+        self.members.number(source).and_then(|number| self.members.get(number)).is_some_and(|one| one.asks_about_key)
+    }
+
+    async fn inspect(self: Arc<Self>, source: Source, outlet: Outlet) -> Result<(), Error> {
+        match self.members.number(&source).and_then(|number| self.members.get(number)) {
+            Some(account) => keys::inspect(&self.venues, &account, &outlet).await,
+            None => Ok(()),
+        }
+    }
+
     fn fill(&self, source: &Source, gap: Gap) -> Option<Job> {
-        self.accounts.iter().position(|account| account.source() == *source).map(|index| Job::Fill(index, gap))
+        self.members.number(source).map(|index| Job::Fill(index, gap))
     }
 
     fn known_until(&self, source: &Source) -> Option<Timestamp> {
-        self.accounts.iter().find(|account| account.source() == *source)?.known_until
+        self.members.get(self.members.number(source)?)?.known_until
     }
 }
 
 /// The subscriptions of one connection.
 pub(crate) struct Subscriptions {
-    accounts: Arc<Vec<Account>>,
+    members: Arc<Members>,
+    /// The members' version that was followed.
+    followed: u64,
+    /// Members that were asked for, or will be.
+    own: BTreeSet<usize>,
     rest: Arc<Rest>,
     timing: Timing,
     /// Accounts to subscribe now.
@@ -105,30 +123,68 @@ pub(crate) struct Subscriptions {
     asked: BTreeMap<u64, (usize, Instant)>,
     questions: u64,
     /// Whose a subscription is.
-    whose: BTreeMap<u64, usize>,
+    whose: BTreeMap<u64, (usize, Source)>,
+    /// Subscriptions to end, and whose they were until that is confirmed: what they still say was said before.
+    ending: VecDeque<u64>,
+    ended: BTreeMap<u64, Source>,
+    /// Subscriptions of accounts that left before they were answered.
+    unheard: BTreeSet<u64>,
     early: Vec<(u64, Received)>,
 }
 
 impl Subscriptions {
-    fn new(accounts: Arc<Vec<Account>>, rest: Arc<Rest>, timing: Timing) -> Self {
-        let queue = (0..accounts.len()).collect();
-        Subscriptions {
-            accounts,
+    fn new(members: Arc<Members>, rest: Arc<Rest>, timing: Timing) -> Self {
+        let mut subscriptions = Subscriptions {
+            members,
+            followed: 0,
+            own: BTreeSet::new(),
             rest,
             timing,
-            queue,
+            queue: VecDeque::new(),
             later: BTreeSet::new(),
             refused: BTreeMap::new(),
             relearned: BTreeSet::new(),
             asked: BTreeMap::new(),
             questions: 0,
             whose: BTreeMap::new(),
+            ending: VecDeque::new(),
+            ended: BTreeMap::new(),
+            unheard: BTreeSet::new(),
             early: Vec::new(),
+        };
+        subscriptions.follow();
+        subscriptions
+    }
+
+    /// Has new members subscribed, and the subscriptions of those who left ended.
+    fn follow(&mut self) {
+        // Read before the list: a change in between is followed once more, and none is missed.
+        self.followed = self.members.version();
+        let now: Vec<usize> = self.members.numbers();
+        let kept: BTreeSet<usize> = now.iter().copied().collect();
+        self.queue.extend(now.iter().filter(|index| !self.own.contains(index)));
+        self.own = kept;
+        let own = &self.own;
+        self.queue.retain(|index| own.contains(index));
+        self.later.retain(|(_, index)| own.contains(index));
+        self.refused.retain(|index, _| own.contains(index));
+        for (number, (_, source)) in self.whose.extract_if(.., |_, (index, _)| !own.contains(index)) {
+            self.ending.push_back(number);
+            self.ended.insert(number, source);
         }
     }
 
+    fn end(subscription: u64) -> String {
+        let request = serde_json::json!({
+            "id": format!("u{subscription}"),
+            "method": "userDataStream.unsubscribe",
+            "params": {"subscriptionId": subscription},
+        });
+        request.to_string()
+    }
+
     fn request(&mut self, index: usize, now: Instant) -> Option<String> {
-        let account = self.accounts.get(index)?;
+        let account = self.members.get(index)?;
         let millis = self.rest.millis();
         let time = millis.to_string();
         let key = account.key.expose();
@@ -144,7 +200,7 @@ impl Subscriptions {
     }
 
     fn everybody(&self, received: &Received, steps: &mut Vec<Step<Job>>) {
-        steps.extend(self.accounts.iter().map(|account| Step::Pass(account.source(), received.clone())));
+        steps.extend(self.members.sources().into_iter().map(|source| Step::Pass(source, received.clone())));
     }
 
     fn answered(
@@ -154,6 +210,17 @@ impl Subscriptions {
         steps: &mut Vec<Step<Job>>,
     ) -> Result<(), Error> {
         let id: Option<String> = envelope.id.and_then(|id| serde_json::from_str(id.get()).ok());
+        if let Some(ended) = id.as_deref().and_then(|id| id.strip_prefix('u')?.parse().ok()) {
+            match &envelope.error {
+                // Whatever it is: the account is watched no longer, and what still comes of it is not passed on.
+                Some(fault) => tracing::debug!(code = fault.code, "binance: a subscription could not be ended"),
+                None => {
+                    self.ended.remove(&ended);
+                    self.unheard.remove(&ended);
+                }
+            }
+            return Ok(());
+        }
         let number = id.as_deref().and_then(|id| id.strip_prefix('s')?.parse().ok());
         let Some((index, _)) = number.and_then(|number: u64| self.asked.remove(&number)) else {
             // `{"id":null,"status":401,..}` revokes the session: each account finds out by subscribing anew.
@@ -163,37 +230,46 @@ impl Subscriptions {
                 None => Ok(()),
             };
         };
-        let Some(source) = self.accounts.get(index).map(Account::source) else { return Ok(()) };
+        let subscribed = envelope.result.and_then(|result| serde_json::from_str::<Subscribed>(result.get()).ok());
+        let subscribed = subscribed.and_then(|subscribed| subscribed.subscription);
+        let Some(account) = self.members.get(index) else {
+            // It left while the answer was on its way.
+            if let Some(subscription) = subscribed {
+                self.ending.push_back(subscription);
+                self.unheard.insert(subscription);
+            }
+            return Ok(());
+        };
+        let source = account.source();
         steps.push(Step::Pass(source.clone(), received.clone()));
         if let Some(fault) = &envelope.error {
-            self.refuse(index, source, fault, steps);
+            self.refuse(index, &account, fault, steps);
             return Ok(());
         }
-        let subscribed = envelope.result.and_then(|result| serde_json::from_str::<Subscribed>(result.get()).ok());
-        let Some(subscription) = subscribed.and_then(|subscribed| subscribed.subscription) else {
+        let Some(subscription) = subscribed else {
             return Err(Error::Protocol("an answer to a subscription that names none"));
         };
         self.refused.remove(&index);
         self.relearned.remove(&index);
-        self.whose.insert(subscription, index);
+        self.whose.insert(subscription, (index, source.clone()));
+        account.note_subscribed(true);
+        self.members.told_subscribed();
         steps.push(Step::Up(source));
         for (_, early) in self.early.extract_if(.., |(number, _)| *number == subscription) {
-            if let Some(account) = self.accounts.get(index) {
-                note(account, &early);
-                steps.push(Step::Pass(account.source(), early));
-            }
+            note(&account, &early);
+            steps.push(Step::Pass(account.source(), early));
         }
         Ok(())
     }
 
-    fn refuse(&mut self, index: usize, source: Source, fault: &Fault, steps: &mut Vec<Step<Job>>) {
+    fn refuse(&mut self, index: usize, account: &Account, fault: &Fault, steps: &mut Vec<Step<Job>>) {
         // The answer to a suspicion: the subscription lives, and so does the key; perhaps again.
-        if fault.code == ALREADY && self.whose.values().any(|known| *known == index) {
-            if self.refused.remove(&index).is_some() {
-                steps.push(Step::Up(source));
-            }
+        if fault.code == ALREADY && self.whose.values().any(|(known, _)| *known == index) {
+            self.refused.remove(&index);
+            steps.push(Step::Up(account.source()));
             return;
         }
+        account.note_subscribed(false);
         let now = clock::steady();
         let refusal = Refusal::binance(fault.code);
         let error = Error::Refused(refusal.clone());
@@ -216,7 +292,7 @@ impl Subscriptions {
             self.rest.limiter().pause(Duration::from_millis(asked));
         }
         self.later.insert((now + wait, index));
-        steps.push(Step::Down(source, error));
+        steps.push(Step::Down(account.source(), error));
     }
 
     fn event(
@@ -226,19 +302,33 @@ impl Subscriptions {
         received: Received,
         steps: &mut Vec<Step<Job>>,
     ) -> Result<(), Error> {
-        let Some(account) = self.whose.get(&number).and_then(|index| self.accounts.get(*index)) else {
+        if self.unheard.contains(&number) {
+            return Ok(());
+        }
+        let left = self.ended.get(&number).or_else(|| {
+            // It left, and this session has not followed yet.
+            let (index, source) = self.whose.get(&number)?;
+            self.members.get(*index).is_none().then_some(source)
+        });
+        if let Some(source) = left {
+            if head.e != "eventStreamTerminated" {
+                steps.push(Step::Pass(source.clone(), received));
+            }
+            return Ok(());
+        }
+        let Some(account) = self.whose.get(&number).and_then(|(index, _)| self.members.get(*index)) else {
             if self.asked.is_empty() || self.early.len() >= EARLY {
                 return Err(Error::Protocol("events of a subscription nobody asked for"));
             }
             self.early.push((number, received));
             return Ok(());
         };
-        remember(account, head);
+        remember(&account, head);
         steps.push(Step::Pass(account.source(), received));
         if head.e == "eventStreamTerminated" {
             let ended = Error::Protocol("Binance ended this account's stream; subscribing again");
             steps.push(Step::Down(account.source(), ended));
-            if let Some(index) = self.whose.remove(&number) {
+            if let Some((index, _)) = self.whose.remove(&number) {
                 self.later.insert((clock::steady() + self.timing.backoff.min, index));
             }
         }
@@ -278,16 +368,20 @@ impl Session for Subscriptions {
     }
 
     fn due(&self) -> Option<(Instant, u32)> {
-        if !self.queue.is_empty() {
+        if self.followed != self.members.version() {
+            return Some((clock::steady(), 0));
+        }
+        if !self.queue.is_empty() || !self.ending.is_empty() {
             return Some((clock::steady(), SUBSCRIBE_COST));
         }
         let later = self.later.first().map(|(at, _)| *at);
-        let unanswered = self.asked.values().map(|(_, until)| *until).min();
+        // All may take equally long, so the first question asked is the first that is overdue.
+        let unanswered = self.asked.first_key_value().map(|(_, (_, until))| *until);
         later.into_iter().chain(unanswered).min().map(|at| (at, 0))
     }
 
     fn speak(&mut self, now: Instant, steps: &mut Vec<Step<Job>>) -> Result<(), Error> {
-        if self.asked.values().any(|(_, until)| *until <= now) {
+        if self.asked.first_key_value().is_some_and(|(_, (_, until))| *until <= now) {
             return Err(Error::Silent { after: self.timing.ack, what: "a subscription was not answered" });
         }
         while let Some((at, index)) = self.later.first().copied() {
@@ -296,6 +390,14 @@ impl Session for Subscriptions {
             }
             self.later.remove(&(at, index));
             self.queue.push_back(index);
+        }
+        if self.followed != self.members.version() {
+            self.follow();
+            return Ok(());
+        }
+        if let Some(subscription) = self.ending.pop_front() {
+            steps.push(Step::Send(Self::end(subscription)));
+            return Ok(());
         }
         // What waited for its time is paid for at the next turn, when it is in the queue.
         if let Some(index) = self.queue.pop_front()
@@ -308,7 +410,7 @@ impl Session for Subscriptions {
 
     fn suspect(&mut self, source: &Source, _error: Error) -> Result<(), Error> {
         // Subscribing again is the cheapest question: a living key is told that it is subscribed, a dead one refused.
-        let index = self.accounts.iter().position(|account| account.source() == *source);
+        let index = self.members.number(source);
         let asked = |index: &usize| {
             self.queue.contains(index)
                 || self.later.iter().any(|(_, waiting)| waiting == index)
@@ -351,7 +453,7 @@ pub(super) fn remember(account: &Account, head: &Head<'_>) {
         "outboundAccountPosition" => {
             let rows = head.balances.and_then(|rows| serde_json::from_str::<Vec<Position<'_>>>(rows.get()).ok());
             for row in rows.unwrap_or_default() {
-                account.known.moved(&row.a, &row.f, &row.l);
+                account.known.moved(&row.a, &row.f, &row.l, head.updated());
             }
         }
         _ => {}

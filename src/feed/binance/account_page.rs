@@ -14,6 +14,8 @@ const REFUSED: Error = Error::Protocol("an account page that cannot be read");
 struct Balances {
     #[serde(alias = "userAssets")]
     balances: Vec<Asset>,
+    #[serde(rename = "updateTime")]
+    update_time: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -38,14 +40,15 @@ struct Position {
     amount: String,
 }
 
-/// Returns what is free and locked of each asset, together.
-pub(super) fn totals(text: &str) -> Result<Totals, Error> {
+/// Returns what is free and locked of each asset, together, and when it was so in milliseconds, where the page tells.
+pub(super) fn totals(text: &str) -> Result<(Totals, Option<i64>), Error> {
     let page: Balances = read(text)?;
     let total = |asset: Asset| {
         let sum = decimal(&asset.free).ok()?.checked_add(decimal(&asset.locked).ok()?)?;
         Some((asset.asset, sum))
     };
-    page.balances.into_iter().map(|asset| total(asset).ok_or(REFUSED)).collect()
+    let totals = page.balances.into_iter().map(|asset| total(asset).ok_or(REFUSED)).collect::<Result<_, Error>>()?;
+    Ok((totals, page.update_time))
 }
 
 /// Returns the positions by pair and side.

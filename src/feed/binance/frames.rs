@@ -42,6 +42,9 @@ pub(super) struct Head<'a> {
     pub(super) s: Option<&'a RawValue>,
     #[serde(rename = "B", borrow)]
     pub(super) balances: Option<&'a RawValue>,
+    /// When an `outboundAccountPosition` was so, in milliseconds.
+    #[serde(rename = "u", borrow)]
+    updated: Option<&'a RawValue>,
 }
 
 /// One asset of a position.
@@ -63,6 +66,11 @@ pub(super) struct Subscribed {
 }
 
 impl Head<'_> {
+    /// Returns when a position was so, where the event tells.
+    pub(super) fn updated(&self) -> Option<i64> {
+        self.updated.and_then(|raw| serde_json::from_str(raw.get()).ok())
+    }
+
     /// Returns the event's pair, where it names one.
     pub(super) fn symbol(&self) -> Option<String> {
         self.s.and_then(|raw| serde_json::from_str(raw.get()).ok())

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::account_page::named;
 use super::gap::{self, Account};
-use super::{accepted, learn_time_at};
+use super::{accepted, keys, learn_time_at};
 use crate::arrival::Source;
 use crate::domain::Timestamp;
 use crate::feed::error::{Advice, Error};
@@ -88,9 +88,11 @@ impl Protocol for Futures {
 
     async fn connect(self: Arc<Self>) -> Result<(Socket, Stream), Error> {
         let venues = &self.venues;
-        venues.binance_futures_connects.ready(1).await;
+        venues.binance_futures_connects.turn(1).await;
         // Best effort: a wrong clock is told by the first call that is signed, and then learned.
-        if let Err(error) = learn_time(&venues.binance_futures).await {
+        if !venues.binance_futures.knows_time()
+            && let Err(error) = learn_time(&venues.binance_futures).await
+        {
             tracing::debug!(%error, "binance futures: its clock could not be read");
         }
         let key = self.listen_key().await?;
@@ -109,6 +111,14 @@ impl Protocol for Futures {
             }
             Job::Fill(gap) => gap::fill(&self.venues, &self.account, gap, &outlet).await,
         }
+    }
+
+    fn inspects(&self, _source: &Source) -> bool {
+        self.account.asks_about_key
+    }
+
+    async fn inspect(self: Arc<Self>, _source: Source, outlet: Outlet) -> Result<(), Error> {
+        keys::inspect(&self.venues, &self.account, &outlet).await
     }
 
     fn fill(&self, _source: &Source, gap: Gap) -> Option<Job> {
@@ -191,7 +201,7 @@ impl Stream {
             "ACCOUNT_UPDATE" => {
                 for position in head.a.iter().flat_map(|update| &update.positions) {
                     known.touched(&position.s);
-                    known.moved(&named(&position.s, &position.ps), &position.pa, "0");
+                    known.moved(&named(&position.s, &position.ps), &position.pa, "0", None);
                 }
             }
             "MARGIN_CALL" => head.p.iter().for_each(|position| known.touched(&position.s)),

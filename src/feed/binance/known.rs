@@ -19,6 +19,11 @@ struct Seen {
     pairs: BTreeSet<String>,
     /// Totals by asset; none before the first reading.
     balances: Option<BTreeMap<String, Decimal>>,
+    /// When the reading was so, and each asset told since, in milliseconds of the exchange's clock.
+    read: i64,
+    told: BTreeMap<String, i64>,
+    /// Assets that moved without a trade that was found, when they were last looked at.
+    unexplained: BTreeSet<String>,
 }
 
 impl Known {
@@ -39,12 +44,19 @@ impl Known {
         self.seen().pairs.clone()
     }
 
-    /// Notes an asset's new total as the feed told it.
-    pub(in crate::feed) fn moved(&self, asset: &str, free: &str, locked: &str) {
+    /// Notes an asset's new total as the feed told it; `updated` is when it was so, in milliseconds. What comes late
+    /// and is older than what is known changes nothing: it would look like money that moved back.
+    pub(in crate::feed) fn moved(&self, asset: &str, free: &str, locked: &str, updated: Option<i64>) {
         let (Ok(free), Ok(locked)) = (decimal(free), decimal(locked)) else { return };
-        if let (Some(balances), Some(total)) = (&mut self.seen().balances, free.checked_add(locked)) {
+        let mut seen = self.seen();
+        let known = seen.told.get(asset).copied().unwrap_or(seen.read);
+        if seen.balances.is_none() || updated.is_some_and(|updated| updated < known) {
+            return;
+        }
+        if let (Some(balances), Some(total)) = (&mut seen.balances, free.checked_add(locked)) {
             balances.insert(asset.to_owned(), total);
         }
+        seen.told.insert(asset.to_owned(), updated.unwrap_or(known));
     }
 
     /// Compares a full reading with what is known; returns the assets whose total differs, or nothing when nothing was
@@ -58,9 +70,33 @@ impl Known {
         Some(assets.into_iter().filter(|asset| total(before, asset) != total(balances, asset)).collect())
     }
 
-    /// Takes a reading over as what is known.
-    pub(in crate::feed) fn settle(&self, balances: BTreeMap<String, Decimal>) {
-        self.seen().balances = Some(balances);
+    /// Returns the assets that the feed named since the last reading.
+    pub(super) fn told(&self) -> BTreeSet<String> {
+        self.seen().told.keys().cloned().collect()
+    }
+
+    /// Takes a reading over as what is known; `read` is when it was so, in milliseconds.
+    pub(in crate::feed) fn settle(&self, balances: BTreeMap<String, Decimal>, read: i64) {
+        let mut seen = self.seen();
+        let Seen { balances: known, told, .. } = &mut *seen;
+        told.retain(|_, at| *at > read);
+        let known = known.get_or_insert_default();
+        known.retain(|asset, _| told.contains_key(asset));
+        // What the feed told after the reading is newer.
+        for (asset, total) in balances {
+            known.entry(asset).or_insert(total);
+        }
+        seen.read = read;
+        seen.unexplained.clear();
+    }
+
+    /// Takes that these assets moved and no trade says why. True the second time in a row: then it was something else
+    /// than a trade (a deposit), and not a list of trades that lags behind the balances.
+    pub(super) fn puzzled(&self, assets: BTreeSet<String>) -> bool {
+        let mut seen = self.seen();
+        let again = assets.is_subset(&seen.unexplained);
+        seen.unexplained = assets;
+        again
     }
 }
 
@@ -75,11 +111,14 @@ mod tests {
     #[test]
     fn a_reading_is_compared_with_what_the_feed_told_since_the_one_before() {
         let known = Known::default();
-        known.moved("BTC", "1", "0");
+        known.moved("BTC", "1", "0", None);
         let first = reading(&[("BTC", 5), ("USDT", 10)]);
         assert_eq!(known.changed(&first), None, "nothing to compare with");
-        known.settle(first);
-        known.moved("BTC", "3", "1");
+        known.settle(first, 100);
+        known.moved("BTC", "3", "1", Some(150));
+        for late in [99, 149] {
+            known.moved("BTC", "9", "0", Some(late));
+        }
         assert_eq!(known.changed(&reading(&[("BTC", 4), ("USDT", 10)])), Some(BTreeSet::new()));
         let other = reading(&[("BTC", 4), ("APC", 7)]);
         for asked in 0..2 {
@@ -90,7 +129,7 @@ mod tests {
                 "asked again ({asked}): still unsettled"
             );
         }
-        known.settle(other.clone());
+        known.settle(other.clone(), 200);
         assert_eq!(known.changed(&other), Some(BTreeSet::new()));
     }
 }

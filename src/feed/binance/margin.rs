@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::account::{ALREADY, EARLY, SUBSCRIBE_COST, note, reconnecting, remember};
 use super::frames::{Envelope, Fault, Head, Subscribed};
 use super::gap::{self, Account, wire};
-use super::{accepted, learn_time};
+use super::{accepted, keys, learn_time};
 use crate::arrival::Source;
 use crate::domain::{Timestamp, Wallet};
 use crate::feed::error::{Error, Refusal};
@@ -30,7 +30,7 @@ use crate::secret::Secret;
 pub(crate) struct Margins {
     pub(crate) venues: Arc<Venues>,
     pub(crate) outlet: Outlet,
-    pub(crate) accounts: Arc<Vec<Account>>,
+    pub(crate) accounts: Arc<Vec<Arc<Account>>>,
 }
 
 /// What runs beside the connection.
@@ -98,7 +98,7 @@ impl Protocol for Margins {
     type Session = Tokens;
 
     fn sources(&self) -> Vec<Source> {
-        self.accounts.iter().map(Account::source).collect()
+        self.accounts.iter().map(|account| account.source()).collect()
     }
 
     fn limiter(&self) -> &Limiter {
@@ -108,8 +108,10 @@ impl Protocol for Margins {
     async fn connect(self: Arc<Self>) -> Result<(Socket, Tokens), Error> {
         let venues = &self.venues;
         venues.pairs.prepare(venues, &self.outlet).await;
-        venues.binance_connects.ready(1).await;
-        if let Err(error) = learn_time(&venues.binance).await {
+        venues.binance_connects.turn(1).await;
+        if !venues.binance.knows_time()
+            && let Err(error) = learn_time(&venues.binance).await
+        {
             tracing::debug!(%error, "binance: its clock could not be read");
         }
         let url = format!("{}?returnRateLimits=false", venues.settings.binance.ws_api);
@@ -131,6 +133,17 @@ impl Protocol for Margins {
         }
     }
 
+    fn inspects(&self, source: &Source) -> bool {
+        self.accounts.iter().any(|account| account.asks_about_key && account.source() == *source)
+    }
+
+    async fn inspect(self: Arc<Self>, source: Source, outlet: Outlet) -> Result<(), Error> {
+        match self.accounts.iter().find(|account| account.source() == source) {
+            Some(account) => keys::inspect(&self.venues, account, &outlet).await,
+            None => Ok(()),
+        }
+    }
+
     fn fill(&self, source: &Source, gap: Gap) -> Option<Job> {
         self.accounts.iter().position(|account| account.source() == *source).map(|index| Job::Fill(index, gap))
     }
@@ -149,7 +162,7 @@ struct Question {
 
 /// The subscriptions of one connection, and the tokens they live by.
 pub(crate) struct Tokens {
-    accounts: Arc<Vec<Account>>,
+    accounts: Arc<Vec<Arc<Account>>>,
     timing: Timing,
     mailbox: Arc<Mailbox>,
     /// Wallets not subscribed yet on this connection, and not refused either.
@@ -170,7 +183,7 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    fn new(accounts: Arc<Vec<Account>>, timing: Timing) -> Self {
+    fn new(accounts: Arc<Vec<Arc<Account>>>, timing: Timing) -> Self {
         let now = clock::steady();
         Tokens {
             pending: (0..accounts.len()).collect(),
@@ -189,7 +202,7 @@ impl Tokens {
     }
 
     fn source(&self, index: usize) -> Option<Source> {
-        self.accounts.get(index).map(Account::source)
+        self.accounts.get(index).map(|account| account.source())
     }
 
     /// Plans the next token of a wallet; an earlier plan is dropped.

@@ -233,7 +233,6 @@ impl Session for Streams {
 /// Reads a pair's last trades, its recent candles, oldest first, and its last 24 hours.
 async fn read_past(place: Place, venues: &Venues, symbol: &Symbol, outlet: &Outlet) -> Result<(), Error> {
     let pair = place.name(venues, symbol);
-    // Weights of a page of trades, a page of candles and the last 24 hours.
     let (rest, base, costs) = match place {
         Place::Spot => (&venues.binance, "/api/v3", (4, 2, 2)),
         Place::Futures => (&venues.binance_futures, "/fapi/v1", (20, 5, 1)),

@@ -6,9 +6,11 @@ mod account_page;
 mod frames;
 mod futures;
 mod gap;
+mod keys;
 pub(super) mod known;
 mod margin;
 mod market;
+mod members;
 mod pager;
 mod pairs;
 
@@ -22,6 +24,7 @@ pub(super) use futures::Futures;
 pub(super) use gap::Account;
 pub(super) use margin::Margins;
 pub(super) use market::{Market, Place};
+pub(super) use members::Members;
 pub(super) use pairs::Pairs;
 
 /// Learns Binance's clock; without it our own is used, and a refusal for it is answered by learning again.

@@ -10,7 +10,7 @@ use crate::arrival::{Body, Source};
 use crate::domain::{AccountId, Span, Timestamp};
 use crate::feed::error::Error;
 use crate::feed::link::Gap;
-use crate::feed::outlet::Outlet;
+use crate::feed::outlet::{Outlet, Pile};
 use crate::feed::rest::{Answer, Call};
 use crate::feed::sign::{CoinbaseSigner, percent_encode};
 use crate::feed::venues::Venues;
@@ -51,11 +51,9 @@ impl Asked<'_> {
     pub(super) async fn gap(&self, gap: Gap) -> Result<(), Error> {
         let (since, until) = (rfc3339(gap.since), rfc3339(gap.until + Span::from_millis(1)));
         let query = format!("start_sequence_timestamp={since}&end_sequence_timestamp={until}");
-        let asked = self.pages(&query).await;
-        let verified = *asked.as_ref().unwrap_or(&false);
+        let verified = self.pages(&query).await?;
         let filled = Body::Filled { since: gap.since, until: gap.until, verified };
-        self.outlet.note(Source::AccountRest(self.id.clone()), filled).await?;
-        asked.map(drop)
+        self.outlet.note(Source::AccountRest(self.id.clone()), filled).await
     }
 
     /// Makes the smallest call that a gap needs.
@@ -84,8 +82,15 @@ impl Asked<'_> {
         if answer.status == 200 { Ok(answer) } else { Err(refused(answer.status)) }
     }
 
-    /// Reads all pages of a question; returns whether it got to the last.
+    /// Reads all pages of a question, and hands over those it got; returns whether it got to the last.
     async fn pages(&self, query: &str) -> Result<bool, Error> {
+        let mut pile = Pile::default();
+        let read = self.read(query, &mut pile).await;
+        pile.hand_over(self.outlet).await?;
+        read
+    }
+
+    async fn read(&self, query: &str, pile: &mut Pile) -> Result<bool, Error> {
         let mut paging = String::new();
         for _ in 0..PAGES {
             let question = format!("{query}&limit=100{paging}");
@@ -93,7 +98,7 @@ impl Asked<'_> {
             let page: Page =
                 serde_json::from_str(&answer.text).map_err(|_| Error::Protocol("an answer of an unexpected shape"))?;
             let (at, body) = answer.page(format!("orders/historical/fills?{question}"))?;
-            self.outlet.pass(at, Source::AccountRest(self.id.clone()), body).await?;
+            pile.keep(at, Source::AccountRest(self.id.clone()), body);
             match page.cursor.filter(|cursor| !cursor.is_empty()) {
                 Some(cursor) => paging = format!("&cursor={}", percent_encode(&cursor)),
                 None => return Ok(true),

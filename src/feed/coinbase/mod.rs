@@ -4,6 +4,7 @@ mod account;
 mod exchange;
 mod fills;
 mod frames;
+mod keys;
 mod market;
 
 pub(super) use account::User;

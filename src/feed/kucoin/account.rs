@@ -7,15 +7,18 @@ use super::asker::Asker;
 use super::bullet::Bullet;
 use super::classic::{Classic, Meant};
 use super::gap::Asked;
+use super::keys;
 use super::learn_time;
 use super::mode::{self, Mode, Told};
 use super::unified::Unified;
 use crate::arrival::{Body, Source};
 use crate::domain::{AccountId, Timestamp};
 use crate::feed::error::{Error, Refusal};
+use crate::feed::key_state::Refused;
 use crate::feed::limiter::{Limiter, obeyed};
 use crate::feed::link::{Gap, Protocol, Session, Step};
 use crate::feed::outlet::Outlet;
+use crate::feed::rotating::Rotating;
 use crate::feed::sign::KucoinSigner;
 use crate::feed::socket::{Received, Socket};
 use crate::feed::venues::Venues;
@@ -25,11 +28,13 @@ const TOPICS: [&str; 2] = ["/spotMarket/tradeOrdersV2", "/account/balance"];
 
 /// A KuCoin account.
 pub(crate) struct Private {
-    venues: Arc<Venues>,
-    id: AccountId,
-    asker: Asker,
+    pub(super) venues: Arc<Venues>,
+    pub(super) id: AccountId,
+    pub(super) asker: Rotating<Asker>,
     known_until: Option<Timestamp>,
     served: Mutex<Served>,
+    /// What was refused of the questions about the key.
+    pub(super) refused: Refused,
 }
 
 /// What is known of the account's mode.
@@ -51,10 +56,16 @@ impl Private {
         signer: &KucoinSigner,
         known_until: Option<Timestamp>,
     ) -> Self {
-        let asker = Asker::new(&venues.kucoin, signer);
+        let asker = Rotating::new(Asker::new(&venues.kucoin, signer));
         // The mode may have changed while nobody was watching.
         let served = Mutex::new(Served { both: known_until.is_some(), ..Served::default() });
-        Private { venues: Arc::clone(venues), id, asker, known_until, served }
+        Private { venues: Arc::clone(venues), id, asker, known_until, served, refused: Refused::default() }
+    }
+
+    /// Takes another key of the account, for its next connection.
+    pub(crate) fn rotate(&self, signer: &KucoinSigner) {
+        let asker = self.asker.proven().rotated(signer);
+        self.asker.set(asker);
     }
 
     fn served(&self) -> MutexGuard<'_, Served> {
@@ -64,9 +75,9 @@ impl Private {
     /// Returns the mode to connect for, and the refusal when it had to be guessed.
     ///
     /// Nobody's silence makes an account a classic one: on the wrong feed it would look quiet for ever.
-    async fn mode(&self) -> Result<(Mode, Option<Refusal>), Error> {
+    async fn mode(&self, asker: &Asker) -> Result<(Mode, Option<Refusal>), Error> {
         let before = self.served().mode;
-        match (mode::ask(&self.asker).await, before) {
+        match (mode::ask(asker).await, before) {
             (Ok(Told::Is(mode)), _) => Ok((mode, None)),
             (Ok(Told::Untold(refusal)), before) => Ok((before.unwrap_or(Mode::Classic), Some(refusal))),
             (Err(error), Some(before)) if !error.about_key() => {
@@ -103,7 +114,8 @@ impl Private {
             let served = self.served();
             (served.mode.unwrap_or(Mode::Classic), served.both)
         };
-        let (mode, sure) = match mode::ask(&self.asker).await {
+        let asker = self.asker.proven();
+        let (mode, sure) = match mode::ask(&asker).await {
             Ok(Told::Is(mode)) => (mode, true),
             Ok(Told::Untold(_)) => (served, false),
             Err(error) if error.about_key() => return Err(error),
@@ -113,7 +125,7 @@ impl Private {
             }
         };
         let moved = mode != served;
-        let asked = Asked { asker: &self.asker, id: &self.id, outlet };
+        let asked = Asked { asker: &asker, id: &self.id, outlet };
         let mut complete = asked.history(mode, gap).await?;
         if both || moved || !sure {
             let other = match mode {
@@ -143,48 +155,57 @@ impl Protocol for Private {
 
     async fn probe(self: Arc<Self>, outlet: Outlet) -> Result<(), Error> {
         let mode = self.served().mode.unwrap_or(Mode::Classic);
-        Asked { asker: &self.asker, id: &self.id, outlet: &outlet }.probe(mode).await
+        Asked { asker: &self.asker.newest().0, id: &self.id, outlet: &outlet }.probe(mode).await
     }
 
     async fn connect(self: Arc<Self>) -> Result<(Socket, PrivateFeed), Error> {
         let venues = &self.venues;
-        if let Err(error) = learn_time(&venues.kucoin).await {
+        // Before the token is asked for: it must not grow old while a thousand others connect.
+        venues.kucoin_connects.turn(1).await;
+        if !venues.kucoin.knows_time()
+            && let Err(error) = learn_time(&venues.kucoin).await
+        {
             tracing::debug!(%error, "kucoin: its clock could not be read");
         }
         let source = Source::Account(self.id.clone());
         let timing = venues.settings.timing;
-        let (mode, untold) = self.mode().await?;
+        let (asker, age) = self.asker.newest();
+        let (mode, untold) = self.mode(&asker).await?;
         let (socket, talk) = match mode {
             Mode::Classic => {
-                let bullet = Bullet::fetch(venues, Some(&self.asker)).await?;
-                venues.kucoin_connects.ready(1).await;
+                let bullet = Bullet::fetch(venues, Some(&asker)).await?;
                 let socket = bullet.connect(venues).await?;
                 (socket, Talk::Classic(Classic::new(timing, bullet.ping, bullet.connect_id)))
             }
             Mode::Unified => {
-                venues.kucoin_connects.ready(1).await;
                 let url = &venues.settings.kucoin.uta_push;
                 let socket = Socket::connect(url, &venues.tls, venues.patience()).await;
                 let socket = obeyed(socket, &[&venues.kucoin_connects])?;
-                let (signer, rest) = (self.asker.signer().clone(), Arc::clone(self.asker.rest()));
+                let (signer, rest) = (asker.signer().clone(), Arc::clone(asker.rest()));
                 (socket, Talk::Unified(Unified::new(timing, signer, rest)))
             }
         };
         self.serves(mode, untold);
-        Ok((socket, PrivateFeed { source, talk, to_say: 0, up: false }))
+        Ok((socket, PrivateFeed { source, talk, to_say: 0, up: false, account: Arc::clone(&self), age }))
     }
 
     async fn run(self: Arc<Self>, gap: Gap, outlet: Outlet) -> Result<(), Error> {
-        let missed = self.missed(gap, &outlet).await;
-        let verified = matches!(missed, Ok((true, _)));
-        let filled = Body::Filled { since: gap.since, until: gap.until, verified };
-        outlet.note(Source::AccountRest(self.id.clone()), filled).await?;
-        match missed? {
-            (_, true) => {
-                Err(Error::Moved("the account changed between classic and unified; connecting to the feed it has now"))
-            }
-            (_, false) => Ok(()),
+        let (verified, moved) = self.missed(gap, &outlet).await?;
+        if moved {
+            return Err(Error::Moved(
+                "the account changed between classic and unified; connecting to the feed it has now",
+            ));
         }
+        let filled = Body::Filled { since: gap.since, until: gap.until, verified };
+        outlet.note(Source::AccountRest(self.id.clone()), filled).await
+    }
+
+    fn inspects(&self, _source: &Source) -> bool {
+        true
+    }
+
+    async fn inspect(self: Arc<Self>, _source: Source, outlet: Outlet) -> Result<(), Error> {
+        keys::inspect(&self, &outlet).await
     }
 
     fn fill(&self, _source: &Source, gap: Gap) -> Option<Gap> {
@@ -203,6 +224,9 @@ pub(crate) struct PrivateFeed {
     /// The next of [`TOPICS`] to subscribe.
     to_say: usize,
     up: bool,
+    /// Whose it is, and which of its keys signed it in.
+    account: Arc<Private>,
+    age: u64,
 }
 
 enum Talk {
@@ -241,6 +265,7 @@ impl Session for PrivateFeed {
         };
         if came_up && !self.up {
             self.up = true;
+            self.account.asker.prove(self.age);
             steps.push(Step::Up(self.source.clone()));
         }
         Ok(())

@@ -29,6 +29,11 @@ impl Asker {
         Asker { rest: Arc::clone(rest), signer: signer.clone(), purse }
     }
 
+    /// Returns one that signs with another key of the same account.
+    pub(crate) fn rotated(&self, signer: &KucoinSigner) -> Self {
+        Asker { signer: signer.clone(), ..self.clone() }
+    }
+
     /// Returns what signs.
     pub(crate) fn signer(&self) -> &KucoinSigner {
         &self.signer

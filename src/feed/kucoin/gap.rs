@@ -11,8 +11,7 @@ use crate::codec::wire::Id;
 use crate::domain::{AccountId, Timestamp};
 use crate::feed::error::{Error, Meaning};
 use crate::feed::link::Gap;
-use crate::feed::outlet::Outlet;
-use crate::feed::rest::Answer;
+use crate::feed::outlet::{Outlet, Pile};
 
 /// Milliseconds that fills may be asked for at once: KuCoin refuses more than seven days.
 const WEEK: i64 = 7 * 86_400_000;
@@ -75,13 +74,28 @@ impl Asked<'_> {
         self.asker.get(path, cost).await.map(drop).map_err(|error| of_mode(mode, error))
     }
 
-    /// Reads all pages of `query`, newest first, and shows each to `look`; returns whether it got to the last.
+    /// Reads all pages of `query`, newest first, shows each to `look`, and hands over those it got, oldest first;
+    /// returns whether it got to the last.
     pub(super) async fn pages(
         &self,
         query: &str,
         limit: usize,
         cost: u32,
+        look: impl FnMut(&Page<'_>),
+    ) -> Result<bool, Error> {
+        let mut pile = Pile::default();
+        let read = self.read(query, limit, cost, look, &mut pile).await;
+        pile.hand_over(self.outlet).await?;
+        read
+    }
+
+    async fn read(
+        &self,
+        query: &str,
+        limit: usize,
+        cost: u32,
         mut look: impl FnMut(&Page<'_>),
+        pile: &mut Pile,
     ) -> Result<bool, Error> {
         let mut path = query.to_owned();
         let mut reached: Option<String> = None;
@@ -90,7 +104,9 @@ impl Asked<'_> {
             let page = Page::of(&answer.text)?;
             look(&page);
             let (full, last) = (page.rows.len() >= limit, page.older());
-            self.pass(answer, &path).await?;
+            let call = path.trim_start_matches("/api/").trim_start_matches("v1/");
+            let (at, page) = answer.page(call)?;
+            pile.keep(at, Source::AccountRest(self.id.clone()), page);
             if !full {
                 return Ok(true);
             }
@@ -104,12 +120,6 @@ impl Asked<'_> {
             }
         }
         Ok(false)
-    }
-
-    async fn pass(&self, answer: Answer, path: &str) -> Result<(), Error> {
-        let call = path.trim_start_matches("/api/").trim_start_matches("v1/");
-        let (at, page) = answer.page(call)?;
-        self.outlet.pass(at, Source::AccountRest(self.id.clone()), page).await
     }
 }
 

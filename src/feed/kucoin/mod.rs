@@ -6,6 +6,7 @@ mod bullet;
 mod classic;
 mod executions;
 mod gap;
+mod keys;
 mod ledger;
 mod market;
 mod mode;

@@ -3,7 +3,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flate2::read::DeflateDecoder;
 use serde::Deserialize;
@@ -19,8 +19,8 @@ use crate::runtime::clock;
 
 /// Bytes of the largest deflated answer looked into.
 const INFLATED: u64 = 1024 * 1024;
-/// Milliseconds between pings, unless the welcome says otherwise, and until the answer must be there.
-const PING: (u64, u64) = (18_000, 10_000);
+/// Milliseconds between pings, unless the welcome says otherwise.
+const PING: u64 = 18_000;
 /// What is subscribed; `balance` names its wallet in another field.
 const CHANNELS: [(&str, &str); 3] = [("execution", "tradeType"), ("orderAll", "tradeType"), ("balance", "accountType")];
 
@@ -65,7 +65,7 @@ struct Head<'a> {
 impl Unified {
     /// Starts waiting for the welcome.
     pub(super) fn new(timing: Timing, signer: KucoinSigner, rest: Arc<Rest>) -> Self {
-        let (now, rhythm) = (clock::steady(), Rhythm::new(PING.0, PING.1));
+        let (now, rhythm) = (clock::steady(), Rhythm::new(PING, millis(timing.pong)));
         let (until, ping_at) = (now + timing.ack, now + rhythm.every);
         Unified { timing, signer, rest, stage: Stage::Welcome, until, rhythm, ping_at, pong_until: None, pings: 100 }
     }
@@ -87,7 +87,7 @@ impl Unified {
         let now = clock::steady();
         match (self.stage, head.result) {
             (Stage::Welcome, _) if head.message.as_deref() == Some("welcome") => {
-                self.rhythm = Rhythm::new(head.ping_interval.unwrap_or(PING.0), PING.1);
+                self.rhythm = Rhythm::new(head.ping_interval.unwrap_or(PING), millis(self.timing.pong));
                 (self.stage, self.until, self.ping_at) =
                     (Stage::SignIn, now + self.timing.ack, now + self.rhythm.every);
                 Ok((Some(self.signer.auth_frame(self.rest.millis(), 1)), false))
@@ -139,6 +139,10 @@ impl Unified {
         let time = clock::now().millis().to_string();
         Ok(Some(serde_json::json!({"id": self.pings.to_string(), "op": "ping", "timestamp": time}).to_string()))
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Returns the code that goes with a refusal in words; without one it can be about the signature only.

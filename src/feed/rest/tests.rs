@@ -50,7 +50,7 @@ impl Host {
     fn rest(&self) -> Rest {
         let tls = tls::client_config(None).unwrap();
         let plenty = Limiter::new(1_000_000, Duration::from_secs(1), 1_000_000);
-        Rest::new(&self.base, &tls, Duration::from_secs(10), plenty).unwrap()
+        Rest::new(&self.base, &tls, Duration::from_secs(10), Duration::from_millis(500), plenty).unwrap()
     }
 
     /// Returns when it was asked, counted from the first time.

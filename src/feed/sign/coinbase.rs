@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rustls::pki_types::PrivateKeyDer;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{KeyError, ed25519, hex, plain, private_key};
-use crate::domain::Timestamp;
+use crate::domain::{Fingerprint, Timestamp};
 use crate::secret::Secret;
 
 /// Seconds a token is valid.
@@ -63,6 +63,21 @@ impl CoinbaseSigner {
         Ok(CoinbaseSigner { name: name.to_owned(), key })
     }
 
+    /// Says whether both are the same key.
+    pub fn same(&self, other: &Self) -> bool {
+        self.name == other.name && self.key.public() == other.key.public()
+    }
+
+    /// Returns the key's name.
+    pub(crate) fn id(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns what the key is known by in recordings.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.name)
+    }
+
     /// Returns a token valid for two minutes from `at`; `uri` is method, host and path of a REST call without its
     /// query, and absent for a subscription.
     pub fn token(&self, at: Timestamp, uri: Option<&str>) -> Result<String, KeyError> {
@@ -91,6 +106,13 @@ fn part(value: &impl Serialize) -> Result<String, KeyError> {
 }
 
 impl Key {
+    fn public(&self) -> &[u8] {
+        match self {
+            Key::Es256(pair) => pair.public_key().as_ref(),
+            Key::EdDsa(pair) => pair.public_key().as_ref(),
+        }
+    }
+
     fn from_pem(pem: &str) -> Result<Self, KeyError> {
         const KIND: KeyError = KeyError::Kind("EC P-256 (ECDSA) or Ed25519");
         let key = private_key(pem)?;

@@ -35,6 +35,17 @@ impl ExchangeSigner {
         Ok(ExchangeSigner { key: key.to_owned(), passphrase: Secret::new(passphrase.to_owned()), hmac })
     }
 
+    /// Says whether both are the same key.
+    pub fn same(&self, other: &Self) -> bool {
+        let told = |signer: &Self| (signer.key.clone(), signer.passphrase.clone(), signer.signed(0, "GET", "/"));
+        told(self) == told(other)
+    }
+
+    /// Returns the key's id.
+    pub(crate) fn id(&self) -> &str {
+        &self.key
+    }
+
     /// Returns the headers of a call without a body; `path` is path and query as sent, `millis` the time by the
     /// exchange's clock, which refuses one that is 30 s off.
     pub fn headers(&self, millis: i64, method: &str, path: &str) -> Vec<(&'static str, String)> {

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{KeyError, hmac_sha256, plain};
+use crate::domain::Fingerprint;
 use crate::secret::Secret;
 
 /// Signs KuCoin requests.
@@ -39,6 +40,23 @@ impl KucoinSigner {
             _ => Secret::new(base64_hmac(&secret, phrase)),
         };
         Ok(KucoinSigner { key: key.to_owned(), secret, passphrase, version })
+    }
+
+    /// Says whether both are the same key.
+    pub fn same(&self, other: &Self) -> bool {
+        let probe = |signer: &Self| base64_hmac(&signer.secret, "fillguard");
+        let told = |signer: &Self| (signer.key.clone(), signer.passphrase.clone(), signer.version);
+        told(self) == told(other) && probe(self) == probe(other)
+    }
+
+    /// Returns the key's id.
+    pub(crate) fn id(&self) -> &str {
+        &self.key
+    }
+
+    /// Returns what the key is known by in recordings.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.key)
     }
 
     /// Returns the headers of a call at `millis`; `path` is with its query, as sent, `body` empty for GET and DELETE.

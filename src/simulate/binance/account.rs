@@ -7,7 +7,7 @@ use super::{Fault, Params, wire};
 use crate::domain::{Side, Timestamp, Venue};
 use crate::runtime::clock;
 use crate::simulate::floor::Floor;
-use crate::simulate::world::{Account, Amount, Fill, Tag, World};
+use crate::simulate::world::{Account, Amount, Fill, SubKey, Tag, World};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -161,13 +161,54 @@ pub fn place(floor: &Floor, who: Option<usize>, params: &Params) -> Result<Value
 pub fn restrictions(floor: &Floor, who: Option<usize>, _params: &Params) -> Result<Value, Fault> {
     let world = floor.world();
     let owner = owner(&world, who)?;
-    let may = owner.permissions;
+    let may = &owner.permissions;
     Ok(json!({
-        "ipRestrict": may.restricted, "createTime": owner.key_made.millis(), "enableInternalTransfer": false,
-        "enableFutures": false, "enablePortfolioMarginTrading": false, "enableVanillaOptions": false,
-        "permitsUniversalTransfer": false, "enableReading": true, "enableSpotAndMarginTrading": may.trade,
-        "enableWithdrawals": may.withdraw, "enableMargin": false, "enableFixApiTrade": false, "enableFixReadOnly": true,
+        "ipRestrict": !may.addresses.is_empty(), "createTime": owner.key_made.millis(),
+        "enableInternalTransfer": may.internal_transfer, "enableFutures": may.futures,
+        "enablePortfolioMarginTrading": false, "enableVanillaOptions": false,
+        "permitsUniversalTransfer": may.universal_transfer, "enableReading": true,
+        "enableSpotAndMarginTrading": may.trade, "enableWithdrawals": may.withdraw, "enableMargin": may.margin,
+        "enableFixApiTrade": false, "enableFixReadOnly": true,
     }))
+}
+
+/// Answers `sub-account/list`.
+pub fn sub_accounts(floor: &Floor, who: Option<usize>, _params: &Params) -> Result<Value, Fault> {
+    let world = floor.world();
+    let mut emails: Vec<&str> = owner(&world, who)?.sub_keys.iter().map(|key| key.holder.as_str()).collect();
+    emails.sort_unstable();
+    emails.dedup();
+    let row = |email: &str| json!({"email": email, "isFreeze": false, "createTime": 1_700_000_000_000_i64});
+    Ok(json!({"subAccounts": emails.into_iter().map(row).collect::<Vec<_>>()}))
+}
+
+/// Answers `sub-account/subAccountApi`: a sub-account's keys, page by page.
+pub fn sub_keys(floor: &Floor, who: Option<usize>, params: &Params) -> Result<Value, Fault> {
+    let world = floor.world();
+    let email = params.get("email").ok_or_else(|| Fault::missing("email"))?;
+    let page = usize::try_from(number(params, "page")?.unwrap_or(1)).unwrap_or(1).max(1);
+    let size = usize::try_from(number(params, "size")?.unwrap_or(10)).unwrap_or(10).clamp(1, 100);
+    let keys = || owner(&world, who).map(|owner| owner.sub_keys.iter().filter(|key| key.holder == *email));
+    let total = keys()?.count();
+    let row = |key: &SubKey| {
+        let may = &key.permissions;
+        json!({"email": key.holder, "apiName": key.label, "apikey": key.id, "canTrade": may.trade,
+            "canMarginLoanRepay": may.margin, "canFuturesTrade": may.futures,
+            "canUniversalTransfer": may.universal_transfer, "canVanillaOptions": false,
+            "timestamp": key.made.millis()})
+    };
+    let rows: Vec<Value> = keys()?.skip((page - 1) * size).take(size).map(row).collect();
+    Ok(json!({"total": total, "rows": rows}))
+}
+
+/// Answers `sub-account/subAccountApi/ipRestriction`.
+pub fn sub_key_addresses(floor: &Floor, who: Option<usize>, params: &Params) -> Result<Value, Fault> {
+    let world = floor.world();
+    let id = params.get("subAccountApiKey").ok_or_else(|| Fault::missing("subAccountApiKey"))?;
+    let key = owner(&world, who)?.sub_keys.iter().find(|key| key.id == *id).ok_or_else(Fault::bad_key)?;
+    let addresses = &key.permissions.addresses;
+    Ok(json!({"ipRestrict": (!addresses.is_empty()).to_string(), "ipList": addresses,
+        "updateTime": key.made.millis(), "apiKey": key.id}))
 }
 
 fn owner(world: &World, who: Option<usize>) -> Result<&Account, Fault> {

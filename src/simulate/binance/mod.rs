@@ -23,8 +23,10 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 
+use super::fault as wrongs;
 use super::floor::Floor;
 use super::socket;
+use crate::domain::Venue;
 use fault::Fault;
 
 /// A request's parameters by name, as text.
@@ -36,6 +38,9 @@ pub fn router(floor: Arc<Floor>) -> Router {
 }
 
 async fn answer(State(floor): State<Arc<Floor>>, request: Request) -> Response {
+    if let Some(turned) = wrongs::gate(&floor, Venue::Binance).await {
+        return turned;
+    }
     if !socket::wants_socket(&request) {
         return rest::answer(&floor, socket::Asked::read(request).await);
     }

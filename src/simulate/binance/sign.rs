@@ -66,8 +66,8 @@ fn check(world: &World, key: &str, params: &Params, payload: &str, now: Timestam
         return Err(fault);
     }
     check_time(params, now)?;
-    match world.accounts.get(who) {
-        Some(owner) if fits(&owner.key, payload, signature) => Ok(who),
+    match world.key_of(who, key) {
+        Some(key) if fits(key, payload, signature) => Ok(who),
         Some(_) | None => Err(Fault::bad_signature()),
     }
 }

@@ -12,6 +12,7 @@ use super::routes::{self, Security};
 use super::{Fault, Params, account, margin, rest, sign, wire};
 use crate::domain::{Timestamp, Venue};
 use crate::runtime::clock;
+use crate::simulate::fault::{Liar, Turned, turned};
 use crate::simulate::floor::{Floor, News, locked};
 use crate::simulate::socket::Socket;
 use crate::simulate::world::Happening;
@@ -44,6 +45,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, limits: bool) {
     tokio::pin!(life);
     let mut heard = clock::steady();
     let _ = floor.spend(2);
+    socket.lie(Liar::new(&floor, Venue::Binance, None));
     let mut session = Session {
         floor: Arc::clone(&floor),
         limits,
@@ -85,7 +87,9 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, limits: bool) {
                 tell(&mut socket, ended).await
             }
             _ = pings.tick() => {
-                if heard.elapsed() > floor.settings.silence.max(floor.settings.ping_every * 2) {
+                if floor.faults().of(Venue::Binance, None).no_sign_of_life {
+                    true
+                } else if heard.elapsed() > floor.settings.silence.max(floor.settings.ping_every * 2) {
                     socket.close(1008, "Pong timeout").await;
                     false
                 } else {
@@ -103,7 +107,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, limits: bool) {
 
 async fn tell(socket: &mut Socket, events: Vec<Value>) -> bool {
     for event in events {
-        if !socket.say(&event).await {
+        if !socket.push(&event).await {
             return false;
         }
     }
@@ -178,6 +182,15 @@ impl Session {
 
     fn call(&mut self, method: &str, params: &Params) -> Result<Value, Fault> {
         let now = clock::now();
+        match turned(&self.floor, Venue::Binance) {
+            Some(Turned::Refused(secs, banned)) => {
+                return Err(Fault::too_much(self.floor.settings.weight_per_minute, secs, banned));
+            }
+            Some(Turned::Failed | Turned::Hung(_)) => {
+                return Err(Fault::new(500, -1007, "Timeout waiting for response from backend server."));
+            }
+            None => {}
+        }
         match method {
             "userDataStream.subscribe.signature" => {
                 rest::granted(&self.floor, 2)?;

@@ -54,9 +54,10 @@ pub fn check(world: &World, token: &str, purpose: Purpose<'_>, now: Timestamp) -
 
 fn holder(world: &World, token: &str, purpose: Purpose<'_>, now: Timestamp) -> Option<usize> {
     let header = part(token.split('.').next()?)?;
-    let who = world.by_key(Venue::Coinbase, header.get("kid")?.as_str()?)?;
-    let owner = world.accounts.get(who).filter(|owner| !owner.revoked)?;
-    fits(&owner.key, token, purpose, now).then_some(who)
+    let id = header.get("kid")?.as_str()?;
+    let who = world.by_key(Venue::Coinbase, id)?;
+    world.accounts.get(who).filter(|owner| !owner.revoked)?;
+    fits(world.key_of(who, id)?, token, purpose, now).then_some(who)
 }
 
 fn fits(key: &Key, token: &str, purpose: Purpose<'_>, now: Timestamp) -> bool {

@@ -18,7 +18,8 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::floor::Floor;
-use super::socket;
+use super::{fault, socket};
+use crate::domain::Venue;
 
 /// Answers everything on Coinbase's port; either socket carries every channel, as each may back up the other.
 pub fn router(floor: Arc<Floor>) -> Router {
@@ -26,6 +27,9 @@ pub fn router(floor: Arc<Floor>) -> Router {
 }
 
 async fn answer(State(floor): State<Arc<Floor>>, request: Request) -> Response {
+    if let Some(turned) = fault::gate(&floor, Venue::Coinbase).await {
+        return turned;
+    }
     if exchange::is_below(request.uri().path()) {
         return exchange::answer(floor, request).await;
     }

@@ -12,6 +12,7 @@ use super::channels::{Channels, PUBLIC};
 use super::jwt::{self, Purpose};
 use crate::domain::Venue;
 use crate::runtime::clock;
+use crate::simulate::fault::{Liar, Turned, turned};
 use crate::simulate::floor::{Floor, News};
 use crate::simulate::socket::Socket;
 use crate::simulate::spelling::rfc3339;
@@ -46,7 +47,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket) {
     };
     let mut merge = interval(MERGE);
     let mut quarter = interval(Duration::from_millis(250));
-    let mut second = interval(Duration::from_secs(1));
+    let mut second = interval(floor.settings.heartbeat);
     for timer in [&mut merge, &mut quarter, &mut second] {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
@@ -88,9 +89,12 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket) {
             }
             () = &mut first, if !subscribed => return socket.close(1008, "no subscription within 5 seconds").await,
         };
+        if let Some((who, _)) = &session.channels.user {
+            socket.lie(Liar::new(&floor, Venue::Coinbase, Some(*who)));
+        }
         for value in said {
             session.spoke = clock::steady();
-            if !socket.say(&value).await {
+            if !socket.push(&value).await {
                 return;
             }
         }
@@ -127,6 +131,9 @@ impl Session {
         }
         if let Some(unknown) = products.iter().find(|id| world.by_spelling(Venue::Coinbase, id).is_none()) {
             return vec![json!({"type": "error", "message": format!("{unknown} is not a valid product")})];
+        }
+        if channel == "user" && matches!(turned(&floor, Venue::Coinbase), Some(Turned::Refused(..))) {
+            return vec![json!({"type": "error", "message": "rate limit exceeded"})];
         }
         match (channel, who) {
             ("user", Some(who)) => self.channels.user = Some((who, products)),
@@ -174,7 +181,8 @@ impl Session {
         let due = self.channels.prices_due(&Arc::clone(&self.floor).world(), now);
         let mut said: Vec<Value> =
             due.into_iter().map(|(channel, event)| self.numbered(channel, json!([event]))).collect();
-        if self.channels.heartbeats {
+        let who = self.channels.user.as_ref().map(|(who, _)| *who);
+        if self.channels.heartbeats && !self.floor.faults().of(Venue::Coinbase, who).no_sign_of_life {
             self.heartbeats += 1;
             let beat = json!([{"current_time": rfc3339(now), "heartbeat_counter": self.heartbeats}]);
             said.push(self.numbered("heartbeats", beat));

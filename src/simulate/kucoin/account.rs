@@ -11,7 +11,7 @@ use crate::simulate::broken::How;
 use crate::simulate::floor::Floor;
 use crate::simulate::socket::Asked;
 use crate::simulate::spelling::read_order_id;
-use crate::simulate::world::{Account, Amount, Fill, Tag, World};
+use crate::simulate::world::{Account, Amount, Fill, Permissions, SubKey, Tag, World};
 
 const WEEK_MS: i64 = 7 * 86_400_000;
 
@@ -209,18 +209,61 @@ pub fn place(floor: &Floor, who: usize, asked: &Asked) -> Result<Value, Fault> {
 pub fn key_info(floor: &Floor, who: usize, _asked: &Asked) -> Result<Value, Fault> {
     let world = floor.world();
     let owner = owner(&world, who)?;
-    let mut permission = "General".to_owned();
-    if owner.permissions.trade {
-        permission.push_str(",Spot");
-    }
-    if owner.permissions.withdraw {
-        permission.push_str(",Transfer");
-    }
-    let addresses = if owner.permissions.restricted { "127.**.1" } else { "" };
     Ok(json!({
-        "remark": owner.name, "apiKey": owner.key.id, "apiVersion": 3, "permission": permission,
-        "ipWhitelist": addresses, "createdAt": owner.key_made.millis(), "uid": owner.uid, "isMaster": true,
+        "remark": owner.name, "apiKey": owner.key.id, "apiVersion": 3, "permission": permission(&owner.permissions),
+        "ipWhitelist": masked(&owner.permissions), "createdAt": owner.key_made.millis(), "uid": owner.uid,
+        "isMaster": true,
     }))
+}
+
+fn permission(may: &Permissions) -> String {
+    let named = [
+        (may.trade, ",Spot"),
+        (may.margin, ",Margin"),
+        (may.futures, ",Futures"),
+        (may.internal_transfer || may.universal_transfer, ",InnerTransfer"),
+        (may.withdraw, ",Transfer"),
+    ];
+    std::iter::once("General").chain(named.into_iter().filter(|(on, _)| *on).map(|(_, name)| name)).collect()
+}
+
+/// Spells addresses as KuCoin does, so that nobody can read them: `127.**.1`.
+fn masked(may: &Permissions) -> String {
+    let mask = |address: &String| {
+        let mut parts = address.split('.');
+        format!("{}.**.{}", parts.next().unwrap_or_default(), parts.next_back().unwrap_or_default())
+    };
+    may.addresses.iter().map(mask).collect::<Vec<_>>().join(",")
+}
+
+/// Answers `sub/user`: the sub-accounts, page by page.
+pub fn sub_users(floor: &Floor, who: usize, asked: &Asked) -> Result<Value, Fault> {
+    let world = floor.world();
+    let mut names: Vec<&str> = owner(&world, who)?.sub_keys.iter().map(|key| key.holder.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let size = usize::try_from(asked.number("pageSize").unwrap_or(10)).unwrap_or(10).clamp(1, 100);
+    let page = usize::try_from(asked.number("currentPage").unwrap_or(1)).unwrap_or(1).max(1);
+    let total = names.len();
+    let rows = names.into_iter().skip((page - 1) * size).take(size);
+    let rows: Vec<Value> = rows.map(|name| json!({"subName": name, "status": 2, "type": 0, "access": "All"})).collect();
+    Ok(json!({"currentPage": page, "pageSize": size, "totalNum": total, "totalPage": total.div_ceil(size),
+        "items": rows}))
+}
+
+/// Answers `sub/api-key`: a sub-account's keys.
+pub fn sub_keys(floor: &Floor, who: usize, asked: &Asked) -> Result<Value, Fault> {
+    let world = floor.world();
+    let holder = asked.param("subName").ok_or_else(|| Fault::param("subName is required"))?;
+    let only = asked.param("apiKey");
+    let keys = owner(&world, who)?.sub_keys.iter().filter(|key| key.holder == holder);
+    let keys = keys.filter(|key| only.as_ref().is_none_or(|only| *only == key.id));
+    let row = |key: &SubKey| {
+        json!({"subName": key.holder, "remark": key.label, "apiKey": key.id, "apiVersion": 3,
+            "permission": permission(&key.permissions), "ipWhitelist": masked(&key.permissions),
+            "createdAt": key.made.millis(), "isMaster": false})
+    };
+    Ok(keys.map(row).collect())
 }
 
 /// Answers `account/mode`.

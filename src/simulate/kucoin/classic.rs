@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::topics::Topics;
 use crate::domain::Venue;
 use crate::runtime::clock;
+use crate::simulate::fault::{Liar, Turned, turned};
 use crate::simulate::floor::{Floor, News};
 use crate::simulate::socket::Socket;
 use crate::simulate::world::Happening;
@@ -30,6 +31,9 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, token: Option<String>,
     };
     let mut news = floor.listen();
     socket.say(&json!({"id": connect_id, "type": "welcome"})).await;
+    if who.is_some() {
+        socket.lie(Liar::new(&floor, Venue::Kucoin, who));
+    }
     let mut session = Session { floor: Arc::clone(&floor), who, topics: Topics::default(), traded: BTreeSet::new() };
     let mut two_seconds = interval(Duration::from_secs(2));
     let mut heard = clock::steady();
@@ -60,7 +64,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, token: Option<String>,
             () = &mut life => return socket.close(1000, "the connection is 24 hours old").await,
         };
         for value in said {
-            if !socket.say(&value).await {
+            if !socket.push(&value).await {
                 return;
             }
         }
@@ -78,6 +82,11 @@ impl Session {
             Some("ping") => {
                 *heard = clock::steady();
                 vec![json!({"id": id, "type": "pong", "timestamp": clock::now().millis() * 1_000})]
+            }
+            Some("subscribe")
+                if self.who.is_some() && matches!(turned(&self.floor, Venue::Kucoin), Some(Turned::Refused(..))) =>
+            {
+                vec![json!({"id": id, "type": "error", "code": 429, "data": "too many requests"})]
             }
             Some("subscribe") => match self.topics.add(topic, self.who.is_some()) {
                 Ok(()) => ack(),

@@ -18,13 +18,11 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 
+use super::fault as wrongs;
 use super::floor::{Floor, locked};
 use super::socket;
-use crate::domain::{Span, Timestamp};
+use crate::domain::{Span, Timestamp, Venue};
 use crate::runtime::clock;
-
-/// How often clients shall ping, in milliseconds.
-const PING_MS: u64 = 18_000;
 
 /// Answers everything on KuCoin's port.
 pub fn router(floor: Arc<Floor>) -> Router {
@@ -32,6 +30,9 @@ pub fn router(floor: Arc<Floor>) -> Router {
 }
 
 async fn answer(State(floor): State<Arc<Floor>>, request: Request) -> Response {
+    if let Some(turned) = wrongs::gate(&floor, Venue::Kucoin).await {
+        return turned;
+    }
     if !socket::wants_socket(&request) {
         return rest::answer(&floor, socket::Asked::read(request).await);
     }
@@ -44,6 +45,12 @@ async fn answer(State(floor): State<Arc<Floor>>, request: Request) -> Response {
         true => socket::upgrade(&floor, request, move |socket| uta::serve(hall, socket, token)),
         false => socket::upgrade(&floor, request, move |socket| classic::serve(hall, socket, token, connect_id)),
     }
+}
+
+/// Returns how often clients shall ping and how long the answer takes at most, in milliseconds.
+fn rhythm(floor: &Floor) -> (u64, u64) {
+    let every = u64::try_from(floor.settings.client_ping.as_millis()).unwrap_or(18_000);
+    (every, (every / 2).min(10_000))
 }
 
 /// Whose a socket token is; nothing when it is unknown or older than a day.

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::fault::Fault;
-use super::{PING_MS, account, hand_out, market, sign};
+use super::{account, hand_out, market, rhythm, sign};
 use crate::domain::Timestamp;
 use crate::runtime::clock;
 use crate::simulate::floor::Floor;
@@ -71,6 +71,8 @@ fn private(floor: &Floor, asked: &Asked) -> Option<Result<Value, Fault>> {
         ("POST", "/api/v1/hf/orders") => account::place,
         ("DELETE", "/api/v1/hf/orders/cancelAll") => account::cancel_all,
         ("GET", "/api/v1/user/api-key" | "/api/ua/v2/user/api-key") => account::key_info,
+        ("GET", "/api/v2/sub/user") => account::sub_users,
+        ("GET", "/api/v1/sub/api-key") => account::sub_keys,
         ("GET", "/api/ua/v1/account/mode" | "/api/ua/v2/account/mode") => account::mode,
         ("GET", "/api/ua/v1/unified/order/execution" | "/api/ua/v2/unified/order/execution") => account::executions,
         ("GET", path) if path.starts_with("/api/v1/hf/orders/") => account::order,
@@ -85,8 +87,9 @@ fn now() -> Timestamp {
 }
 
 fn bullet(floor: &Floor, token: String) -> Value {
+    let (every, answer) = rhythm(floor);
     let endpoint = floor.places.kucoin.rest.replacen("http://", "ws://", 1) + "/";
     json!({"token": token, "instanceServers": [{
-        "endpoint": endpoint, "encrypt": false, "protocol": "websocket", "pingInterval": PING_MS, "pingTimeout": 10_000,
+        "endpoint": endpoint, "encrypt": false, "protocol": "websocket", "pingInterval": every, "pingTimeout": answer,
     }]})
 }

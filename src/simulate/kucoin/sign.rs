@@ -55,10 +55,11 @@ pub fn check(world: &World, shown: &Shown<'_>, said: &[String], now: Timestamp) 
     if let Some(fault) = owner.broken.and_then(Fault::of) {
         return Err(fault);
     }
-    if !passphrase_fits(&owner.key, shown) {
+    let key = world.key_of(who, shown.key).ok_or_else(Fault::key)?;
+    if !passphrase_fits(key, shown) {
         return Err(Fault::passphrase());
     }
-    match said.iter().any(|said| sign_fits(&owner.key, shown, said)) {
+    match said.iter().any(|said| sign_fits(key, shown, said)) {
         true => Ok(who),
         false => Err(Fault::sign()),
     }

@@ -10,10 +10,11 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::fault::Fault;
 use super::sign::{Shown, check};
-use super::{PING_MS, wire};
+use super::{rhythm, wire};
 use crate::domain::Venue;
 use crate::runtime::clock;
 use crate::simulate::broken::How;
+use crate::simulate::fault::Liar;
 use crate::simulate::floor::{Floor, News};
 use crate::simulate::socket::Socket;
 use crate::simulate::world::{Happening, OrderNews, Step};
@@ -37,7 +38,8 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, token: Option<String>)
     }
     let session_id = blake3::hash(clock::now().nanos().to_string().as_bytes()).to_hex();
     let session_id = session_id.as_str().get(..32).unwrap_or_default().to_owned();
-    socket.say(&json!({"sessionId": session_id, "message": "welcome", "pingInterval": PING_MS})).await;
+    socket.say(&json!({"sessionId": session_id, "message": "welcome", "pingInterval": rhythm(&floor).0})).await;
+    socket.lie(Liar::new(&floor, Venue::Kucoin, who));
     let mut session = Session { floor: Arc::clone(&floor), who, channels: BTreeSet::new() };
     let mut look = interval(Duration::from_secs(2));
     let mut heard = clock::steady();
@@ -68,7 +70,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, token: Option<String>)
             () = &mut life => return socket.close(1000, "the connection is 24 hours old").await,
         };
         for value in said {
-            if !socket.say(&value).await {
+            if !socket.push(&value).await {
                 return;
             }
         }

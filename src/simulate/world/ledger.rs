@@ -42,15 +42,55 @@ pub struct Holding {
     pub locked: Decimal,
 }
 
-/// What a key may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a key may do. Who holds one may always look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permissions {
     /// May place orders.
     pub trade: bool,
+    /// May borrow.
+    pub margin: bool,
+    /// May trade futures.
+    pub futures: bool,
+    /// May send money to other accounts of the exchange.
+    pub internal_transfer: bool,
+    /// May move money between wallets and sub-accounts.
+    pub universal_transfer: bool,
     /// May move money out.
     pub withdraw: bool,
-    /// Answers only to listed addresses.
-    pub restricted: bool,
+    /// Answers only to these addresses; to any when empty.
+    pub addresses: Vec<String>,
+}
+
+impl Permissions {
+    /// Gives or takes a right by its name; false for a name that is none.
+    pub fn set(&mut self, right: &str, on: bool) -> bool {
+        let place = match right {
+            "trade" => &mut self.trade,
+            "margin" => &mut self.margin,
+            "futures" => &mut self.futures,
+            "internal_transfer" => &mut self.internal_transfer,
+            "universal_transfer" => &mut self.universal_transfer,
+            "withdraw" => &mut self.withdraw,
+            _ => return false,
+        };
+        *place = on;
+        true
+    }
+}
+
+/// A key of a sub-account, as its master sees it. Nobody signs with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubKey {
+    /// Whose: e-mail or name.
+    pub holder: String,
+    /// What its owner calls it.
+    pub label: String,
+    /// Its id.
+    pub id: String,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// When it was made.
+    pub made: Timestamp,
 }
 
 /// One account of one venue.
@@ -70,6 +110,8 @@ pub struct Account {
     pub role: Role,
     /// Its key.
     pub key: Key,
+    /// Those it had before, which are taken as well.
+    pub older: Vec<Key>,
     /// Its key at Coinbase Exchange, beside the one at Coinbase Advanced.
     pub exchange: Option<Key>,
     /// When the key was made.
@@ -82,6 +124,8 @@ pub struct Account {
     pub mode_hidden: bool,
     /// What the key may do.
     pub permissions: Permissions,
+    /// The keys of its sub-accounts, in the order they were made.
+    pub sub_keys: Vec<SubKey>,
     /// True for KuCoin's unified account mode.
     pub unified: bool,
     /// The exchange's number of the owner.

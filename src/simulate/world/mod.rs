@@ -4,6 +4,7 @@
 
 mod attack;
 mod exchange;
+mod keys;
 mod ledger;
 mod market;
 mod minutes;
@@ -18,11 +19,14 @@ use rust_decimal::Decimal;
 
 use super::Error;
 use super::broken::How;
+use super::keys::Key;
 use super::scenario::Scenario;
 use crate::domain::{AccountId, Span, Symbol, Timestamp, Venue};
 pub use attack::Strike;
 pub use exchange::{Amount, Tag};
-pub use ledger::{Account, Changed, Fill, Holding, Kind, Order, OrderKind, Permissions, Role, Status, fee_rate};
+pub use ledger::{
+    Account, Changed, Fill, Holding, Kind, Order, OrderKind, Permissions, Role, Status, SubKey, fee_rate,
+};
 pub use market::{Pair, PublicTrade};
 pub use minutes::Candle;
 
@@ -49,6 +53,9 @@ pub struct World {
     planned: u64,
     next_order: u64,
     fills: u64,
+    /// Places of accounts, by key and by name: ten thousand are not searched one by one.
+    by_key: BTreeMap<(Venue, String), usize>,
+    by_name: BTreeMap<(Venue, String), usize>,
 }
 
 /// What is going to happen at a time.
@@ -57,6 +64,7 @@ enum Deed {
     Strangers(usize),
     Habit(usize),
     Strike(Strike),
+    Key(usize),
     Break(usize, How),
 }
 
@@ -116,6 +124,8 @@ impl World {
             agenda: BTreeMap::new(),
             planned: 0,
             fills: 0,
+            by_key: BTreeMap::new(),
+            by_name: BTreeMap::new(),
             next_order: 6_000_000_000 + seed % 1_000_000_007,
         };
         for venue in Venue::ALL {
@@ -129,6 +139,9 @@ impl World {
         for venue in Venue::ALL {
             world.settle_accounts(venue, seed, now)?;
         }
+        let accounts = || world.accounts.iter().enumerate();
+        world.by_key = accounts().map(|(at, one)| ((one.venue, one.key.id.clone()), at)).collect();
+        world.by_name = accounts().map(|(at, one)| ((one.venue, one.name.clone()), at)).collect();
         world.remember_past(now);
         for pair in 0..world.pairs.len() {
             let wait = world.pairs.get_mut(pair).map_or(1.0, Pair::next_trade_in);
@@ -137,6 +150,10 @@ impl World {
         for account in 0..world.accounts.len() {
             let wait = world.first_habit(account);
             world.plan(now, wait, Deed::Habit(account));
+        }
+        for (place, change) in scenario.key_changes.iter().enumerate() {
+            world.account_of(change)?;
+            world.plan(now, change.after_secs, Deed::Key(place));
         }
         for key in &scenario.broken {
             let found = key.account.parse().ok().and_then(|id: AccountId| world.by_name(id.venue, &id.name));
@@ -173,6 +190,7 @@ impl World {
                     self.plan(now, wait, Deed::Habit(account));
                 }
                 Deed::Strike(strike) => self.strike(strike, now, &mut news),
+                Deed::Key(change) => self.change_key(change, now),
                 Deed::Break(account, how) => self.break_key(account, Some(how)),
             }
         }
@@ -200,12 +218,27 @@ impl World {
 
     /// Finds an account by venue and key.
     pub fn by_key(&self, venue: Venue, key: &str) -> Option<usize> {
-        self.accounts.iter().position(|account| account.venue == venue && account.key.id == key)
+        self.by_key.get(&(venue, key.to_owned())).copied()
+    }
+
+    /// Returns an account's key of an id.
+    pub fn key_of(&self, account: usize, id: &str) -> Option<&Key> {
+        let owner = self.accounts.get(account)?;
+        Some(owner.older.iter().find(|key| key.id == id).unwrap_or(&owner.key))
+    }
+
+    /// Gives an account one key more, which is its own from now on; those it had are taken as before.
+    pub fn rekey(&mut self, account: usize) -> Result<(), Error> {
+        let Some(owner) = self.accounts.get_mut(account) else { return Ok(()) };
+        let key = Key::make(owner.venue, owner.key.is_ed25519(), &mut owner.dice)?;
+        self.by_key.insert((owner.venue, key.id.clone()), account);
+        owner.older.push(std::mem::replace(&mut owner.key, key));
+        Ok(())
     }
 
     /// Finds an account by venue and name.
     pub fn by_name(&self, venue: Venue, name: &str) -> Option<usize> {
-        self.accounts.iter().position(|account| account.venue == venue && account.name == name)
+        self.by_name.get(&(venue, name.to_owned())).copied()
     }
 
     /// Finds a pair by the way its venue spells it.

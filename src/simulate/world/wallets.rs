@@ -42,6 +42,9 @@ impl World {
             positions: BTreeMap::new(),
             barred: Default::default(),
             exchange: None,
+            older: Vec::new(),
+            permissions: owner.permissions.clone(),
+            sub_keys: Vec::new(),
             ..*owner
         };
         self.accounts.push(opened);

@@ -14,7 +14,7 @@ use crate::codec::wire::Amount;
 use crate::domain::{Symbol, Timestamp, Venue};
 use crate::feed::error::Error;
 use crate::feed::link::Gap;
-use crate::feed::outlet::Outlet;
+use crate::feed::outlet::{Outlet, Pile};
 use crate::feed::sign::percent_encode;
 
 /// Pairs asked for in one gap.
@@ -83,11 +83,9 @@ impl Profile {
 
     /// Asks for what was missed, and says how sure it is that nothing is missing.
     pub(super) async fn fill_gap(&self, gap: Gap, outlet: &Outlet) -> Result<(), Error> {
-        let asked = self.ask_all(gap, outlet).await;
-        let verified = *asked.as_ref().unwrap_or(&false);
+        let verified = self.ask_all(gap, outlet).await?;
         let filled = Body::Filled { since: gap.since, until: gap.until, verified };
-        outlet.note(Source::AccountRest(self.id.clone()), filled).await?;
-        asked.map(drop)
+        outlet.note(Source::AccountRest(self.id.clone()), filled).await
     }
 
     async fn ask_all(&self, gap: Gap, outlet: &Outlet) -> Result<bool, Error> {
@@ -132,7 +130,7 @@ impl Profile {
             self.known.touched(pair);
         }
         if complete {
-            self.known.settle(totals);
+            self.known.settle(totals, 0);
         }
         Ok(complete)
     }
@@ -205,13 +203,25 @@ impl Profile {
         .await
     }
 
-    /// Reads a list page by page until `look` has seen a row that is older than wanted, and hands each page over;
+    /// Reads a list page by page until `look` has seen a row that is older than wanted, and hands the pages over, oldest first;
     /// returns whether it got there or to the end.
     async fn pages<T: DeserializeOwned>(
         &self,
         path: &str,
         outlet: &Outlet,
+        look: impl FnMut(T) -> bool,
+    ) -> Result<bool, Error> {
+        let mut pile = Pile::default();
+        let read = self.read(path, look, &mut pile).await;
+        pile.hand_over(outlet).await?;
+        read
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        path: &str,
         mut look: impl FnMut(T) -> bool,
+        pile: &mut Pile,
     ) -> Result<bool, Error> {
         let mut question = path.to_owned();
         for _ in 0..PAGES {
@@ -220,7 +230,7 @@ impl Profile {
                 serde_json::from_str(&answer.text).map_err(|_| Error::Protocol("an answer of an unexpected shape"))?;
             let older = answer.older.clone().filter(|_| !rows.is_empty());
             let (at, body) = answer.page(question.trim_start_matches('/'))?;
-            outlet.pass(at, Source::AccountRest(self.id.clone()), body).await?;
+            pile.keep(at, Source::AccountRest(self.id.clone()), body);
             let mut all_young = true;
             for row in rows {
                 all_young &= look(row);

@@ -54,14 +54,15 @@ impl Profile {
         id: AccountId,
         signer: ExchangeSigner,
         known_until: Option<Timestamp>,
+        remembered: Option<&Remembered>,
     ) -> Self {
         let known = Known::default();
-        if let Some(Remembered { pairs, balances, .. }) = venues.settings.remembered.get(&id) {
+        if let Some(Remembered { pairs, balances, .. }) = remembered {
             for pair in pairs {
                 known.touched(&format!("{}-{}", pair.base().as_str(), pair.quote().as_str()));
             }
             if !balances.is_empty() {
-                known.settle(balances.iter().map(|(asset, total)| (asset.as_str().to_owned(), *total)).collect());
+                known.settle(balances.iter().map(|(asset, total)| (asset.as_str().to_owned(), *total)).collect(), 0);
             }
         }
         Profile { venues, id, signer, known_until, known, products: Products::default() }
@@ -111,7 +112,9 @@ impl Protocol for Profile {
     async fn connect(self: Arc<Self>) -> Result<(Socket, UserFeed), Error> {
         let venues = &self.venues;
         // What is signed is refused when it is 30 s off.
-        if let Err(error) = learn_time(self.rest()).await {
+        if !self.rest().knows_time()
+            && let Err(error) = learn_time(self.rest()).await
+        {
             tracing::debug!(%error, "coinbase exchange: its clock could not be read");
         }
         // Before the socket: the first subscription is due within 5 s of connecting.
