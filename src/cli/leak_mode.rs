@@ -228,6 +228,11 @@ fn write(file: &Path, modes: &[LeakMode]) -> anyhow::Result<()> {
     let mut new = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
     new.write_all(text.as_bytes())?;
     new.sync_all()?;
+    // Switched by root, it must be readable to the daemon's own user, whose directory this is.
+    if let Some(about) = beside.parent().and_then(|dir| std::fs::metadata(dir).ok()) {
+        use std::os::unix::fs::MetadataExt as _;
+        let _ = std::os::unix::fs::chown(&beside, Some(about.uid()), Some(about.gid()));
+    }
     std::fs::rename(&beside, file)?;
     Ok(())
 }

@@ -22,7 +22,7 @@ pub(super) fn switches(file: PathBuf, incoming: mpsc::Sender<Incoming>) -> Task 
     Task::restartable("operator", Stage::Feeds, move |stop| {
         let (file, incoming) = (file.clone(), incoming.clone());
         async move {
-            let mut seen: Option<(SystemTime, u64)> = None;
+            let mut seen: Option<Mark> = None;
             let mut said = None;
             loop {
                 match look(&file, seen) {
@@ -51,10 +51,10 @@ pub(super) fn switches(file: PathBuf, incoming: mpsc::Sender<Incoming>) -> Task 
     })
 }
 
-fn look(
-    file: &Path,
-    seen: Option<(SystemTime, u64)>,
-) -> Result<Option<((SystemTime, u64), String)>, std::io::ErrorKind> {
+/// When a file was written, and how long it is.
+type Mark = (SystemTime, u64);
+
+fn look(file: &Path, seen: Option<Mark>) -> Result<Option<(Mark, String)>, std::io::ErrorKind> {
     let about = match std::fs::metadata(file) {
         Ok(about) => about,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

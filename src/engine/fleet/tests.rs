@@ -61,6 +61,7 @@ fn a_pair_that_was_hot_before_the_first_came_needs_more_accounts() {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "its figure is worth knowing")]
 fn the_memory_is_bounded_whatever_is_told() {
     let mut fleet = Fleet::default();
     for k in 0..70_000_i64 {
