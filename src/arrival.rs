@@ -56,6 +56,8 @@ pub enum Source {
     Access(CompactString),
     /// What assets are worth in all, from a file or a list on the web: `market-cap/file`.
     MarketCap(CompactString),
+    /// What the operator switched while we ran: `operator`.
+    Operator,
     /// Time: `clock`.
     Clock,
 }
@@ -103,7 +105,8 @@ pub enum Body {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`from` must be <exchange>/<account>[/<wallet>][/rest], <exchange>/market[/futures][/rest], access/<log>, \
-     market-cap/<list> or clock; a wallet is margin, isolated/BASE-QUOTE or futures"
+     market-cap/<list>, operator or clock; \
+     a wallet is margin, isolated/BASE-QUOTE or futures"
 )]
 pub struct NotASource;
 
@@ -161,6 +164,7 @@ impl Source {
             | Source::FuturesMarketRest(_)
             | Source::Access(_)
             | Source::MarketCap(_)
+            | Source::Operator
             | Source::Clock => None,
         }
     }
@@ -192,6 +196,7 @@ impl Source {
             | Source::MarketRest(_)
             | Source::Access(_)
             | Source::MarketCap(_)
+            | Source::Operator
             | Source::Clock => Wallet::Spot,
         }
     }
@@ -207,7 +212,7 @@ impl Source {
             | Source::MarketRest(venue)
             | Source::FuturesMarket(venue)
             | Source::FuturesMarketRest(venue) => Some(*venue),
-            Source::Access(_) | Source::MarketCap(_) | Source::Clock => None,
+            Source::Access(_) | Source::MarketCap(_) | Source::Operator | Source::Clock => None,
         }
     }
 }
@@ -217,6 +222,9 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self, NotASource> {
         if text == "clock" {
             return Ok(Source::Clock);
+        }
+        if text == "operator" {
+            return Ok(Source::Operator);
         }
         let mut parts = text.splitn(3, '/');
         let (first, second, third) = (parts.next().unwrap_or(""), parts.next().ok_or(NotASource)?, parts.next());
@@ -267,6 +275,7 @@ impl fmt::Display for Source {
             Source::FuturesMarketRest(venue) => write!(f, "{venue}/market/futures/rest"),
             Source::Access(log) => write!(f, "access/{log}"),
             Source::MarketCap(list) => write!(f, "market-cap/{list}"),
+            Source::Operator => f.write_str("operator"),
             Source::Clock => f.write_str("clock"),
         }
     }
@@ -293,6 +302,7 @@ mod tests {
             "binance/market/futures/rest",
             "access/gw",
             "market-cap/file",
+            "operator",
             "clock",
         ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);

@@ -62,7 +62,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 10;
+pub const SNAPSHOT_VERSION: u32 = 11;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -129,6 +129,7 @@ impl Pipeline {
                 | EventKind::KeyList(_)
                 | EventKind::Market(_)
                 | EventKind::Cap(_)
+                | EventKind::Leaks(_)
                 | EventKind::Tick => {}
             }
             self.engine.judge(event, &mut self.findings);

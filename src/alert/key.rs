@@ -28,7 +28,9 @@ pub fn headline(reason: &Reason) -> Option<String> {
         | Reason::OneSided { .. }
         | Reason::NewAddress { .. }
         | Reason::StrangeOrder { .. }
-        | Reason::NotVerified { .. } => return None,
+        | Reason::NotVerified { .. }
+        | Reason::Together { .. }
+        | Reason::OthersHit { .. } => return None,
     })
 }
 
@@ -77,7 +79,9 @@ pub fn fact(reason: &Reason, at: Timestamp) -> Option<String> {
         | Reason::OneSided { .. }
         | Reason::NewAddress { .. }
         | Reason::StrangeOrder { .. }
-        | Reason::NotVerified { .. } => return None,
+        | Reason::NotVerified { .. }
+        | Reason::Together { .. }
+        | Reason::OthersHit { .. } => return None,
     })
 }
 

@@ -21,6 +21,7 @@ fn finding(rule: RuleName, level: Level, secs: i64, pair: &str, loss: &str) -> F
         RuleName::UnfamiliarAddress => Kind::Address,
         RuleName::UnknownOrigin => Kind::Origin,
         RuleName::Blind => Kind::Blind,
+        RuleName::CoTrading => Kind::Fleet,
         RuleName::KeyPermissionWidened | RuleName::KeyUnrestricted | RuleName::NewKey | RuleName::KeyPolicy => {
             Kind::Key
         }

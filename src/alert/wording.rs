@@ -9,7 +9,10 @@ use crate::domain::{Finding, Incident, Kind, Level, Message, Money, Reason, Size
 pub fn message(incident: &Incident, transition: Transition) -> Message {
     let mut by_weight: Vec<&Finding> = incident.findings.iter().collect();
     by_weight.sort_by(|a, b| b.level.cmp(&a.level).then(b.score.total_cmp(&a.score)));
-    let facts = by_weight.iter().take(6).map(|finding| fact(finding)).collect();
+    let mut facts: Vec<String> = by_weight.iter().take(6).map(|finding| fact(finding)).collect();
+    if by_weight.iter().any(|finding| finding.terms.iter().any(|term| term.name == "leak_mode")) {
+        facts.push("Leak mode is on for this key, so less evidence is enough to tell of it.".to_owned());
+    }
     Message {
         incident: incident.id.clone(),
         level: incident.level,
@@ -33,7 +36,11 @@ fn headline(incident: &Incident, transition: Transition) -> String {
         Some(Kind::Slow) => format!("trades{pair} one way in many small steps"),
         Some(Kind::Address) => "is used from a new place".to_owned(),
         Some(Kind::Origin) => format!("has an order of unknown origin in{pair}"),
-        Some(Kind::Fleet) => format!("trades{pair} together with other accounts"),
+        Some(Kind::Fleet) => match incident.leading().map(|finding| &finding.reason) {
+            Some(Reason::OthersHit { tag, .. }) => format!("was not hit yet, but other accounts tagged {tag} were"),
+            _ if pair.is_empty() => "sells its holdings together with other accounts".to_owned(),
+            _ => format!("trades{pair} together with other accounts"),
+        },
         Some(Kind::Key) => incident.leading().and_then(|leading| key::headline(&leading.reason)).unwrap_or_default(),
         Some(Kind::Blind) | None => "could not be watched without a gap".to_owned(),
     };
@@ -101,6 +108,19 @@ fn fact(finding: &Finding) -> String {
             }
             _ => format!("an order in {pair} named unlike any of {familiar_orders} earlier orders"),
         },
+        Reason::Together { count, seconds, sold, tag, .. } => {
+            let verb = if *sold { "sell" } else { "buy" };
+            let what = if pair.is_empty() { "two or more holdings each" } else { &pair };
+            let tag = tag.as_ref().map(|tag| format!("; most of them are tagged {tag}")).unwrap_or_default();
+            format!("{count} accounts newly {verb} {what} within {} s, this one among them{tag}", brief(*seconds))
+        }
+        Reason::OthersHit { tag, count, symbol } => {
+            let what = symbol.as_ref().map_or("sold their holdings".to_owned(), |pair| format!("traded {pair}"));
+            format!(
+                "{count} accounts tagged {tag} {what} within minutes of each other, as with stolen keys; this account has \
+                 the tag too"
+            )
+        }
         Reason::NotVerified { since, until, recovered, why } => {
             let until = until.map_or("now".to_owned(), |until| until.to_string());
             format!("blind from {since} to {until} ({why}), {recovered} fills recovered, not verified")

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::{FINE, MISUSE};
 use crate::config::{Config, Response, write_part, write_size, write_time, write_worth};
-use crate::domain::{RuleName, Span, Wallet};
+use crate::domain::{LeakMode, RuleName, Span, Wallet};
 use crate::engine::rules::Levels;
 use crate::feed::access::Form;
 use crate::notify::console;
+use crate::runtime::clock;
 
 /// Say whether a configuration is fine and what would run with it
 ///
@@ -79,6 +80,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
         Format::Text => {
             writeln!(out, "{}: fine", config.file.display())?;
             write!(out, "{summary}")?;
+            for mode in leak_modes(&config) {
+                writeln!(out, "leak mode {}", super::leak_mode::words(&mode))?;
+            }
             config.warnings.iter().try_for_each(|warning| writeln!(out, "warning   {warning}"))?;
         }
     }
@@ -134,6 +138,7 @@ impl Summary {
             self.kept.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
         json!({
             "fine": true,
+            "leak_modes": leak_modes(config).iter().map(super::leak_mode::words).collect::<Vec<_>>(),
             "file": config.file.to_string_lossy(),
             "accounts": accounts.collect::<Vec<_>>(),
             "channels": channels.collect::<Vec<_>>(),
@@ -145,6 +150,13 @@ impl Summary {
             "warnings": config.warnings,
         })
     }
+}
+
+/// Returns the leak modes that are on; one that cannot be read is told by `leak-mode` itself.
+fn leak_modes(config: &Config) -> Vec<LeakMode> {
+    let mut modes = super::leak_mode::modes(&config.leak_file()).unwrap_or_default();
+    modes.retain(|mode| mode.until > clock::now());
+    modes
 }
 
 fn rules(config: &Config) -> Vec<Rule> {
@@ -159,7 +171,7 @@ fn rules(config: &Config) -> Vec<Rule> {
         levels
     };
     let (pump, planted, churn) = (&rules.pump_buy, &rules.planted_ask, &rules.churn_loss);
-    let (sold, slow) = (&rules.liquidation, &rules.slow_buying);
+    let (sold, slow, together) = (&rules.liquidation, &rules.slow_buying, &rules.co_trading);
     let listed = vec![
         (RuleName::PumpBuy, with(three(&pump.levels), vec![("smallest_act", write_worth(pump.smallest_act))])),
         (
@@ -214,6 +226,18 @@ fn rules(config: &Config) -> Vec<Rule> {
         (
             RuleName::Blind,
             vec![("verify_within", time(rules.blind.verify_within)), ("down_alert", time(rules.blind.down_alert))],
+        ),
+        (
+            RuleName::CoTrading,
+            with(
+                three(&together.levels),
+                vec![
+                    ("accounts", together.accounts.to_string()),
+                    ("thin", write_worth(together.thin)),
+                    ("copying", together.copying.join(" ")),
+                    ("warn", together.warn.to_string()),
+                ],
+            ),
         ),
         (
             RuleName::KeyPermissionWidened,

@@ -5,6 +5,7 @@ mod backtest_market;
 pub mod check;
 pub mod demo;
 pub mod import_tape;
+pub mod leak_mode;
 pub mod replay;
 pub mod run;
 pub mod simulate;
@@ -47,6 +48,7 @@ enum Command {
     Check(check::Args),
     Replay(replay::Args),
     Verify(verify::Args),
+    LeakMode(leak_mode::Args),
     Simulate(simulate::Args),
     ImportTape(import_tape::Args),
     Backtest(backtest::Args),
@@ -104,6 +106,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::Demo(args) => until_stopped(|stop| async move { demo::run(args, &mut io::stdout(), stop).await }),
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
         Command::Verify(args) => verify::run(args, &mut out),
+        Command::LeakMode(args) => leak_mode::run(args, &mut out),
         Command::Simulate(args) => {
             until_stopped(|stop| async move { simulate::run(args, &mut io::stdout(), stop).await.map(|()| FINE) })
         }

@@ -70,6 +70,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
 
 fn settings(config: Config) -> Settings {
     Settings {
+        leak_file: Some(config.leak_file()),
         store: store::Settings { path: config.store_file(), ..store::Settings::default() },
         journal: config.journal,
         pipeline: config.pipeline,

@@ -8,6 +8,7 @@ mod key;
 pub mod kucoin;
 pub mod market_cap;
 pub mod newest;
+pub mod operator;
 mod past;
 pub mod scalar;
 mod shape;
@@ -127,6 +128,7 @@ impl Codecs {
         match &arrival.from {
             Source::Access(_) => self.access.decode(arrival, out),
             Source::MarketCap(_) => market_cap::decode(arrival, out),
+            Source::Operator => operator::decode(arrival, out),
             Source::Clock => Err(unread("a clock only ticks")),
             Source::Account(_)
             | Source::AccountRest(_)
@@ -171,6 +173,7 @@ fn traded(event: &Event) -> Timestamp {
         | EventKind::KeyList(_)
         | EventKind::Market(_)
         | EventKind::Cap(_)
+        | EventKind::Leaks(_)
         | EventKind::Feed(_)
         | EventKind::Tick => Timestamp::EPOCH,
     }

@@ -29,7 +29,7 @@ pub use account::{Account, Response};
 pub use book::{Book, Look};
 pub use keeping::{Log, LogFormat};
 pub use problem::{Problem, Problems};
-pub(crate) use units::{write_part, write_size, write_time, write_worth};
+pub(crate) use units::{read_time, write_part, write_size, write_time, write_worth};
 
 use crate::{journal, pipeline};
 use section::{Gather, Scope, Section};
@@ -104,6 +104,11 @@ impl Config {
     pub fn store_file(&self) -> PathBuf {
         self.state_dir.join("fillguard.db")
     }
+
+    /// Returns the file in which the operator switches leak modes while the daemon runs.
+    pub fn leak_file(&self) -> PathBuf {
+        self.state_dir.join("leak-mode.json")
+    }
 }
 
 fn credentials() -> Option<PathBuf> {
@@ -153,6 +158,11 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
     let mut pipeline = rules::pipeline(root, networks);
     pipeline.engine.blind.keep_removed = keep_removed;
     pipeline.engine.key_policy.expected = account::policies(&accounts);
+    for account in &accounts {
+        for tag in &account.tags {
+            pipeline.engine.tags.0.entry(tag.as_str().into()).or_default().insert(account.id.clone());
+        }
+    }
     let notify = notify::notify(root, &accounts);
     let log = keeping::log(root);
     root.close();

@@ -9,8 +9,8 @@ use crate::domain::{Asset, RuleName, Span};
 use crate::engine::address::Networks;
 use crate::engine::model::Model;
 use crate::engine::rules::{
-    Levels, blind, churn_loss, key_permission_widened, key_policy, key_unrestricted, liquidation, new_key, planted_ask,
-    pump_buy, slow_buying, unfamiliar_address, unknown_origin,
+    Levels, blind, churn_loss, co_trading, key_permission_widened, key_policy, key_unrestricted, liquidation, new_key,
+    planted_ask, pump_buy, slow_buying, unfamiliar_address, unknown_origin,
 };
 use crate::{alert, codec, engine, pipeline};
 
@@ -125,6 +125,20 @@ fn rules(root: &mut Section<'_>) -> engine::Settings {
             again_after: section.time("again_after", duration(usual.key_policy.again_after), SECOND..=30 * DAY).into(),
             expected: Vec::new(),
         }),
+        co_trading: rule(&mut rules, &mut off, RuleName::CoTrading, |section| {
+            let usual = usual.co_trading;
+            co_trading::Settings {
+                levels: levels(section, usual.levels),
+                accounts: section.count("accounts", usual.accounts as u64, 2..=1_000) as usize,
+                thin: section.worth("thin", usual.thin, 0.0..=10_000.0),
+                copying: section.list("copying", |tag| match tag.trim() {
+                    "" => Err("an empty tag groups nothing".to_owned()),
+                    tag => Ok(tag.into()),
+                }),
+                warn: section.count("warn", usual.warn as u64, 0..=100_000) as usize,
+            }
+        }),
+        tags: engine::fleet::Tags::default(),
         off: Vec::new(),
         model: market_model(root),
     };

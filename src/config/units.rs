@@ -39,6 +39,11 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_nanos(nanos))
 }
 
+/// Reads a time as a person writes it on the command line; nothing where it is none.
+pub(crate) fn read_time(text: &str) -> Option<Duration> {
+    time(text).ok()
+}
+
 /// Reads a size such as `64 MiB`, in bytes.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     scaled(text, &SIZES)

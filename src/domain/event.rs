@@ -41,6 +41,8 @@ pub enum EventKind {
     Market(Market),
     /// Somebody told what all of an asset is worth.
     Cap(Cap),
+    /// The operator told which leak modes are on; those not named are off.
+    Leaks(Vec<super::LeakMode>),
     /// A feed came up, went down, skipped or could not be read.
     Feed(FeedChange),
     /// Time passed.

@@ -65,6 +65,8 @@ pub enum RuleName {
     UnknownOrigin,
     /// A gap that nobody verified.
     Blind,
+    /// Several accounts doing the same.
+    CoTrading,
     /// A key that may do more than before.
     KeyPermissionWidened,
     /// A key that may be used from anywhere, or from more places than before.
@@ -233,6 +235,28 @@ pub enum Reason {
         /// How many orders the account's familiar origins sent.
         familiar_orders: u64,
     },
+    /// Several accounts did the same.
+    Together {
+        /// The others, at most 16; a message tells their number only.
+        accounts: Vec<AccountId>,
+        /// How many accounts in all.
+        count: usize,
+        /// From the first to the last, in seconds.
+        seconds: f64,
+        /// True where they sold.
+        sold: bool,
+        /// The tag that they share more than chance has it.
+        tag: Option<CompactString>,
+    },
+    /// Other accounts of a tag were hit, this one was not yet.
+    OthersHit {
+        /// Which tag.
+        tag: CompactString,
+        /// How many of its accounts.
+        count: usize,
+        /// The pair that they traded, where it was one.
+        symbol: Option<Symbol>,
+    },
     /// An interval nobody verified.
     NotVerified {
         /// Since when.
@@ -327,6 +351,8 @@ impl Finding {
             | Reason::OneSided { .. }
             | Reason::NewAddress { .. }
             | Reason::StrangeOrder { .. }
+            | Reason::Together { .. }
+            | Reason::OthersHit { .. }
             | Reason::NotVerified { .. } => None,
         }
     }
@@ -360,6 +386,7 @@ named!(RuleName {
     PumpBuy => "pump_buy", PlantedAsk => "planted_ask", ChurnLoss => "churn_loss", Liquidation => "liquidation",
     SlowBuying => "slow_buying",
     UnfamiliarAddress => "unfamiliar_address", UnknownOrigin => "unknown_origin", Blind => "blind",
+    CoTrading => "co_trading",
     KeyPermissionWidened => "key_permission_widened", KeyUnrestricted => "key_unrestricted", NewKey => "new_key",
     KeyPolicy => "key_policy",
 });

@@ -6,6 +6,7 @@ mod event;
 mod finding;
 mod incident;
 mod key;
+mod leak;
 mod money;
 mod time;
 mod wallet;
@@ -19,6 +20,7 @@ pub use event::{
 pub use finding::{Family, Finding, Kind, Level, Reason, RuleName, Size, Term};
 pub use incident::{Effect, EffectKind, Incident, IncidentId, Message, PlanStep, Story, Transition};
 pub use key::{Fingerprint, KeyList, KeyName, KeyState, NotARight, Restriction, Right, WhichKey};
+pub use leak::LeakMode;
 pub use money::{Asset, Money, Price, Quantity, Refused, Symbol, decimal};
 pub use time::{Span, Timestamp};
 pub use wallet::{NotAWallet, Wallet};

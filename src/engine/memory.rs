@@ -11,7 +11,9 @@ use super::account::Account;
 use super::address::Places;
 use super::caps::Caps;
 use super::cold::ColdOrders;
+use super::fleet::Fleet;
 use super::keys::Keys;
+use super::leak::Leaks;
 use super::pair::{Pair, float};
 use super::rules::blind;
 use super::sights::Sights;
@@ -33,6 +35,10 @@ pub struct Memory {
     pub worth: Worth,
     /// How large assets are.
     pub caps: Caps,
+    /// What several accounts do at once.
+    pub fleet: Fleet,
+    /// Platforms that are known to have leaked.
+    pub leaks: Leaks,
     pub(super) names: Vec<Name>,
     pub(super) accounts: Vec<Watched>,
     places: BTreeMap<CompactString, Places>,
@@ -172,6 +178,11 @@ impl Memory {
         let age =
             |place: &usize| (self.names[*place].interesting, std::cmp::Reverse(now.since(self.pairs[*place].last())));
         (0..self.pairs.len()).min_by_key(age).unwrap_or(0)
+    }
+
+    /// Returns the place of a pair that was heard of.
+    pub fn find_pair(&self, venue: Venue, symbol: &Symbol) -> Option<usize> {
+        self.pair_index.get(&(venue, symbol.clone())).copied()
     }
 
     /// Returns the symbol of the pair at a place.

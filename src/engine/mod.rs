@@ -7,15 +7,18 @@ pub mod address;
 pub mod caps;
 pub mod cold;
 pub mod decay;
+pub mod fleet;
 pub mod habit;
 pub mod interest;
 pub mod keys;
+pub mod leak;
 pub mod memory;
 pub mod model;
 pub mod origin;
 pub mod pair;
 pub mod rules;
 pub mod sights;
+mod together;
 pub mod worth;
 
 use std::sync::Arc;
@@ -23,8 +26,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, FeedChange, FeedKind, Fill, Finding, KeyState, Level,
-    Market, MarketKind, OrderChange, OrderStep, Price, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
+    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, Family, FeedChange, FeedKind, Fill, Finding, KeyState,
+    Level, Market, MarketKind, OrderChange, OrderStep, Price, Reason, RuleName, Side, Span, Symbol, Timestamp, Via,
+    Wallet,
 };
 use address::Networks;
 use keys::{Change, Keys};
@@ -32,8 +36,8 @@ use memory::{Memory, Watched};
 use model::Model;
 use pair::{Bar, OwnOrder, Pair, Trade, float};
 use rules::{
-    Case, KeyCase, blind, churn_loss, key_permission_widened, key_policy, key_unrestricted, liquidation, new_key,
-    planted_ask, pump_buy, slow_buying, unfamiliar_address, unknown_origin,
+    Case, KeyCase, blind, churn_loss, co_trading, key_permission_widened, key_policy, key_unrestricted, liquidation,
+    new_key, planted_ask, pump_buy, slow_buying, unfamiliar_address, unknown_origin,
 };
 
 /// Settings of the engine: one block a rule.
@@ -55,6 +59,10 @@ pub struct Settings {
     pub unknown_origin: unknown_origin::Settings,
     /// Unverified gaps.
     pub blind: blind::Settings,
+    /// Several accounts at once.
+    pub co_trading: co_trading::Settings,
+    /// Which accounts belong together.
+    pub tags: fleet::Tags,
     /// Keys that may do more than before.
     pub key_permission_widened: key_permission_widened::Settings,
     /// Keys that may be used from more places than before.
@@ -158,10 +166,12 @@ impl Engine {
                     self.late_cap(&cap.asset, n, at, out);
                 }
             }
+            EventKind::Leaks(modes) => self.memory.leaks.take(modes),
             EventKind::Feed(change) => self.feed(change, n, at, out),
             EventKind::Tick => {}
         }
         self.mark_alarms(&out[before..]);
+        self.mark_leaks(&mut out[before..], at);
     }
 
     fn fill(&mut self, fill: &Fill, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
@@ -175,6 +185,7 @@ impl Engine {
         let watched = self.memory.watched_mut(account);
         let history = fill.via == Via::Rest && watched.since.get_or_insert(at).since(time) > HISTORY;
         watched.since.get_or_insert(at);
+        let traded = watched.account.habit(&fill.symbol).map(|habit| habit.last);
         let taken = watched.account.take(fill, n, time, float(fill.notional) * unit, reference);
         let (client_id, source) = origin_of(fill.client_order_id.as_deref(), fill.source.as_deref());
         let seen = watched.account.sight(&fill.order_id, client_id, source, time);
@@ -214,6 +225,7 @@ impl Engine {
         if !history {
             if taken.first_of_order {
                 self.chill(account, taken.group, pair, at);
+                self.do_together((account, taken.group, pair), traded, (n, at), out);
             }
             let before = out.len();
             self.judge_group(account, taken.group, pair, n, at, out);
@@ -298,9 +310,10 @@ impl Engine {
             unit,
             equity: self.memory.equity(account, worth.map(|worth| (group.symbol.base(), worth))),
             place: place.as_ref(),
+            together: self.memory.fleet.told(&account.id, &group.symbol).map(co_trading::about_order),
             cap: self.memory.caps.of(group.symbol.base(), dollars, at),
         };
-        let settings = &self.settings;
+        let settings = self.settings_for(&account.id, at);
         let found = [
             pump_buy::judge(&settings.pump_buy, &case),
             planted_ask::judge(&settings.planted_ask, &case),
@@ -310,6 +323,26 @@ impl Engine {
             unknown_origin::judge(&settings.unknown_origin, &case),
         ];
         found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect()
+    }
+
+    /// Returns the thresholds for an account: lower ones while the platform that has its key is known to leak.
+    fn settings_for(&self, account: &AccountId, at: Timestamp) -> std::borrow::Cow<'_, Settings> {
+        let lowered = self.memory.leaks.lowered(account, &self.settings.tags, at);
+        if lowered == 0.0 {
+            return std::borrow::Cow::Borrowed(&self.settings);
+        }
+        let mut settings = self.settings.clone();
+        for levels in [
+            &mut settings.pump_buy.levels,
+            &mut settings.planted_ask.levels,
+            &mut settings.churn_loss.levels,
+            &mut settings.liquidation.levels,
+            &mut settings.unknown_origin.levels,
+            &mut settings.unfamiliar_address.levels,
+        ] {
+            *levels = levels.lowered(lowered);
+        }
+        std::borrow::Cow::Owned(settings)
     }
 
     fn order(&mut self, order: &OrderChange, at: Timestamp) {
@@ -372,7 +405,8 @@ impl Engine {
         // The log names a person or platform account; every key of that name is concerned, at each exchange once.
         for account in self.memory.named(&access.name, access.venue) {
             let id = self.memory.watched(account).account.id.clone();
-            out.extend(unfamiliar_address::judge(&self.settings.unfamiliar_address, &id, &seen, n, at));
+            let settings = self.settings_for(&id, at).unfamiliar_address;
+            out.extend(unfamiliar_address::judge(&settings, &id, &seen, n, at));
         }
     }
 
@@ -436,6 +470,7 @@ impl Engine {
             MarketKind::Volume { quote, last, .. } => {
                 self.memory.pairs[pair].set_volume(float(*quote));
                 self.late_volume(pair, float(*quote), n, at, out);
+                self.know_turnover(market.venue, pair, n, at, out);
                 if let Some(last) = last {
                     self.learn_worth(pair, &market.symbol, *last);
                 }
@@ -477,6 +512,7 @@ impl Engine {
                     self.memory.pairs[pair].past_is_told();
                 }
                 self.past_told(pair, *until, n, at, out);
+                self.know_turnover(market.venue, pair, n, at, out);
             }
         }
     }
@@ -576,6 +612,16 @@ impl Engine {
         self.mark_alarms(&out[before..]);
     }
 
+    /// What was judged by lower thresholds says so.
+    fn mark_leaks(&self, found: &mut [Finding], at: Timestamp) {
+        for finding in found.iter_mut().filter(|finding| finding.rule != RuleName::Blind) {
+            let lowered = self.memory.leaks.lowered(&finding.account, &self.settings.tags, at);
+            if lowered > 0.0 {
+                finding.terms.push(habit::term("leak_mode", Family::Accounts, 0.0, lowered, "nats lowered"));
+            }
+        }
+    }
+
     /// A session that alarmed does not become a habit.
     fn mark_alarms(&mut self, found: &[Finding]) {
         for finding in found {
@@ -589,7 +635,7 @@ impl Engine {
                     | RuleName::KeyUnrestricted
                     | RuleName::NewKey
                     | RuleName::KeyPolicy
-            );
+            ) || matches!(finding.reason, Reason::OthersHit { .. });
             if finding.level >= Level::Alert && !harmless {
                 let account = self.memory.account(&finding.account);
                 self.memory.watched_mut(account).account.session.alarmed = true;

@@ -59,6 +59,7 @@ impl Counters {
                 | EventKind::Order(_)
                 | EventKind::Balance(_)
                 | EventKind::Access(_)
+                | EventKind::Leaks(_)
                 | EventKind::KeyState(_)
                 | EventKind::KeyList(_)
                 | EventKind::Market(_)

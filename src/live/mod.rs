@@ -6,12 +6,14 @@ pub mod counters;
 mod courier;
 mod fault;
 mod feed_log;
+mod operator;
 mod resume;
 mod roll;
 mod roll_call;
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -40,6 +42,8 @@ pub struct Settings {
     pub notify: notify::Settings,
     /// Whom to watch, and where.
     pub feed: feed::Settings,
+    /// The file in which the operator switches leak modes, where there is one.
+    pub leak_file: Option<PathBuf>,
     /// How many faults are borne, and how long stopping may take.
     pub supervisor: supervisor::Settings,
     /// How often time itself arrives: what only its passing says is said at most this late, and the service manager's
@@ -68,6 +72,7 @@ impl Default for Settings {
             store: store::Settings::default(),
             pipeline: pipeline::Settings::default(),
             notify: notify::Settings::default(),
+            leak_file: None,
             feed: feed::Settings::default(),
             supervisor: supervisor::Settings::default(),
             tick: Duration::from_secs(10),
@@ -165,6 +170,7 @@ pub async fn run_fed_by(
     let accounts = settings.feed.watched().collect();
     let (roll, calls) = RollBook::open(&mut settings);
     let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
+    tasks.extend(settings.leak_file.map(|file| operator::switches(file, incoming.clone())));
     tasks.push(ticks(incoming, settings.tick));
     let journal = resumed.journal;
     tasks.push(Task::once("journal", Stage::Pipeline, move |stop| async move {

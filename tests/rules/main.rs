@@ -11,6 +11,7 @@ mod tale;
 
 mod blind;
 mod churn_loss;
+mod co_trading;
 mod first_fill;
 mod key_state;
 mod liquidation;

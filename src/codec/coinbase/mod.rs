@@ -121,6 +121,7 @@ impl Codec {
                 | Source::FuturesMarket(_)
                 | Source::Access(_)
                 | Source::MarketCap(_)
+                | Source::Operator
                 | Source::Clock => Err(unread("an answer nobody asked for")),
             },
             // A refused token is answered with this one word and no JSON.

@@ -83,6 +83,7 @@ impl Codec {
                 | Source::FuturesMarket(_)
                 | Source::Access(_)
                 | Source::MarketCap(_)
+                | Source::Operator
                 | Source::Clock => Err(unread("an answer nobody asked for")),
             },
             Body::Text(_) => Err(unread("a text that is not JSON")),

@@ -6,6 +6,7 @@
 
 mod features;
 mod orders;
+mod pulse;
 mod seed;
 
 use rust_decimal::Decimal;

@@ -2,6 +2,7 @@
 
 pub mod blind;
 pub mod churn_loss;
+pub mod co_trading;
 pub mod key_permission_widened;
 pub mod key_policy;
 pub mod key_unrestricted;
@@ -31,6 +32,8 @@ pub struct Levels {
     pub act: f64,
 }
 
+/// No level is lowered below this, in nats; `act` not below twice as much.
+const FLOOR: f64 = 3.0;
 /// Evidence counts as a family of its own from this many nats.
 const FAMILY: f64 = 1.5;
 
@@ -41,6 +44,12 @@ impl Default for Levels {
 }
 
 impl Levels {
+    /// Returns levels that take `nats` less. A floor stays, so that ordinary orders are not all told of.
+    pub fn lowered(&self, nats: f64) -> Levels {
+        let lower = |level: f64, floor: f64| (level - nats).max(floor).min(level);
+        Levels { notice: lower(self.notice, FLOOR), alert: lower(self.alert, FLOOR), act: lower(self.act, 2.0 * FLOOR) }
+    }
+
     /// Returns the level of a score, `act` only where two independent families of evidence carry it.
     pub fn of(&self, score: f64, terms: &[Term]) -> Option<Level> {
         if score >= self.act && families(terms) >= 2 {
@@ -90,6 +99,8 @@ pub struct Case<'a> {
     pub equity: Option<f64>,
     /// What the places say from which the key was used lately.
     pub place: Option<&'a Term>,
+    /// What other accounts say that did the same.
+    pub together: Option<Term>,
     /// How large the pair's base is, where somebody told it.
     pub cap: Option<Size>,
 }
@@ -107,7 +118,7 @@ impl Case<'_> {
         places.iter().rev().take(32).rev().map(|place| self.account.group_at(*place).order_id.clone()).collect()
     }
 
-    /// Returns the terms about where the order came from.
+    /// Returns the terms about where the order came from, and about other accounts that did the same.
     pub fn origin_terms(&self) -> Vec<Term> {
         let mut terms = Vec::new();
         if self.group.strange > 0.0 {
@@ -119,6 +130,7 @@ impl Case<'_> {
             terms.push(super::habit::term("not_ours", Family::Origin, 8.0, 1.0, "order"));
         }
         terms.extend(self.place.cloned());
+        terms.extend(self.together.clone());
         terms
     }
 

@@ -1,0 +1,81 @@
+//! Deeds given by hand.
+
+use super::*;
+use crate::domain::Venue;
+
+fn account(name: &str) -> AccountId {
+    AccountId::new(Venue::Binance, name).unwrap()
+}
+
+fn place(pair: &str) -> Place {
+    (Venue::Binance, What::Bought, Some(Symbol::from_dashed(pair).unwrap()))
+}
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_millis(1_772_442_000_000 + secs * 1_000)
+}
+
+fn deed(name: &str, secs: i64) -> Deed {
+    Deed { account: account(name), at: at(secs), heat: 1.0, strange: false }
+}
+
+fn together(fleet: &mut Fleet, pair: &str, secs: i64, deeds: Vec<Deed>) -> Option<Scan> {
+    let place = place(pair);
+    for deed in deeds {
+        fleet.take(&place, deed, Turnover::Thin, at(secs));
+    }
+    fleet.scan(&place, &Tags::default(), &[], 200)
+}
+
+/// Alice and bob do the same in `pairs` pairs, once each on `days` days.
+fn companions(days: i64, pairs: i64) -> Fleet {
+    let mut fleet = Fleet::default();
+    for day in 0..days {
+        let secs = day * 86_400;
+        let pair = format!("C{}-BTC", day % pairs);
+        together(&mut fleet, &pair, secs, vec![deed("alice", secs), deed("bob", secs + 2)]);
+    }
+    fleet
+}
+
+#[test]
+fn who_traded_together_five_times_on_three_days_in_three_pairs_is_one() {
+    let late = 40 * 86_400;
+    for (days, pairs, apart) in [(6, 3, None), (4, 3, Some(2)), (9, 2, Some(2))] {
+        let mut fleet = companions(days, pairs);
+        let scan = together(&mut fleet, "X-BTC", late, vec![deed("alice", late), deed("bob", late + 1)]);
+        assert_eq!(scan.map(|scan| scan.apart), apart, "{days} days, {pairs} pairs");
+    }
+    let mut fleet = companions(6, 3);
+    let strange = Deed { strange: true, ..deed("bob", late) };
+    let scan = together(&mut fleet, "X-BTC", late, vec![deed("alice", late), strange]);
+    assert_eq!(scan.unwrap().apart, 2, "an order of strange origin is no copy");
+}
+
+#[test]
+fn a_pair_that_was_hot_before_the_first_came_needs_more_accounts() {
+    let hot = |name, secs| Deed { heat: 60.0, ..deed(name, secs) };
+    let cold = together(&mut Fleet::default(), "X-BTC", 90, vec![deed("a", 0), deed("b", 60), hot("c", 90)]).unwrap();
+    let warm = together(&mut Fleet::default(), "X-BTC", 90, vec![hot("a", 0), hot("b", 60), hot("c", 90)]).unwrap();
+    assert!(cold.nats > 18.5 && warm.nats < cold.nats - 10.0, "{cold:?} {warm:?}");
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "its figure is worth knowing")]
+fn the_memory_is_bounded_whatever_is_told() {
+    let mut fleet = Fleet::default();
+    for k in 0..70_000_i64 {
+        let place = place(&format!("P{}-BTC", k % 25_000));
+        fleet.take(&place, deed(&format!("account-{k}"), k / 50), Turnover::Unknown, at(k / 50));
+    }
+    assert!(fleet.order.len() <= MOST_DEEDS);
+    let bytes = postcard::to_stdvec(&fleet).unwrap().len();
+    println!("{} deeds, {bytes} bytes written", fleet.order.len());
+    assert!(bytes < 12 << 20, "{bytes}");
+    // All at one place.
+    let mut fleet = Fleet::default();
+    for k in 0..5_000 {
+        fleet.take(&place("X-BTC"), deed(&format!("account-{k}"), 0), Turnover::Thin, at(0));
+    }
+    assert!(fleet.rings.values().all(|ring| ring.deeds.len() <= MOST_OF_A_PAIR));
+}
