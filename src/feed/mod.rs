@@ -61,7 +61,7 @@ pub fn tasks(
     let (venues, outlet) = (Arc::new(Venues::new(settings)?), Outlet::new(out));
     let roll = venues.settings.roll.clone().unwrap_or_else(|| watch::channel(Arc::new(venues.settings.first_roll())).1);
     let (shared, out) = (Arc::clone(&venues), outlet.clone());
-    let mut tasks = access::tasks(access, &outlet);
+    let mut tasks = access::tasks(access, roll.clone(), &outlet);
     tasks.push(Task::restartable("accounts", Stage::Feeds, move |stop| {
         let roster = Roster::new(Arc::clone(&shared), out.clone(), roll.clone(), stop);
         async move { outcome(roster.run().await) }

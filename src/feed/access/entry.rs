@@ -53,8 +53,15 @@ const TELLTALE: [&str; 6] = ["signature", "secret", "passphrase", "token=", "key
 impl Whose {
     /// Takes the watched accounts.
     pub fn of<'a>(accounts: impl IntoIterator<Item = &'a AccountId>) -> Self {
+        let mut whose = Whose::default();
+        whose.know(accounts);
+        whose
+    }
+
+    /// Takes the accounts that are watched from now on, in the place of the former.
+    pub fn know<'a>(&mut self, accounts: impl IntoIterator<Item = &'a AccountId>) {
         let known = accounts.into_iter().flat_map(|id| [CompactString::from(id.to_string()), id.name.clone()]);
-        Whose { known: known.collect(), ..Whose::default() }
+        self.known = known.collect();
     }
 
     /// Says that the source calls an account so; returns false when that account is not watched.

@@ -29,6 +29,7 @@ pub(super) struct Follow {
     pub(super) source: FileSource,
     pub(super) outlet: Outlet,
     pub(super) place: Place,
+    pub(super) watched: super::Watched,
 }
 
 /// Looks that a rotated file must have been quiet before its successor is read.
@@ -74,7 +75,7 @@ struct Alone<'a> {
 
 impl Follow {
     /// Follows the log until `stop`. Fails when the queue to the journal is closed.
-    pub(super) async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
         let FileSource { path, from_start, longest, .. } = &self.source;
         let manner = Manner { path: path.clone(), from_start: *from_start, longest: *longest, quiet: QUIET };
         let mut tail = Tail::new(manner, self.place().clone());
@@ -83,6 +84,7 @@ impl Follow {
         // Nothing until the first look: a log that never was there is not lost.
         let mut state: Option<Result<(), String>> = None;
         loop {
+            super::refresh(&mut reader.whose, &mut self.watched);
             let look = tokio::task::spawn_blocking(move || look(tail, reader)).await;
             let look = look.map_err(|_| Error::Protocol("a look at an access log was cut short"))?;
             (tail, reader) = (look.tail, look.reader);

@@ -1,8 +1,8 @@
 //! `POST /api/v1/access`: the user's own software says who used a key. One door, one token, small and bounded.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{self, Denial, Desk};
+use super::entry::Whose;
 use super::posted::{self, Kind, Refusal};
 use super::settings::HttpSource;
 use crate::feed::error::Error;
@@ -28,6 +29,8 @@ use crate::feed::error::Error;
 pub(super) struct Door {
     source: HttpSource,
     desk: Desk,
+    /// Which accounts may be named, and those that are watched now.
+    whose: Mutex<(Whose, super::Watched)>,
     /// Requests without the right token.
     strangers: AtomicU64,
 }
@@ -48,8 +51,9 @@ const AGAIN: Duration = Duration::from_secs(5);
 const LAST: Duration = Duration::from_secs(2);
 
 impl Door {
-    pub(super) fn new(source: HttpSource, desk: Desk) -> Arc<Self> {
-        Arc::new(Door { source, desk, strangers: AtomicU64::new(0) })
+    pub(super) fn new(source: HttpSource, desk: Desk, watched: super::Watched) -> Arc<Self> {
+        let whose = Mutex::new((source.whose.clone(), watched));
+        Arc::new(Door { source, desk, whose, strangers: AtomicU64::new(0) })
     }
 
     /// Listens until `stop`. An address that cannot be had is said and tried again: watching must not end for it.
@@ -153,9 +157,16 @@ impl Door {
             return Err(self.too_large());
         }
         let body = self.body(Body::new(body)).await?;
-        let batch = posted::read(kind, &body, &self.source.whose, self.source.most).map_err(refused)?;
+        let batch = self.read(kind, &body).map_err(refused)?;
         let request = key.map(|key| desk::Request::new(&key, &body));
         self.desk.take(&batch, request, self.source.patience).await.map_err(denied)
+    }
+
+    fn read(&self, kind: Kind, body: &[u8]) -> Result<posted::Batch, Refusal> {
+        let mut guarded = self.whose.lock().unwrap_or_else(PoisonError::into_inner);
+        let (whose, watched) = &mut *guarded;
+        super::refresh(whose, watched);
+        posted::read(kind, body, whose, self.source.most)
     }
 
     /// Lets in who shows the token.
