@@ -68,6 +68,9 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     terms.extend(case.origin_terms());
     terms.retain(|term| term.nats != 0.0);
 
+    // Weighs nothing by itself: it says why a loud market counts for so little.
+    terms.extend(young(case));
+
     let score: f64 = terms.iter().map(|term| term.nats).sum();
     let mut level = settings.levels.of(score, &terms)?;
     let against = |family: fn(Family) -> bool| {
@@ -129,6 +132,12 @@ fn market_terms(case: &Case<'_>) -> Vec<Term> {
         term("market", Family::Market, market, seen, "nats before habit"),
         term("share_of_day", Family::Market, more.max(0.0), share.min(1e6) * 100.0, "% of daily quote"),
     ]
+}
+
+fn young(case: &Case<'_>) -> Option<Term> {
+    let followed = case.pair.filter(|pair| pair.young())?.followed().secs_f64() / 3_600.0;
+    let counts = term("young_pair", Family::Market, 0.0, followed, "hours followed, of 24");
+    case.group.taker.then_some(counts)
 }
 
 /// Pumps are made of small assets, and most small assets are not pumped: a weak prior, beside a market that moves for
