@@ -42,6 +42,10 @@ fn headline(incident: &Incident, transition: Transition) -> String {
             _ => format!("trades{pair} together with other accounts"),
         },
         Some(Kind::Key) => incident.leading().and_then(|leading| key::headline(&leading.reason)).unwrap_or_default(),
+        Some(Kind::User) => match incident.leading() {
+            Some(leading) => format!("trades{pair} as your rule {} describes", leading.rule_name()),
+            None => format!("trades{pair} as a rule of yours describes"),
+        },
         Some(Kind::Blind) | None => "could not be watched without a gap".to_owned(),
     };
     let loss =
@@ -125,6 +129,7 @@ fn fact(finding: &Finding) -> String {
             let until = until.map_or("now".to_owned(), |until| until.to_string());
             format!("blind from {since} to {until} ({why}), {recovered} fills recovered, not verified")
         }
+        Reason::User { why, .. } => why.to_string(),
         Reason::KeyWidened { .. }
         | Reason::KeyUnrestricted { .. }
         | Reason::KeyAppeared { .. }

@@ -66,7 +66,10 @@ fn the_defaults_that_the_example_states_are_those_of_the_code() {
 
 #[test]
 fn the_example_is_taken_as_it_is_and_with_every_key_uncommented() {
-    for text in [EXAMPLE.to_owned(), uncommented().replace("networks = ", "#").replace("market_model = ", "#")] {
+    for text in [
+        EXAMPLE.to_owned(),
+        uncommented().replace("networks = ", "#").replace("market_model = ", "#").replace("\ndir = \"rules\"", ""),
+    ] {
         let config = Config::built_in("example.toml", &text).unwrap_or_else(|problems| panic!("{problems}"));
         let usual = pipeline::Settings::default();
         assert_eq!(format!("{:?}", config.pipeline.engine), format!("{:?}", usual.engine));

@@ -7,6 +7,7 @@ pub mod address;
 pub mod caps;
 pub mod cold;
 pub mod decay;
+pub mod expression;
 pub mod fleet;
 pub mod habit;
 pub mod interest;
@@ -37,7 +38,7 @@ use model::Model;
 use pair::{Bar, OwnOrder, Pair, Trade, float};
 use rules::{
     Case, KeyCase, blind, churn_loss, co_trading, key_permission_widened, key_policy, key_unrestricted, liquidation,
-    new_key, planted_ask, pump_buy, slow_buying, unfamiliar_address, unknown_origin,
+    new_key, planted_ask, pump_buy, slow_buying, unfamiliar_address, unknown_origin, user,
 };
 
 /// Settings of the engine: one block a rule.
@@ -71,6 +72,9 @@ pub struct Settings {
     pub new_key: new_key::Settings,
     /// Keys that may do more than their owners expect.
     pub key_policy: key_policy::Settings,
+    /// Rules of the user's own.
+    #[serde(skip_deserializing)]
+    pub user: user::Settings,
     /// Rules that are switched off.
     pub off: Vec<RuleName>,
     /// What judges a pair's market.
@@ -102,18 +106,25 @@ pub struct Engine {
     memory: Memory,
     /// The latest time that was heard of.
     passed: Timestamp,
+    /// What the user's rules could not judge since the start.
+    failures: std::sync::Mutex<user::Failures>,
 }
 
 impl Engine {
     /// Starts with an empty memory.
     pub fn new(settings: Settings, networks: Networks) -> Self {
-        Engine { settings, networks, memory: Memory::default(), passed: Timestamp::EPOCH }
+        Engine { settings, networks, memory: Memory::default(), passed: Timestamp::EPOCH, failures: Default::default() }
     }
 
     /// Starts with a memory read from a snapshot.
     pub fn with_memory(settings: Settings, networks: Networks, mut memory: Memory) -> Self {
         memory.index();
-        Engine { settings, networks, memory, passed: Timestamp::EPOCH }
+        Engine { settings, networks, memory, passed: Timestamp::EPOCH, failures: Default::default() }
+    }
+
+    /// Returns what the user's rules could not judge since the start, by rule.
+    pub fn failures(&self) -> user::Failures {
+        self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// Returns the memory, for a snapshot.
@@ -192,6 +203,11 @@ impl Engine {
         let group = watched.account.group_at_mut(taken.group);
         group.strange = seen.grammar.max(seen.source);
         group.strange_source = seen.source > seen.grammar;
+        if let Some(within) = self.settings.user.looks_back() {
+            let dollars = float(fill.notional) * unit * worth::DOLLARS_A_UNIT;
+            watched.past.trade(&fill.order_id, &fill.symbol, fill.side, time, dollars);
+            watched.past.forget(time, within);
+        }
         if taken.first_of_order {
             watched.claims.sent(&fill.order_id, client_id, at);
             self.memory.reckon(account, &self.settings.blind);
@@ -322,7 +338,15 @@ impl Engine {
             slow_buying::judge(&settings.slow_buying, &case),
             unknown_origin::judge(&settings.unknown_origin, &case),
         ];
-        found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect()
+        let around = (&watched.keys, &watched.past, &settings.tags);
+        let own = {
+            let mut failures = self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            user::judge(&settings.user, &case, around, &mut failures)
+        };
+        let mut found: Vec<_> =
+            found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect();
+        found.extend(own);
+        found
     }
 
     /// Returns the thresholds for an account: lower ones while the platform that has its key is known to leak.
@@ -395,6 +419,9 @@ impl Engine {
             let watched = self.memory.watched_mut(account);
             if let Some(id) = &access.client_order_id {
                 watched.claims.claim(id, at);
+            }
+            if let Some(ip) = access.ip.filter(|_| self.settings.user.looks_back().is_some()) {
+                watched.past.used(ip, access.time.min(at + AHEAD));
             }
         }
         let Some(ip) = access.ip else { return };
@@ -635,6 +662,8 @@ impl Engine {
                     | RuleName::KeyUnrestricted
                     | RuleName::NewKey
                     | RuleName::KeyPolicy
+                    // A rule of one's own may be chatty; it must not keep the account from being learnt.
+                    | RuleName::User
             ) || matches!(finding.reason, Reason::OthersHit { .. });
             if finding.level >= Level::Alert && !harmless {
                 let account = self.memory.account(&finding.account);
@@ -755,6 +784,7 @@ impl Watched {
             claims: Claims::default(),
             keys: Keys::default(),
             cold: cold::ColdOrders::default(),
+            past: expression::Past::default(),
             since: None,
             due: None,
         }
