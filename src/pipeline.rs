@@ -96,6 +96,13 @@ impl Pipeline {
         })
     }
 
+    /// Judges by other rules from now on; what was learnt stays.
+    pub fn adopt(&mut self, settings: Settings) {
+        self.codecs.set(&settings.codec);
+        self.engine.set(settings.engine, settings.networks);
+        self.alert.set(settings.alert);
+    }
+
     /// Returns the memory as bytes: with the journal's tail after `counts().last` it is the pipeline again.
     pub fn snapshot(&self) -> Result<Vec<u8>, NotASnapshot> {
         postcard::to_stdvec(&(&self.codecs, self.engine.memory(), &self.alert, self.now, self.counts))

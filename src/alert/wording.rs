@@ -4,6 +4,7 @@ use rust_decimal::prelude::ToPrimitive;
 
 use super::{capital, key};
 use crate::domain::{Finding, Incident, Kind, Level, Message, Money, Reason, Size, Story, Transition};
+use crate::engine::STAGED;
 
 /// Returns the message about an incident as it stands.
 pub fn message(incident: &Incident, transition: Transition) -> Message {
@@ -12,6 +13,9 @@ pub fn message(incident: &Incident, transition: Transition) -> Message {
     let mut facts: Vec<String> = by_weight.iter().take(6).map(|finding| fact(finding)).collect();
     if by_weight.iter().any(|finding| finding.terms.iter().any(|term| term.name == "leak_mode")) {
         facts.push("Leak mode is on for this key, so less evidence is enough to tell of it.".to_owned());
+    }
+    for finding in by_weight.iter().filter(|finding| finding.terms.iter().any(|term| term.name == STAGED)).take(3) {
+        facts.push(format!("The rule {} is staged: it is heard here and nowhere else.", finding.rule_name()));
     }
     Message {
         incident: incident.id.clone(),

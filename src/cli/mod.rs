@@ -4,12 +4,14 @@ pub mod backtest;
 mod backtest_market;
 pub mod check;
 pub mod demo;
+pub mod diff;
 pub mod fields;
 pub mod import_tape;
 pub mod leak_mode;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+pub mod stage;
 pub mod test;
 pub mod train;
 pub mod verify;
@@ -50,7 +52,9 @@ enum Command {
     Check(check::Args),
     Fields(fields::Args),
     Replay(replay::Args),
+    Diff(diff::Args),
     Test(test::Args),
+    Stage(stage::Args),
     Verify(verify::Args),
     LeakMode(leak_mode::Args),
     Simulate(simulate::Args),
@@ -110,7 +114,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::Fields(args) => fields::run(args, &mut out),
         Command::Demo(args) => until_stopped(|stop| async move { demo::run(args, &mut io::stdout(), stop).await }),
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
+        Command::Stage(args) => stage::run(args, &mut out),
         Command::Test(args) => test::run(args, &mut out),
+        Command::Diff(args) => diff::run(args, &mut out),
         Command::Verify(args) => verify::run(args, &mut out),
         Command::LeakMode(args) => leak_mode::run(args, &mut out),
         Command::Simulate(args) => {

@@ -15,6 +15,7 @@ mod leaf;
 mod market_cap;
 mod notify;
 mod problem;
+mod reload;
 mod rule_file;
 mod rules;
 mod section;
@@ -30,6 +31,7 @@ pub use account::{Account, Response};
 pub use book::{Book, Look};
 pub use keeping::{Log, LogFormat};
 pub use problem::{Problem, Problems};
+pub use reload::{NewRules, RuleBook, rule_files};
 pub(crate) use units::{read_time, write_part, write_size, write_time, write_worth};
 
 use crate::{journal, pipeline};

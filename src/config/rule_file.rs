@@ -37,7 +37,8 @@ pub(super) fn read(rules: &Section<'_>, folder: &Path, settings: &mut engine::Se
     settings.user.rules.sort_by(|a, b| a.name.cmp(&b.name));
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+/// Lists the rule files of a folder.
+pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let list = std::fs::read_dir(folder).map_err(|error| format!("cannot be listed: {error}"))?;
     let mut files = Vec::new();
     for entry in list {
@@ -105,7 +106,17 @@ fn one(
         if let Some(before) = known.insert(rule.as_str().into(), path.to_owned()) {
             section.refuse("extends", format!("{} extends it already", before.display()));
         }
+        let (stage, budget) = stage(section);
+        if *rule == RuleName::Blind && stage == Stage::Staged {
+            section.refuse("stage", "nobody would be told that an account cannot be seen");
+        }
         super::rules::shipped(settings, *rule, section);
+        match stage {
+            Stage::Live => {}
+            Stage::Staged => settings.staged.push((*rule, budget)),
+            Stage::Draft if !settings.off.contains(rule) => settings.off.push(*rule),
+            Stage::Draft => {}
+        }
         return;
     }
     let name = section.text("name", None).unwrap_or_default();
@@ -120,6 +131,7 @@ fn one(
         section.refuse("name", format!("there is a rule of this name in {} already", before.display()));
     }
     let on = section.flag("enabled", true);
+    let (stage, budget) = stage(section);
     let levels = [("notice", Level::Notice), ("alert", Level::Alert), ("act", Level::Act)];
     let level = section.choice("level", Some(Level::Alert), &levels).unwrap_or(Level::Alert);
     if level == Level::Act {
@@ -137,9 +149,23 @@ fn one(
     if !section.has("when") && !name.is_empty() {
         section.refuse("when", "is missing: say when the rule speaks, such as when = 'order.dollars > 10000'");
     }
-    if let (Some(when), Some(why), true) = (when, why, on) {
-        settings.user.rules.push(Rule { name: name.into(), when, level, why });
+    if let (Some(when), Some(why), true) = (when, why, on && stage != Stage::Draft) {
+        settings.user.rules.push(Rule { name: name.into(), when, level, why, staged: stage == Stage::Staged, budget });
     }
+}
+
+/// How far a rule is trusted.
+#[derive(Clone, Copy, PartialEq)]
+enum Stage {
+    Draft,
+    Staged,
+    Live,
+}
+
+fn stage(section: &mut Section<'_>) -> (Stage, f64) {
+    let stages = [("draft", Stage::Draft), ("staged", Stage::Staged), ("live", Stage::Live)];
+    let stage = section.choice("stage", Some(Stage::Live), &stages).unwrap_or(Stage::Live);
+    (stage, section.float("budget", 0.1, 0.0..=1_000.0))
 }
 
 /// Reads an expression; each mistake is told with its place in the file.

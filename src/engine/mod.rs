@@ -75,6 +75,8 @@ pub struct Settings {
     /// Rules of the user's own.
     #[serde(skip_deserializing)]
     pub user: user::Settings,
+    /// Shipped rules that only write to the history, with the alerts of an account a month that are put up with.
+    pub staged: Vec<(RuleName, f64)>,
     /// Rules that are switched off.
     pub off: Vec<RuleName>,
     /// What judges a pair's market.
@@ -98,6 +100,19 @@ const SKEW: Span = Span::from_secs(2);
 /// How long an order waits to be named by our own systems' log.
 const CLAIM: Span = Span::from_secs(10);
 
+/// The name of the term that says that a finding was held back: 2 for an alert, 3 for an act.
+pub const STAGED: &str = "staged";
+
+impl Settings {
+    /// Says whether the rule of a finding only writes to the history.
+    pub fn is_staged(&self, finding: &Finding) -> bool {
+        if let Reason::User { rule, .. } = &finding.reason {
+            return self.user.rules.iter().any(|own| own.name == *rule && own.staged);
+        }
+        self.staged.iter().any(|(rule, _)| *rule == finding.rule)
+    }
+}
+
 /// The engine.
 #[derive(Debug)]
 pub struct Engine {
@@ -120,6 +135,11 @@ impl Engine {
     pub fn with_memory(settings: Settings, networks: Networks, mut memory: Memory) -> Self {
         memory.index();
         Engine { settings, networks, memory, passed: Timestamp::EPOCH, failures: Default::default() }
+    }
+
+    /// Judges by other rules from now on; what was learnt stays.
+    pub fn set(&mut self, settings: Settings, networks: Networks) {
+        (self.settings, self.networks) = (settings, networks);
     }
 
     /// Returns what the user's rules could not judge since the start, by rule.
@@ -181,8 +201,9 @@ impl Engine {
             EventKind::Feed(change) => self.feed(change, n, at, out),
             EventKind::Tick => {}
         }
-        self.mark_alarms(&out[before..]);
         self.mark_leaks(&mut out[before..], at);
+        self.hold_back(&mut out[before..]);
+        self.mark_alarms(&out[before..]);
     }
 
     fn fill(&mut self, fill: &Fill, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
@@ -645,6 +666,17 @@ impl Engine {
             let lowered = self.memory.leaks.lowered(&finding.account, &self.settings.tags, at);
             if lowered > 0.0 {
                 finding.terms.push(habit::term("leak_mode", Family::Accounts, 0.0, lowered, "nats lowered"));
+            }
+        }
+    }
+
+    /// A rule that is staged is heard in the history only; what it would have said stands beside it.
+    fn hold_back(&self, found: &mut [Finding]) {
+        for finding in found.iter_mut().filter(|finding| finding.level > Level::Notice) {
+            if self.settings.is_staged(finding) {
+                let level = if finding.level == Level::Act { 3.0 } else { 2.0 };
+                finding.terms.push(habit::term(STAGED, Family::Habit, 0.0, level, "level held back"));
+                finding.level = Level::Notice;
             }
         }
     }

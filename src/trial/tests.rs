@@ -48,6 +48,8 @@ fn settings() -> Settings {
         when: Condition::new(when).unwrap(),
         level: Level::Alert,
         why: Sentence::new("x").unwrap(),
+        staged: false,
+        budget: 0.1,
     };
     let mut settings = Settings::default();
     settings.engine.user.rules = vec![

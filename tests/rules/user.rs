@@ -9,7 +9,7 @@ use crate::tale::{Deal, Tale};
 
 fn rule(name: &str, when: &str, why: &str) -> Rule {
     let (when, why) = (Condition::new(when).unwrap(), Sentence::new(why).unwrap());
-    Rule { name: name.into(), when, level: Level::Alert, why }
+    Rule { name: name.into(), when, level: Level::Alert, why, staged: false, budget: 0.1 }
 }
 
 fn judged(tale: &Tale, rules: Vec<Rule>) -> crate::tale::Verdict {
@@ -54,4 +54,16 @@ fn two_rules_of_ones_own_are_two_pieces_of_news_and_never_act() {
         verdict.of(RuleName::User).iter().map(|found| found.rule_name().to_owned()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
     assert!(verdict.of(RuleName::User).iter().all(|found| found.level < Level::Act));
+}
+
+#[test]
+fn a_staged_rule_is_heard_in_the_history_only_and_says_what_it_would_have_said() {
+    let mut tale = alice_and_a_thin_pair();
+    tale.deal(&Deal::buy("alice", "APPC-BTC").at("0.00002001", "40000"));
+    let staged = Rule { staged: true, ..rule("quietly", "true", "seen") };
+    let verdict = judged(&tale, vec![staged]);
+    let found = verdict.of(RuleName::User);
+    assert!(!found.is_empty() && found.iter().all(|found| found.level == Level::Notice), "{}", verdict.told());
+    let held = found[0].terms.iter().find(|term| term.name == fillguard::engine::STAGED).unwrap();
+    assert_eq!(held.value, 2.0);
 }

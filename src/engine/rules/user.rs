@@ -31,6 +31,10 @@ pub struct Rule {
     pub level: Level,
     /// What it says.
     pub why: Sentence,
+    /// Whether it only writes to the history.
+    pub staged: bool,
+    /// Alerts of an account a month that its owner puts up with.
+    pub budget: f64,
 }
 
 /// What could not be judged, by rule: how often, and why at first.
