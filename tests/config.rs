@@ -749,7 +749,7 @@ fn every_mistake_in_rule_files_is_told_with_its_file_line_column_and_what_was_me
     let (folder, text) = with_rules(&[("1.toml", own), ("2.toml", more), ("notes.txt", "not read")]);
     let told = folder.load(&text).expect_err("mistakes are taken").to_string();
     for expected in [
-        "1.toml:5: rule.when: column 6: unknown field order.dolars; did you mean order.dollars?\n       && order.dolars > 5\n         ^^^^^^^^^^^^",
+        "1.toml:5: rule.when: column 6: unknown field order.dolars; did you mean order.dollars?\n      && order.dolars > 5\n         ^^^^^^^^^^^^",
         "1.toml:7: rule.why: column 2: unknown field acount.name; did you mean account.name?",
         "2.toml:2: rule.name: there is a rule of this name in",
         "2.toml:4: rule.level: a condition is one kind of evidence, and act needs two",
