@@ -356,15 +356,18 @@ impl Engine {
         let pair = self.memory.pair(order.account.venue, &order.symbol, time);
         self.memory.interest(pair, time);
         let watched = self.memory.watched_mut(account);
-        watched.account.cancels.hear(time);
         match order.step {
             OrderStep::Accepted => {
+                watched.account.hear_of_order(time);
                 let (client_id, source) = origin_of(order.client_order_id.as_deref(), order.source.as_deref());
                 watched.account.sight(&order.order_id, client_id, source, time);
                 watched.claims.sent(&order.order_id, client_id, at);
                 self.memory.reckon(account, &self.settings.blind);
             }
-            OrderStep::Cancelled => watched.account.cancels.take(&order.order_id, time),
+            OrderStep::Cancelled => {
+                watched.account.cancels.hear(time);
+                watched.account.cancels.take(&order.order_id, time);
+            }
             OrderStep::Amended | OrderStep::Done | OrderStep::Expired | OrderStep::Rejected | OrderStep::Other => {}
         }
     }

@@ -188,6 +188,14 @@ impl Account {
         }
     }
 
+    /// Hears of an order before it trades: its origin belongs to the session that it begins, not to the one before.
+    pub fn hear_of_order(&mut self, time: Timestamp) {
+        self.cancels.hear(time);
+        if self.last.since(time) <= LATE {
+            self.turn_session(time);
+        }
+    }
+
     /// Looks at the origin of an order once, when it is first heard of; returns how strange it is.
     pub fn sight(
         &mut self,

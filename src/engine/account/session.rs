@@ -181,6 +181,15 @@ impl Account {
         }
         let pause = time.since(self.last);
         let paused = pause > SESSION_ENDS;
+        let ln_pause = paused.then(|| pause.secs_f64().max(1.0).ln());
+        // What was only placed begins a session, and is part of the one it trades in, whenever that is.
+        if self.session.rate == 0.0 && self.session.began > self.last {
+            if time.since(self.session.began) > OUTLIVED {
+                (self.session.alarmed, self.session.told) = (false, None);
+            }
+            (self.session.began, self.session.pause) = (time, ln_pause.or(self.session.pause));
+            return;
+        }
         if !paused && time.since(self.session.began) <= SESSION_LASTS {
             return;
         }
@@ -188,8 +197,7 @@ impl Account {
         done.grammars = std::mem::take(&mut self.new_grammars);
         done.sources = std::mem::take(&mut self.new_sources);
         done.opened = std::mem::take(&mut self.opened);
-        let pause = paused.then(|| pause.secs_f64().max(1.0).ln());
-        self.session = Session { began: time, pause, ..Session::default() };
+        self.session = Session { began: time, pause: ln_pause, ..Session::default() };
         // Sessions that are no longer suspected go first, so that they hold nothing back.
         self.outlive(time);
         // An attack must not become the habit it is measured against, nor what comes between two of its alarms. But an
