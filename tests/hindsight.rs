@@ -129,9 +129,20 @@ fn cut(whole: &Told, at: usize) -> Result<(), TestCaseError> {
     let mut arrivals = whole.arrivals[..at].to_vec();
     // Another future: a price that falls to a hundredth, and silence.
     let last = arrivals.last().map_or(Timestamp::EPOCH, |last| last.at);
-    arrivals.push(Arrival { n: at as u64 + 1, at: last + Span::from_secs(7_200), from: Source::Clock, body: Body::Tick });
+    arrivals.push(Arrival {
+        n: at as u64 + 1,
+        at: last + Span::from_secs(7_200),
+        from: Source::Clock,
+        body: Body::Tick,
+    });
     let until = |effects: Vec<Effect>| effects.into_iter().filter(|e| e.n <= at as u64).collect::<Vec<_>>();
-    prop_assert_eq!(bytes(&until(run(&arrivals))), bytes(&until(whole.effects.clone())), "{} cut at {}", whole.name, at);
+    prop_assert_eq!(
+        bytes(&until(run(&arrivals))),
+        bytes(&until(whole.effects.clone())),
+        "{} cut at {}",
+        whole.name,
+        at
+    );
     Ok(())
 }
 
@@ -220,8 +231,8 @@ fn fills_up_to_half_a_minute_late_call_the_same_accounts() {
             for arrival in arrivals.iter_mut().filter(|arrival| is_own(arrival)) {
                 // A feed's own frames keep their order.
                 let account = arrival.from.account().cloned().unwrap();
-                let at = (arrival.at + Span::from_millis(dice.whole(0, late))).max(
-                    last.get(&account).copied().unwrap_or(Timestamp::EPOCH) + Span::from_millis(1));
+                let at = (arrival.at + Span::from_millis(dice.whole(0, late)))
+                    .max(last.get(&account).copied().unwrap_or(Timestamp::EPOCH) + Span::from_millis(1));
                 last.insert(account, at);
                 arrival.at = at;
             }
@@ -229,9 +240,11 @@ fn fills_up_to_half_a_minute_late_call_the_same_accounts() {
             assert_eq!(called(&other), called(&whole.effects), "{} {late} ms late", whole.name);
             let (clean, late_ones) = (alarms(&whole.effects), alarms(&other));
             compared += clean.len();
-            quieter.extend(clean.iter().filter(|(key, level)| late_ones.get(*key) < Some(*level)).map(|(key, level)| {
-                format!("{} {late} ms: {} {} {level} is {:?}", whole.name, key.0, key.1, late_ones.get(key))
-            }));
+            quieter.extend(clean.iter().filter(|(key, level)| late_ones.get(*key) < Some(*level)).map(
+                |(key, level)| {
+                    format!("{} {late} ms: {} {} {level} is {:?}", whole.name, key.0, key.1, late_ones.get(key))
+                },
+            ));
         }
     }
     println!("{compared} alarms compared; quieter by rule: {quieter:#?}");

@@ -26,7 +26,8 @@ impl Answer {
     /// Makes the answer to an incident as far as it has grown.
     pub fn to(incident: &Incident, mine: bool, by: &str) -> Answer {
         // Findings are replaced by newer ones of their kind; the first is in the incident's name.
-        let opened = incident.id.opened(&incident.account).or_else(|| incident.findings.iter().map(|finding| finding.n).min());
+        let opened =
+            incident.id.opened(&incident.account).or_else(|| incident.findings.iter().map(|finding| finding.n).min());
         let last = incident.findings.iter().map(|finding| finding.n).max();
         let first = opened.or(last).unwrap_or_default();
         Answer { account: incident.account.clone(), first, last: last.unwrap_or(first).max(first), mine, by: by.into() }

@@ -116,7 +116,11 @@ fn burst(scene: &mut Scene, plan: &Plan, dice: &mut Dice, side: Side, jitter: i6
         Side::Sell => highest(market.prints(), plan.onset_ms)?,
     };
     let start = onset + dice.whole(0, jitter);
-    let there = market.orders(start, start + dice.whole(60 * SECOND, 120 * SECOND), side);
+    let mut there = market.orders(start, start + dice.whole(60 * SECOND, 120 * SECOND), side);
+    if there.is_empty() {
+        // Some pumps are over within a minute: whoever comes late is there with the first.
+        there = market.orders(onset, onset + 120 * SECOND, side);
+    }
     let participation = plan.participation.unwrap_or([0.02, 0.1, 0.3, 0.7][dice.below(4)]);
     let mut chosen: Vec<usize> = there.iter().copied().filter(|_| dice.chance(participation)).collect();
     if chosen.is_empty() {

@@ -47,7 +47,10 @@ fn every_mutation_names_one_place_of_todays_sources() {
 #[test]
 fn each_mutant_of_a_rule_is_killed_by_a_named_test() {
     if std::env::var("FILLGUARD_MUTATE").is_err() {
-        println!("skipped: set FILLGUARD_MUTATE=1 to build {} mutants and run the rules' tests on each", mutations().len());
+        println!(
+            "skipped: set FILLGUARD_MUTATE=1 to build {} mutants and run the rules' tests on each",
+            mutations().len()
+        );
         return;
     }
     let copy = tempfile::tempdir().unwrap();
@@ -95,7 +98,8 @@ fn mutate(copy: &Path) {
     let mut files: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
     let source = |file: &str| fs::read_to_string(root().join("src/engine").join(file)).unwrap();
     for (number, mutation) in (1..).zip(mutations()) {
-        let begin = source(mutation.file).find(mutation.context).unwrap() + mutation.context.find(mutation.find).unwrap();
+        let begin =
+            source(mutation.file).find(mutation.context).unwrap() + mutation.context.find(mutation.find).unwrap();
         let place = Place { begin, end: begin + mutation.find.len(), number, replace: mutation.replace };
         files.entry(mutation.file).or_default().push(place);
     }

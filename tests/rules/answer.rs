@@ -121,7 +121,9 @@ fn an_attack_that_nobody_has_spoken_of_is_not_learnt_while_it_goes_on() {
     for wave in 0..2 {
         tale.wait(30_000.0).quiet("APPC-BTC", "0.00002000", "0.0008", 7_200);
         // In between the thief trades small, without any alarm.
-        tale.deal(&Deal::buy("alice", "APPC-BTC").at("0.00002002", "900").named(&format!("zzKq81LmXw04RtYuQw2P{wave}x")));
+        tale.deal(
+            &Deal::buy("alice", "APPC-BTC").at("0.00002002", "900").named(&format!("zzKq81LmXw04RtYuQw2P{wave}x")),
+        );
         tale.wait(7_200.0).quiet("APPC-BTC", "0.00002000", "0.0008", 7_200);
         let begun = tale.arrivals.len() as u64;
         raise(&mut tale).deal(&dear("alice", "APPC-BTC").named(&format!("bbKq81LmXw04RtYuQw2P{wave}x")));
