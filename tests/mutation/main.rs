@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use list::{Mutation, mutations};
+use list::mutations;
 
 /// What the copy needs to be built.
 const COPIED: [&str; 6] = ["Cargo.toml", "Cargo.lock", "src", "tests", "config", "replay-data"];
@@ -59,12 +59,12 @@ fn each_mutant_of_a_rule_is_killed_by_a_named_test() {
     }
     mutate(copy.path());
     let binaries = build(copy.path());
-    let failed = run(copy.path(), &binaries, 0);
+    let failed = run(copy.path(), &binaries, 0, None);
     assert!(failed.is_empty(), "without any change these fail: {failed:?}");
     let only: Option<u32> = std::env::var("FILLGUARD_MUTANT_ONLY").ok().and_then(|number| number.parse().ok());
     let (mut survivors, mut killed) = (Vec::new(), 0);
     for (number, mutation) in (1..).zip(mutations()).filter(|(number, _)| only.is_none_or(|only| only == *number)) {
-        let failed = run(copy.path(), &binaries, number);
+        let failed = run(copy.path(), &binaries, number, Some(mutation.file));
         let by = match failed.first() {
             Some(first) => format!("{first} and {} more", failed.len() - 1),
             None => "NOBODY".to_owned(),
@@ -152,24 +152,46 @@ fn build(copy: &Path) -> Vec<PathBuf> {
     ours.filter_map(|told| told["executable"].as_str().map(PathBuf::from)).collect()
 }
 
-/// Runs the tests with one change switched on; returns the names of those that fail.
-fn run(copy: &Path, binaries: &[PathBuf], number: u32) -> Vec<String> {
+/// The tests that are nearest to a file: they are run first, and the others only where these notice nothing.
+fn near(file: &str) -> &'static [&'static str] {
+    match file {
+        "rules/mod.rs" => &["pump_buy", "liquidation", "co_trading", "origin"],
+        "rules/pump_buy.rs" => &["pump_buy", "prelude", "first_fill", "answer", "warm_up"],
+        "rules/planted_ask.rs" => &["planted_ask", "first_fill"],
+        "rules/churn_loss.rs" | "account/turn.rs" => &["churn_loss"],
+        "rules/liquidation.rs" | "account/sale.rs" => &["liquidation"],
+        "rules/slow_buying.rs" | "account/run.rs" => &["slow_buying", "run::"],
+        "rules/unknown_origin.rs" | "origin.rs" => &["origin", "prelude", "answer"],
+        "rules/blind.rs" => &["blind"],
+        "account/cancels.rs" | "account/probe.rs" | "habit.rs" => &["prelude", "cancels", "probe", "pump_buy"],
+        "account/session.rs" | "account/episode.rs" | "account/mod.rs" => &["answer", "warm_up", "prelude", "history"],
+        "mod.rs" => &["warm_up", "answer", "origin"],
+        _ => &["key_state", "origin", "pump_buy"],
+    }
+}
+
+/// Runs the tests with one change switched on, those near `file` first; returns the names of those that fail.
+fn run(copy: &Path, binaries: &[PathBuf], number: u32, file: Option<&str>) -> Vec<String> {
     let mut failed = Vec::new();
-    for binary in binaries {
-        let is_lib = !binary.file_name().unwrap().to_string_lossy().starts_with("rules");
-        let mut command = Command::new(binary);
-        command.current_dir(copy).env("FILLGUARD_MUTANT", number.to_string()).args(["--test-threads", "2"]);
-        if is_lib {
-            command.arg("engine::");
+    for filters in file.map(near).into_iter().chain([&[] as &[&str]]) {
+        for binary in binaries.iter().filter(|_| !filters.is_empty() || failed.is_empty()) {
+            let is_lib = !binary.file_name().unwrap().to_string_lossy().starts_with("rules");
+            let mut command = Command::new(binary);
+            command.current_dir(copy).env("FILLGUARD_MUTANT", number.to_string()).args(["--test-threads", "2"]);
+            match (is_lib, filters.is_empty()) {
+                (true, true) => drop(command.arg("engine::")),
+                (_, _) => drop(command.args(filters)),
+            }
+            let done = command.output().unwrap();
+            let told = String::from_utf8_lossy(&done.stdout).into_owned();
+            let names = told.lines().filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"));
+            failed.extend(names.map(str::to_owned));
+            if !done.status.success() && failed.is_empty() {
+                failed.push(format!("{} ended with {}", binary.display(), done.status));
+            }
         }
-        let done = command.output().unwrap();
-        let told = String::from_utf8_lossy(&done.stdout).into_owned();
-        failed.extend(told.lines().filter_map(|line| {
-            let name = line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?;
-            Some(name.to_owned())
-        }));
-        if !done.status.success() && failed.is_empty() {
-            failed.push(format!("{} ended with {}", binary.display(), done.status));
+        if !failed.is_empty() {
+            return failed;
         }
     }
     failed

@@ -41,6 +41,8 @@ const MOST_ASSETS: usize = 128;
 const MOST_WALLETS: usize = 16;
 const MOST_SIGHTED: usize = 48;
 const MOST_NEW_KINDS: usize = 16;
+/// Holdings sold within a minute that are counted apart.
+const MOST_SOLD: usize = 9;
 /// The most that a strange origin weighs, in nats: it is the cheapest term to forge, and a user may change bots.
 const ORIGIN_CAP: f64 = 3.0;
 const SPEND_SLOT: Span = Span::from_secs(60);
@@ -57,8 +59,10 @@ pub struct Account {
     pub sessions: u32,
     /// Of these, sessions that opened a new pair.
     pub opening_sessions: u32,
-    /// Of these, sessions that sold two or more holdings within a minute.
-    pub selling_sessions: u32,
+    /// Of these, sessions by the most holdings that were sold within a minute; the last place is for all that sold more.
+    pub sold_by: [u32; MOST_SOLD],
+    /// The same by the most holdings that were emptied within a minute.
+    pub emptied_by: [u32; MOST_SOLD],
     /// Of these, sessions with an order that took nearly all of a balance.
     pub whole_sessions: u32,
     /// When it last traded.
@@ -156,7 +160,8 @@ impl Account {
             orders: 0,
             sessions: 0,
             opening_sessions: 0,
-            selling_sessions: 0,
+            sold_by: [0; MOST_SOLD],
+            emptied_by: [0; MOST_SOLD],
             whole_sessions: 0,
             last: Timestamp::EPOCH,
             session: Session::default(),

@@ -29,6 +29,8 @@ pub struct Session {
     pub opened: bool,
     /// Most distinct assets sold within a minute.
     pub sold: u8,
+    /// Most distinct assets of which nearly all was sold within a minute.
+    pub emptied: u8,
     /// Largest five-minute buying, in units.
     pub buy: f64,
     /// Largest five-minute selling, in units.
@@ -230,7 +232,10 @@ impl Account {
         let done = past.session;
         self.sessions = self.sessions.saturating_add(1);
         self.opening_sessions += u32::from(done.opened);
-        self.selling_sessions += u32::from(done.sold >= 2);
+        for (sessions, most) in [(&mut self.sold_by, done.sold), (&mut self.emptied_by, done.emptied)] {
+            let place = usize::from(most).min(sessions.len() - 1);
+            sessions[place] = sessions[place].saturating_add(1);
+        }
         self.whole_sessions += u32::from(done.whole);
         for (amounts, amount) in [(&mut self.buys, done.buy), (&mut self.sells, done.sell)] {
             if amount > 0.0 {
