@@ -35,6 +35,8 @@ pub fn novelty(account: &Account, new_pair: bool) -> Term {
 pub fn size(account: &Account, side: Side) -> Term {
     let past = match side {
         Side::Buy => &account.buys,
+        // Who hardly ever sells has no usual sale: what it buys at most is the measure of what it has to do with.
+        Side::Sell if account.sells.len() < 3 && account.sessions >= WARM_SESSIONS => &account.buys,
         Side::Sell => &account.sells,
     };
     let spent = account.spent(side);
@@ -114,6 +116,13 @@ pub fn probed(account: &Account, group: &Group, new_pair: bool) -> Term {
 /// which it sold as many).
 pub fn selling_cap(account: &Account, holdings: usize) -> f64 {
     (0.8 / rate_of(&account.sold_by, holdings, account.sessions)).ln().clamp(0.0, 4.8)
+}
+
+/// Returns what it says that the account sells at all, by how many of its sessions sold anything.
+pub fn sells_seldom(account: &Account) -> Term {
+    let p = rate_of(&account.sold_by, 1, account.sessions);
+    let nats = if account.sessions < WARM_SESSIONS { 0.0 } else { (0.4 / p).ln().clamp(0.0, 2.0) };
+    term("sells_seldom", Family::Habit, nats, p * 100.0, "% of sessions")
 }
 
 /// Returns what it says that `emptied` holdings were sold to the last within a minute, of those `told` where that is known.
@@ -197,6 +206,18 @@ pub fn heat(account: &Account, market: f64) -> f64 {
     }
     let p = (hotter as f64 + 1.0) / (past.len() as f64 + 2.0);
     market - (p / 0.05).ln().clamp(0.0, 3.0)
+}
+
+/// Returns what it says that the account traded about as far from a pair's price before: who buys what a public group raises
+/// does so every week, and nobody wants to be called each time.
+///
+/// It is -ln(p / 0.05) with p the rate of past sessions at least 0.6 times as far, four nats at most.
+pub fn far_before(account: &Account, far: f64) -> Term {
+    let past = &account.far;
+    let reached = past.at_least(0.6 * far);
+    let p = (reached as f64 + 1.0) / (past.len() as f64 + 2.0);
+    let nats = if past.len() < 5 || reached == 0 { 0.0 } else { -(p / 0.05).ln().clamp(0.0, 4.0) };
+    term("far_before", Family::Habit, nats, reached as f64, "sessions as far")
 }
 
 /// Returns the two correlated terms as one: the larger, and half of the smaller if it speaks against the owner too.

@@ -633,6 +633,11 @@ impl Engine {
     /// A session that alarmed does not become a habit.
     fn mark_alarms(&mut self, found: &[Finding]) {
         for finding in found {
+            if let Some(term) = finding.terms.iter().find(|term| term.name == planted_ask::DISPLACEMENT) {
+                let account = self.memory.account(&finding.account);
+                let session = &mut self.memory.watched_mut(account).account.session;
+                session.far = session.far.max(term.value / 100.0);
+            }
             // Selling everything is a habit some have, and alone it cost nothing yet.
             // What a key may do says nothing about who trades.
             let harmless = matches!(

@@ -70,7 +70,8 @@ pub fn mutations() -> Vec<Mutation> {
         whole("rules/slow_buying.rs", "run.orders < settings.orders", "run.orders < 8.0 * settings.orders"),
         whole("rules/slow_buying.rs", "run.before < FAMILIAR * run.units", "run.before <= 0.0"),
         whole("rules/slow_buying.rs", "run.count >= 3 && part >= AVERAGES", "false"),
-        part("rules/slow_buying.rs", "cold || usual && origin < ODD", "origin < ODD", "false"),
+        part("rules/slow_buying.rs", "|| usual && origin < ODD", "origin < ODD", "false"),
+        whole("rules/slow_buying.rs", "cold && score < settings.levels.alert + UNKNOWN", "false"),
         part(
             "rules/slow_buying.rs",
             "settings.levels.of(score, &terms)?.min(Level::Alert)",

@@ -79,6 +79,8 @@ pub struct Account {
     pub pauses: Spread,
     /// The strongest market evidence at its own orders, of past sessions.
     pub heat: Recent<32>,
+    /// The farthest from a pair's price that its own orders traded, of past sessions.
+    pub far: Recent<32>,
     /// The strongest that one-sided runs came to that are over, in nats.
     pub past_runs: Recent<16>,
     /// How often its own orders are cancelled at once.
@@ -170,6 +172,7 @@ impl Account {
             rates: Recent::default(),
             pauses: Spread::default(),
             heat: Recent::default(),
+            far: Recent::default(),
             past_runs: Recent::default(),
             cancels: Cancels::default(),
             probe: None,
