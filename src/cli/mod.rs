@@ -4,9 +4,13 @@ pub mod backtest;
 mod backtest_market;
 pub mod check;
 pub mod demo;
+pub mod doctor;
 pub mod import_tape;
 pub mod leak_mode;
+pub mod leakcheck;
+pub mod panic;
 pub mod replay;
+pub mod respond;
 pub mod run;
 pub mod simulate;
 pub mod train;
@@ -49,6 +53,10 @@ enum Command {
     Replay(replay::Args),
     Verify(verify::Args),
     LeakMode(leak_mode::Args),
+    Leakcheck(leakcheck::Args),
+    Respond(respond::Args),
+    Panic(panic::Args),
+    Doctor(doctor::Args),
     Simulate(simulate::Args),
     ImportTape(import_tape::Args),
     Backtest(backtest::Args),
@@ -107,6 +115,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
         Command::Verify(args) => verify::run(args, &mut out),
         Command::LeakMode(args) => leak_mode::run(args, &mut out),
+        Command::Leakcheck(args) => leakcheck::run(args, &mut out, io::stderr().is_terminal()),
+        Command::Respond(args) => respond::run(args, &mut out),
+        Command::Panic(args) => panic::run(args, &mut out, io::stderr().is_terminal()),
+        Command::Doctor(args) => doctor::run(args, &mut out),
         Command::Simulate(args) => {
             until_stopped(|stop| async move { simulate::run(args, &mut io::stdout(), stop).await.map(|()| FINE) })
         }
