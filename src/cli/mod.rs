@@ -5,6 +5,7 @@ mod backtest_market;
 pub mod check;
 pub mod demo;
 pub mod doctor;
+pub mod evidence;
 pub mod import_tape;
 pub mod leak_mode;
 pub mod leakcheck;
@@ -57,6 +58,7 @@ enum Command {
     Respond(respond::Args),
     Panic(panic::Args),
     Doctor(doctor::Args),
+    Evidence(evidence::Args),
     Simulate(simulate::Args),
     ImportTape(import_tape::Args),
     Backtest(backtest::Args),
@@ -119,6 +121,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::Respond(args) => respond::run(args, &mut out),
         Command::Panic(args) => panic::run(args, &mut out, io::stderr().is_terminal()),
         Command::Doctor(args) => doctor::run(args, &mut out),
+        Command::Evidence(args) => evidence::run(args, &mut out),
         Command::Simulate(args) => {
             until_stopped(|stop| async move { simulate::run(args, &mut io::stdout(), stop).await.map(|()| FINE) })
         }
