@@ -28,5 +28,7 @@ pub mod response;
 pub mod runtime;
 pub mod secret;
 pub mod simulate;
+mod spelling;
 pub mod store;
+pub mod trial;
 pub mod tune;

@@ -258,7 +258,6 @@ async fn a_step_that_was_carried_out_without_an_answer_is_seen_and_one_that_was_
     for venue in [Venue::Binance, Venue::Kucoin] {
         let world = World::new(13).await;
         let (settings, keys, victim, leaked) = armed(&world, venue, HOLDER);
-        let hands = reach(&world, &settings, &keys);
         let key = Fingerprint::of(&leaked);
         let strip = Deed::Strip { key: key.clone(), had: vec![fillguard::domain::Right::Trade] };
         let delete = Deed::Delete { key };
@@ -273,12 +272,15 @@ async fn a_step_that_was_carried_out_without_an_answer_is_seen_and_one_that_was_
             (ActFault::None, &delete, "already so"),
         ] {
             world.handle.fail_acts(&[fault]);
+            // A day later, as far as the exchange's allowance goes.
+            let hands = reach(&world, &settings, &keys);
             let outcome = hands.perform(&victim, deed).await;
             world.handle.end_acts();
             sent += world.handle.acts().len();
             assert_eq!(outcome.word(), wanted, "{venue} {fault:?} {outcome}");
         }
         assert_eq!(sent, 2, "{venue}: each carried out once");
+        let hands = reach(&world, &settings, &keys);
         let told = format!("{:?}", hands.perform(&victim, &delete).await);
         assert!(!told.contains(SUB_PASSPHRASE) && !told.contains(&leaked));
         world.end().await;

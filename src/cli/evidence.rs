@@ -127,7 +127,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
             writeln!(out, "{told}")?;
         }
         Format::Text => {
-            writeln!(out, "{}: {} frames, {} orders, {judged} of them not the owner's", to.display(), record.journal_numbers.len(), record.orders.len())?;
+            writeln!(
+                out,
+                "{}: {} frames, {} orders, {judged} of them not the owner's",
+                to.display(),
+                record.journal_numbers.len(),
+                record.orders.len()
+            )?;
             if faults > 0 {
                 writeln!(out, "the journal itself has {faults} faults, which the page names")?;
             }

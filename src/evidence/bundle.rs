@@ -61,7 +61,10 @@ impl SigningKey {
             Ok(text) => {
                 let text = Zeroizing::new(text);
                 if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
-                    return Err(io::Error::new(io::ErrorKind::PermissionDenied, "can be read by others; run chmod 600"));
+                    return Err(io::Error::new(
+                        io::ErrorKind::PermissionDenied,
+                        "can be read by others; run chmod 600",
+                    ));
                 }
                 let der = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| broken())?);
                 Ed25519KeyPair::from_pkcs8(&der).map(SigningKey).map_err(|_| broken())

@@ -93,7 +93,8 @@ impl Page<'_> {
 
     fn head(&mut self) {
         let incident = &self.record.incident;
-        let title = format!("Unauthorised trading on {}, account {}", incident.account.venue.title(), incident.account.name);
+        let title =
+            format!("Unauthorised trading on {}, account {}", incident.account.venue.title(), incident.account.name);
         let (title, id, made) = (safe(&title), safe(incident.id.as_str()), self.time(self.record.made));
         self.put("<!doctype html><html lang=en><head><meta charset=utf-8>");
         self.put("<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">");
@@ -180,7 +181,8 @@ impl Page<'_> {
         for order in record.orders.iter().take(MOST_ROWS) {
             let sent = match &order.sent {
                 Sent::Yes { at, log, address } => {
-                    let address = address.as_ref().map(|address| format!(" from {}", safe(address))).unwrap_or_default();
+                    let address =
+                        address.as_ref().map(|address| format!(" from {}", safe(address))).unwrap_or_default();
                     format!("<span class='tag yes'>yes</span> {} ({}){address}", self.time(*at), safe(log))
                 }
                 Sent::No => "<span class='tag no'>NO</span>".to_owned(),
@@ -261,13 +263,18 @@ impl Page<'_> {
         };
         let note = if case.note.is_empty() { String::new() } else { format!(": {}", case.note) };
         self.line(format_args!("<p>{}{}</p>", safe(case.state.as_str()), safe(&note)));
-        self.put("<table><tr><th>Step</th><th>Decided</th><th>Outcome known</th><th>What was seen afterwards</th></tr>");
+        self.put(
+            "<table><tr><th>Step</th><th>Decided</th><th>Outcome known</th><th>What was seen afterwards</th></tr>",
+        );
         for act in &case.acts {
             let time = |at: Option<Timestamp>| at.map(|at| self.time(at)).unwrap_or_default();
             let outcome = act.outcome.as_ref().map(ToString::to_string).unwrap_or_default();
             self.line(format_args!(
                 "<tr><td>{}</td><td class=t>{}</td><td class=t>{}</td><td>{}</td></tr>",
-                safe(&act.deed.to_string()), time(act.begun), time(act.ended), safe(&outcome)
+                safe(&act.deed.to_string()),
+                time(act.begun),
+                time(act.ended),
+                safe(&outcome)
             ));
         }
         self.put("</table>");
@@ -280,7 +287,10 @@ impl Page<'_> {
             let (rule, told) = (row.rule.as_deref().unwrap_or(""), row.told.as_deref().unwrap_or(""));
             self.line(format_args!(
                 "<tr><td class=t>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-                self.time(row.at), row.transition, safe(rule), safe(told)
+                self.time(row.at),
+                row.transition,
+                safe(rule),
+                safe(told)
             ));
         }
         self.put("</table>");
@@ -298,7 +308,9 @@ impl Page<'_> {
         for gap in record.gaps.iter().take(MOST_ROWS) {
             self.line(format_args!(
                 "<tr><td class=t>{}</td><td>{}</td><td class=n>{}</td></tr>",
-                self.time(gap.at), safe(&gap.what), gap.frame
+                self.time(gap.at),
+                safe(&gap.what),
+                gap.frame
             ));
         }
         self.put("</table>");
@@ -317,7 +329,8 @@ impl Page<'_> {
         self.put("<li>The journal they were taken from is sealed: each of its files carries a running hash (BLAKE3), and a file that was altered or left out does not fit the next one. The owner keeps it; these are its files as they were:</li></ol>");
         self.put("<table><tr><th>Journal file</th><th>Arrivals</th><th>Hash of the file now (BLAKE3)</th><th>Last seal</th><th>Faults</th></tr>");
         for segment in &record.segments {
-            let span = segment.first.zip(segment.last).map(|(first, last)| format!("{first} to {last}")).unwrap_or_default();
+            let span =
+                segment.first.zip(segment.last).map(|(first, last)| format!("{first} to {last}")).unwrap_or_default();
             let faults = if segment.faults.is_empty() { "none".to_owned() } else { segment.faults.join("; ") };
             self.line(format_args!(
                 "<tr><td>{}</td><td class=n>{span}</td><td><code>{}</code></td><td><code>{}</code></td><td>{}</td></tr>",
@@ -326,7 +339,9 @@ impl Page<'_> {
         }
         self.put("</table>");
         let (kept, left) = (record.journal_numbers.len(), record.left_out);
-        self.line(format_args!("<p class=dim>{kept} frames are in the file; {left} were left out because there are too many.</p>"));
+        self.line(format_args!(
+            "<p class=dim>{kept} frames are in the file; {left} were left out because there are too many.</p>"
+        ));
     }
 
     fn ask(&mut self) {
@@ -353,9 +368,15 @@ impl Page<'_> {
 /// Returns where an exchange takes such a case.
 fn contact(account: &AccountId) -> &'static str {
     match account.venue {
-        Venue::Binance => "Binance: www.binance.com/en/support (report: unauthorised trading); police: the law enforcement request system on the same site.",
-        Venue::Kucoin => "KuCoin: www.kucoin.com/support (submit a request: account security); police: the legal and compliance requests page.",
-        Venue::Coinbase => "Coinbase: help.coinbase.com (unauthorised activity; it can lock the account); police: the law enforcement portal named there.",
+        Venue::Binance => {
+            "Binance: www.binance.com/en/support (report: unauthorised trading); police: the law enforcement request system on the same site."
+        }
+        Venue::Kucoin => {
+            "KuCoin: www.kucoin.com/support (submit a request: account security); police: the legal and compliance requests page."
+        }
+        Venue::Coinbase => {
+            "Coinbase: help.coinbase.com (unauthorised activity; it can lock the account); police: the law enforcement portal named there."
+        }
     }
 }
 

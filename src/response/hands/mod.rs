@@ -26,7 +26,7 @@ use wire::{Call, Said, Wire};
 
 /// Tries of a request that was turned away before it was looked at.
 const TRIES: u32 = 4;
-/// The wait between two looks.
+/// The wait between the first two looks.
 const LOOK: Duration = Duration::from_millis(150);
 
 /// Where the exchanges are.
@@ -256,19 +256,22 @@ impl Arm {
 
     /// Looks until it is so, or the time is over.
     async fn see(&self, deed: &Deed, deadline: std::time::Instant) -> Outcome {
+        // Ever longer waits: at Binance each look at a key costs a sixtieth of the minute's allowance.
+        let mut wait = LOOK;
         loop {
             let seen = self.look(deed).await;
             if let Seen::So = seen {
                 return Outcome::Done;
             }
-            if clock::steady() + LOOK >= deadline {
+            if clock::steady() + wait >= deadline {
                 return match seen {
                     Seen::So => Outcome::Done,
                     Seen::NotSo(why) => Outcome::NotDone(why),
                     Seen::Dark(why) => Outcome::Unknown(why),
                 };
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(1));
         }
     }
 }
