@@ -19,6 +19,7 @@ pub mod engine;
 pub mod feed;
 pub mod journal;
 pub mod live;
+pub mod networks;
 pub mod notify;
 pub mod pipeline;
 pub mod replay;

@@ -323,7 +323,7 @@ impl fmt::Display for Summary {
         for Rule { name, on, values } in &self.rules {
             let values: Vec<String> = values.iter().map(|(key, value)| format!("{key} {value}")).collect();
             let values = if *on { values.join(", ") } else { "off".to_owned() };
-            writeln!(f, "rule      {:<19}{values}", name.as_str())?;
+            writeln!(f, "rule      {:<18} {values}", name.as_str())?;
         }
         for (key, value) in &self.kept {
             writeln!(f, "keeps     {key:<19}{value}")?;

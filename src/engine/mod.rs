@@ -16,6 +16,7 @@ pub mod memory;
 pub mod model;
 pub mod origin;
 pub mod pair;
+mod places;
 pub mod rules;
 pub mod sights;
 mod together;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, Family, FeedChange, FeedKind, Fill, Finding, KeyState,
+    AccountId, BY_EXCHANGE, Balance, Event, EventKind, Family, FeedChange, FeedKind, Fill, Finding, KeyState,
     Level, Market, MarketKind, OrderChange, OrderStep, Price, Reason, RuleName, Side, Span, Symbol, Timestamp, Via,
     Wallet,
 };
@@ -337,6 +338,7 @@ impl Engine {
             &mut settings.planted_ask.levels,
             &mut settings.churn_loss.levels,
             &mut settings.liquidation.levels,
+            &mut settings.slow_buying.levels,
             &mut settings.unknown_origin.levels,
             &mut settings.unfamiliar_address.levels,
         ] {
@@ -387,26 +389,6 @@ impl Engine {
         // What backs a contract is money, not a holding.
         if balance.wallet != Wallet::Futures {
             self.memory.follow_holding(place, &balance.asset, before, amount, at);
-        }
-    }
-
-    fn access(&mut self, access: &Access, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
-        for account in self.memory.named(&access.name, access.venue) {
-            let watched = self.memory.watched_mut(account);
-            if let Some(id) = &access.client_order_id {
-                watched.claims.claim(id, at);
-            }
-        }
-        let Some(ip) = access.ip else { return };
-        let seen = self.memory.places_mut(&access.name).take(ip, access.time.min(at + AHEAD), &self.networks);
-        if self.settings.off.contains(&RuleName::UnfamiliarAddress) {
-            return;
-        }
-        // The log names a person or platform account; every key of that name is concerned, at each exchange once.
-        for account in self.memory.named(&access.name, access.venue) {
-            let id = self.memory.watched(account).account.id.clone();
-            let settings = self.settings_for(&id, at).unfamiliar_address;
-            out.extend(unfamiliar_address::judge(&settings, &id, &seen, n, at));
         }
     }
 
@@ -635,7 +617,7 @@ impl Engine {
                     | RuleName::KeyUnrestricted
                     | RuleName::NewKey
                     | RuleName::KeyPolicy
-            ) || matches!(finding.reason, Reason::OthersHit { .. });
+            ) || matches!(finding.reason, Reason::OthersHit { .. } | Reason::OthersUsedFrom { .. });
             if finding.level >= Level::Alert && !harmless {
                 let account = self.memory.account(&finding.account);
                 self.memory.watched_mut(account).account.session.alarmed = true;

@@ -23,7 +23,9 @@ fn at_home(days: i32) -> Tale {
 fn a_new_network_beside_the_familiar_one_is_told() {
     let mut tale = at_home(20);
     tale.used("alice", Some(HOME), None).wait(30.0);
-    tale.used("alice", Some("198.51.100.23"), None);
+    tale.used("alice", Some("198.51.100.23"), None).wait(20.0);
+    assert_eq!(tale.replay().level(ADDRESS), None, "it may be a move");
+    tale.used("alice", Some(HOME), None);
     let verdict = tale.replay();
     let found = verdict.of(ADDRESS);
     assert_eq!((found[0].kind, found[0].level), (Kind::Address, Level::Alert), "{}", verdict.told());
