@@ -16,6 +16,7 @@ pub mod codec;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod explain;
 pub mod feed;
 pub mod journal;
 pub mod live;

@@ -59,7 +59,8 @@ impl Key {
         let dice = Dice::named(7, &name);
         let mut key = Key { life, name, dice, engine, n: 0, tables, found: Vec::new() };
         let id = AccountId::new(Venue::Binance, &key.name).unwrap();
-        let up = FeedChange { account: Some(id), wallet: Wallet::Spot, venue: Some(Venue::Binance), kind: FeedKind::Up };
+        let up =
+            FeedChange { account: Some(id), wallet: Wallet::Spot, venue: Some(Venue::Binance), kind: FeedKind::Up };
         key.tell(0.0, EventKind::Feed(up));
         key
     }
@@ -230,7 +231,8 @@ fn key_years_pass_in_peace_and_two_users_at_once_or_a_new_datacentre_are_told() 
             let thief = key.spot(64_999, 50, "DE", life == Life::Machine && number % 2 == 0);
             for round in 0..20 {
                 key.used(end + f64::from(round) * 3.0 * MINUTE, &spot);
-                key.used(end + f64::from(round) * 3.0 * MINUTE + key.dice.between(20.0, 150.0), &thief);
+                let after = key.dice.between(20.0, 150.0);
+                key.used(end + f64::from(round) * 3.0 * MINUTE + after, &thief);
             }
             let (found, loud) = key.count();
             at_once += usize::from(found > 0);

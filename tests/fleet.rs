@@ -39,7 +39,8 @@ fn pair(place: usize) -> Symbol {
 impl Years {
     fn begin(settings: Settings) -> Self {
         let engine = Engine::new(settings, Networks::default());
-        let mut years = Years { engine, dice: Dice::named(number("FLEET_SEED", 9.0) as u64, "fleet"), n: 0, found: Vec::new() };
+        let mut years =
+            Years { engine, dice: Dice::named(number("FLEET_SEED", 9.0) as u64, "fleet"), n: 0, found: Vec::new() };
         for place in 0..BUSY + THIN {
             let time = Timestamp::from_millis(BEGIN);
             let quote = Decimal::from(if place < BUSY { 90_000_000 } else { 40_000 });
@@ -190,8 +191,19 @@ fn a_fleet_with_copy_traders_lives_for_years_without_a_scan_and_a_theft_is_told_
             told += usize::from(alerts > 0);
             at_third += usize::from(alerts > 0 && nth == 2);
             if nth == 2 && alerts == 0 {
-                let place = (Venue::Binance, if side == Side::Buy { fillguard::engine::fleet::What::Bought } else { fillguard::engine::fleet::What::Sold }, Some(pair(what)));
-                println!("missed {attack}: victim {victim} pair {what} {:?}", fleet.engine.memory().fleet.scan(&place, &Default::default(), &[], 200));
+                let place = (
+                    Venue::Binance,
+                    if side == Side::Buy {
+                        fillguard::engine::fleet::What::Bought
+                    } else {
+                        fillguard::engine::fleet::What::Sold
+                    },
+                    Some(pair(what)),
+                );
+                println!(
+                    "missed {attack}: victim {victim} pair {what} {:?}",
+                    fleet.engine.memory().fleet.scan(&place, &Default::default(), &[], 200)
+                );
             }
         }
     }

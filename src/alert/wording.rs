@@ -110,7 +110,9 @@ fn fact(finding: &Finding) -> String {
             format!("{count} accounts are newly used from {ip}{network} within {hours} h, this one among them{moved}")
         }
         Reason::OthersUsedFrom { tag, count, ip } => {
-            format!("{count} accounts tagged {tag} are newly used from {ip}; this account has the tag too, and is not yet")
+            format!(
+                "{count} accounts tagged {tag} are newly used from {ip}; this account has the tag too, and is not yet"
+            )
         }
         Reason::StrangeOrder { what, familiar_orders } => match what.as_str() {
             "not_ours" => format!("an order in {pair} that your own systems' log does not name"),

@@ -4,6 +4,7 @@ pub mod backtest;
 mod backtest_market;
 pub mod check;
 pub mod demo;
+pub mod explain;
 pub mod import_tape;
 pub mod leak_mode;
 pub mod replay;
@@ -47,6 +48,8 @@ enum Command {
     Run(run::Args),
     Check(check::Args),
     Replay(replay::Args),
+    Explain(explain::Args),
+    WhyNot(explain::WhyNot),
     Verify(verify::Args),
     LeakMode(leak_mode::Args),
     Simulate(simulate::Args),
@@ -105,6 +108,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::Check(args) => check::run(args, &mut out),
         Command::Demo(args) => until_stopped(|stop| async move { demo::run(args, &mut io::stdout(), stop).await }),
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
+        Command::Explain(args) => explain::run(args, &mut out),
+        Command::WhyNot(args) => explain::why_not(args, &mut out),
         Command::Verify(args) => verify::run(args, &mut out),
         Command::LeakMode(args) => leak_mode::run(args, &mut out),
         Command::Simulate(args) => {

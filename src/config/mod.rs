@@ -29,6 +29,7 @@ pub use account::{Account, Response};
 pub use book::{Book, Look};
 pub use keeping::{Log, LogFormat};
 pub use problem::{Problem, Problems};
+pub(crate) use problem::{distance, nearest};
 pub(crate) use units::{read_time, write_part, write_size, write_time, write_worth};
 
 use crate::{journal, pipeline};

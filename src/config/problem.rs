@@ -99,7 +99,7 @@ pub(super) fn value(text: &str) -> String {
 }
 
 /// Returns the word of `known` that `given` was most likely meant to be, if one is near.
-pub(super) fn nearest<'k>(given: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(given: &str, known: &[&'k str]) -> Option<&'k str> {
     // A name far longer than any key is not a misspelt one, and not worth comparing.
     if given.len() > 64 {
         return None;
@@ -110,7 +110,7 @@ pub(super) fn nearest<'k>(given: &str, known: &[&'k str]) -> Option<&'k str> {
 }
 
 /// Counts the letters to add, drop, change or swap with their neighbour until `a` is `b`.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
     for i in 1..=a.len() {

@@ -45,8 +45,7 @@ impl Network {
 
     /// Cuts an operator's name to what is kept; nothing where nothing is left.
     pub fn operator_of(text: &str) -> Option<CompactString> {
-        let name: CompactString =
-            text.trim().chars().filter(|c| !c.is_control()).take(Network::LONGEST_NAME).collect();
+        let name: CompactString = text.trim().chars().filter(|c| !c.is_control()).take(Network::LONGEST_NAME).collect();
         (!name.is_empty()).then_some(name)
     }
 

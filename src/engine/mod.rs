@@ -20,6 +20,7 @@ mod places;
 pub mod rules;
 pub mod sights;
 mod together;
+pub mod why;
 pub mod worth;
 
 use std::sync::Arc;
@@ -27,9 +28,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AccountId, BY_EXCHANGE, Balance, Event, EventKind, Family, FeedChange, FeedKind, Fill, Finding, KeyState,
-    Level, Market, MarketKind, OrderChange, OrderStep, Price, Reason, RuleName, Side, Span, Symbol, Timestamp, Via,
-    Wallet,
+    AccountId, BY_EXCHANGE, Balance, Event, EventKind, Family, FeedChange, FeedKind, Fill, Finding, KeyState, Level,
+    Market, MarketKind, OrderChange, OrderStep, Price, Reason, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
 };
 use address::Networks;
 use keys::{Change, Keys};
@@ -292,14 +292,36 @@ impl Engine {
         n: u64,
         at: Timestamp,
     ) -> Vec<Finding> {
-        let watched = self.memory.watched(account);
-        let account = &watched.account;
+        let Some(case) = self.case(account, group, pair, worth, n, at) else { return Vec::new() };
+        let settings = self.settings_for(&case.account.id, at);
+        let found = [
+            pump_buy::judge(&settings.pump_buy, &case),
+            planted_ask::judge(&settings.planted_ask, &case),
+            churn_loss::judge(&settings.churn_loss, &case),
+            liquidation::judge(&settings.liquidation, &case),
+            slow_buying::judge(&settings.slow_buying, &case),
+            unknown_origin::judge(&settings.unknown_origin, &case),
+        ];
+        found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect()
+    }
+
+    /// Puts together what is known around a group, to be judged by the market in `pair`.
+    fn case<'a>(
+        &'a self,
+        account: usize,
+        group: usize,
+        pair: &'a Pair,
+        worth: Option<f64>,
+        n: u64,
+        at: Timestamp,
+    ) -> Option<Case<'a>> {
+        let account = &self.memory.watched(account).account;
         let group = account.group_at(group);
-        let Some(habit) = account.habit(&group.symbol) else { return Vec::new() };
+        let habit = account.habit(&group.symbol)?;
         let place = self.memory.places(&account.id.name).and_then(|places| places.about_order(at));
         let unit = self.memory.worth.unit(group.symbol.quote());
         let dollars = pair.reference().map(float).filter(|_| self.memory.worth.is_dollar(group.symbol.quote()));
-        let case = Case {
+        Some(Case {
             account,
             group,
             habit,
@@ -310,20 +332,10 @@ impl Engine {
             at,
             unit,
             equity: self.memory.equity(account, worth.map(|worth| (group.symbol.base(), worth))),
-            place: place.as_ref(),
+            place,
             together: self.memory.fleet.told(&account.id, &group.symbol).map(co_trading::about_order),
             cap: self.memory.caps.of(group.symbol.base(), dollars, at),
-        };
-        let settings = self.settings_for(&account.id, at);
-        let found = [
-            pump_buy::judge(&settings.pump_buy, &case),
-            planted_ask::judge(&settings.planted_ask, &case),
-            churn_loss::judge(&settings.churn_loss, &case),
-            liquidation::judge(&settings.liquidation, &case),
-            slow_buying::judge(&settings.slow_buying, &case),
-            unknown_origin::judge(&settings.unknown_origin, &case),
-        ];
-        found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect()
+        })
     }
 
     /// Returns the thresholds for an account: lower ones while the platform that has its key is known to leak.

@@ -78,13 +78,7 @@ impl Engine {
     }
 
     /// Warns the accounts that have the visitors' tag and were not used from the address yet.
-    fn warn_of_address(
-        &mut self,
-        there: &[AccountId],
-        seen: &Use,
-        (n, at): (u64, Timestamp),
-        out: &mut Vec<Finding>,
-    ) {
+    fn warn_of_address(&mut self, there: &[AccountId], seen: &Use, (n, at): (u64, Timestamp), out: &mut Vec<Finding>) {
         let most = self.settings.co_trading.warn;
         for (tag, accounts) in &self.settings.tags.0 {
             let hit = accounts.iter().filter(|id| there.contains(id)).count();

@@ -13,7 +13,9 @@ pub enum Problem {
     #[error("has no row: write lines such as 203.0.113.0/24,64500,DE,Example Net")]
     Empty,
     /// A row cannot be read.
-    #[error("line {line}: {why}; rows are PREFIX,OPERATOR or PREFIX,ASN,COUNTRY,OPERATOR or as a first line names them")]
+    #[error(
+        "line {line}: {why}; rows are PREFIX,OPERATOR or PREFIX,ASN,COUNTRY,OPERATOR or as a first line names them"
+    )]
     Row {
         /// Its number, from 1.
         line: usize,
@@ -35,6 +37,8 @@ pub enum Problem {
     #[error("is a MaxMind database that is damaged or not whole ({0}); fetch it again")]
     Database(String),
     /// It is a MaxMind database that tells nothing of use.
-    #[error("is a MaxMind database of type {0}, which tells neither networks nor countries; take an ASN, Country or City one")]
+    #[error(
+        "is a MaxMind database of type {0}, which tells neither networks nor countries; take an ASN, Country or City one"
+    )]
     NoUse(String),
 }

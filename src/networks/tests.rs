@@ -20,9 +20,18 @@ fn every_form_that_people_have_is_read() {
         ("203.0.113.0/24,AS16509,us,AMAZON-02\r\n", "AS16509 AMAZON-02 US Some(true)"),
         ("203.0.112.0,203.0.115.255,DE\n", "- DE None"),
         ("203.0.112.0,203.0.115.255,64500,\"Example, Net\"\n", "AS64500 Example, Net - Some(false)"),
-        ("203.0.112.0\t203.0.115.255\t64500\tDE\tEXAMPLE-NET Example, Inc.\n", "AS64500 EXAMPLE-NET Example, Inc. DE Some(false)"),
-        ("network,autonomous_system_number,autonomous_system_organization\n203.0.113.0/24,64500,\"Example Net\"\n", "AS64500 Example Net - Some(false)"),
-        ("asn,prefix,hosting,country,name,more\n64500,203.0.113.0/24,true,DE,Example Net,x\n", "AS64500 Example Net DE Some(true)"),
+        (
+            "203.0.112.0\t203.0.115.255\t64500\tDE\tEXAMPLE-NET Example, Inc.\n",
+            "AS64500 EXAMPLE-NET Example, Inc. DE Some(false)",
+        ),
+        (
+            "network,autonomous_system_number,autonomous_system_organization\n203.0.113.0/24,64500,\"Example Net\"\n",
+            "AS64500 Example Net - Some(false)",
+        ),
+        (
+            "asn,prefix,hosting,country,name,more\n64500,203.0.113.0/24,true,DE,Example Net,x\n",
+            "AS64500 Example Net DE Some(true)",
+        ),
     ] {
         assert_eq!(told(&table(text), "203.0.113.7"), wanted, "{text}");
         assert_eq!(told(&table(text), "192.0.2.1"), "- - None", "{text}");
@@ -42,7 +51,8 @@ fn unrouted_ranges_of_a_world_list_name_nobody() {
 
 #[test]
 fn of_prefixes_inside_each_other_the_smallest_counts_to_its_last_address() {
-    let nested = table("10.0.0.0/8,outer\n10.1.0.0/16,inner\n10.1.2.0/24,innermost\n10.255.0.0/16,end\n0.0.0.0/0,all\n");
+    let nested =
+        table("10.0.0.0/8,outer\n10.1.0.0/16,inner\n10.1.2.0/24,innermost\n10.255.0.0/16,end\n0.0.0.0/0,all\n");
     for (ip, name) in [
         ("10.0.255.255", "outer"),
         ("10.1.0.0", "inner"),
@@ -145,7 +155,11 @@ fn database(kind: &str, prefix: [u8; 3], record: &[u8]) -> Vec<u8> {
 fn map(fields: &[(&str, Result<&str, u32>)]) -> Vec<u8> {
     let word = |text: &str| {
         let len = text.len();
-        let head = if len < 29 { vec![0x40 | u8::try_from(len).unwrap()] } else { vec![0x5d, u8::try_from(len - 29).unwrap()] };
+        let head = if len < 29 {
+            vec![0x40 | u8::try_from(len).unwrap()]
+        } else {
+            vec![0x5d, u8::try_from(len - 29).unwrap()]
+        };
         [&head[..], text.as_bytes()].concat()
     };
     let mut bytes = vec![0xe0 | u8::try_from(fields.len()).unwrap()];
@@ -161,8 +175,16 @@ fn map(fields: &[(&str, Result<&str, u32>)]) -> Vec<u8> {
 
 #[test]
 fn maxminds_and_ipinfos_databases_are_read() {
-    let asn = map(&[("autonomous_system_number", Err(24_940)), ("autonomous_system_organization", Ok("Hetzner Online GmbH"))]);
-    let info = map(&[("asn", Ok("AS24940")), ("as_name", Ok("Hetzner Online GmbH")), ("country_code", Ok("DE")), ("country", Ok("Germany"))]);
+    let asn = map(&[
+        ("autonomous_system_number", Err(24_940)),
+        ("autonomous_system_organization", Ok("Hetzner Online GmbH")),
+    ]);
+    let info = map(&[
+        ("asn", Ok("AS24940")),
+        ("as_name", Ok("Hetzner Online GmbH")),
+        ("country_code", Ok("DE")),
+        ("country", Ok("Germany")),
+    ]);
     for (kind, record, wanted) in [
         ("GeoLite2-ASN", asn, "AS24940 Hetzner Online GmbH - Some(true)"),
         ("ipinfo_lite", info, "AS24940 Hetzner Online GmbH DE Some(true)"),
@@ -170,7 +192,10 @@ fn maxminds_and_ipinfos_databases_are_read() {
         let bytes = database(kind, [203, 0, 113], &record);
         let networks = Networks::of_tables(vec![Table::read(bytes).unwrap_or_else(|why| panic!("{why}"))], []);
         assert_eq!(told(&networks, "203.0.113.7"), wanted);
-        assert_eq!((told(&networks, "203.0.114.7"), told(&networks, "2001:db8::1")), ("- - None".into(), "- - None".into()));
+        assert_eq!(
+            (told(&networks, "203.0.114.7"), told(&networks, "2001:db8::1")),
+            ("- - None".into(), "- - None".into())
+        );
     }
     let domain = database("GeoIP2-Domain", [203, 0, 113], &map(&[("domain", Ok("example.org"))]));
     assert!(Table::read(domain).err().unwrap().to_string().contains("type GeoIP2-Domain"));
@@ -178,12 +203,17 @@ fn maxminds_and_ipinfos_databases_are_read() {
 
 #[test]
 fn no_damage_to_a_database_makes_it_panic() {
-    let asn = map(&[("autonomous_system_number", Err(24_940)), ("autonomous_system_organization", Ok("Hetzner Online GmbH"))]);
+    let asn = map(&[
+        ("autonomous_system_number", Err(24_940)),
+        ("autonomous_system_organization", Ok("Hetzner Online GmbH")),
+    ]);
     let whole = database("GeoLite2-ASN", [203, 0, 113], &asn);
     let try_it = |bytes: Vec<u8>| {
         if let Ok(read) = Table::read(bytes) {
             let networks = Networks::of_tables(vec![read], []);
-            ["203.0.113.7", "0.0.0.0", "255.255.255.255", "2001:db8::1"].iter().for_each(|ip| drop(networks.of(ip.parse().unwrap())));
+            ["203.0.113.7", "0.0.0.0", "255.255.255.255", "2001:db8::1"]
+                .iter()
+                .for_each(|ip| drop(networks.of(ip.parse().unwrap())));
         }
     };
     for place in 0..whole.len() {

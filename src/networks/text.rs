@@ -49,7 +49,8 @@ pub(super) fn read(text: &str) -> Result<Ranges, Problem> {
         }
         let told = match &columns {
             Some(columns) => columns.as_slice(),
-            None => usual(joined(&mut cells)).ok_or(Problem::Row { line: line_no, why: "it has another number of columns" })?,
+            None => usual(joined(&mut cells))
+                .ok_or(Problem::Row { line: line_no, why: "it has another number of columns" })?,
         };
         if let Some(row) = row(&cells, told, line_no)? {
             rows.push(row);

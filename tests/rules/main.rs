@@ -9,6 +9,7 @@ mod stories;
 #[path = "../support/tale.rs"]
 mod tale;
 
+mod address;
 mod blind;
 mod churn_loss;
 mod co_trading;

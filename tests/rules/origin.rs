@@ -190,3 +190,21 @@ fn ids_without_a_grammar_say_nothing() {
     assert!(verdict.loudest() < Some(Level::Alert), "{}", verdict.told());
     assert_eq!(verdict.level(ORIGIN), None, "{}", verdict.told());
 }
+
+#[test]
+fn in_leak_mode_an_order_that_none_of_ours_sent_is_a_message() {
+    for (on, level) in [(false, Level::Notice), (true, Level::Alert)] {
+        let mut tale = trader();
+        orders(&mut tale, 70, false, |k| format!("grid-{:06}", 1_200 + k));
+        if on {
+            let until = (tale.now + 86_400_000) * 1_000_000;
+            let mode = serde_json::json!({"leak_mode": [{"account": "binance/alice", "why": "x", "until": until}]});
+            tale.frame("operator", &mode, 0);
+        }
+        tale.deal(&Deal::buy("alice", "ETH-BTC").at("0.03100000", "1.5").named("x-Q7PLK2NA8c21f0").unseen());
+        let verdict = tale.replay();
+        assert_eq!(verdict.level(ORIGIN), Some(level), "{}", verdict.told());
+        let marked = verdict.of(ORIGIN)[0].terms.iter().any(|term| term.name == "leak_mode");
+        assert_eq!(marked, on);
+    }
+}

@@ -239,8 +239,9 @@ impl Places {
         at: Timestamp,
         roaming: f64,
     ) -> (Vec<Term>, CompactString, f64) {
-        let origin =
-            |name: &'static str, nats: f64, kinds: f64, unit: &'static str| term(name, Family::Origin, nats, kinds, unit);
+        let origin = |name: &'static str, nats: f64, kinds: f64, unit: &'static str| {
+            term(name, Family::Origin, nats, kinds, unit)
+        };
         let still = 1.0 - ROAMING * roaming;
         let (mut terms, mut new, mut moving) = (Vec::new(), "address", 0.0);
         let new_network = key.is_some_and(|key| !self.networks.knows(key));
@@ -355,14 +356,7 @@ impl Places {
         (said.concurrent, said.told) = (strange.concurrent, strange.told);
     }
 
-    fn remember(
-        &mut self,
-        ip: IpAddr,
-        prefix: IpNet,
-        key: Option<&CompactString>,
-        network: &Network,
-        at: Timestamp,
-    ) {
+    fn remember(&mut self, ip: IpAddr, prefix: IpNet, key: Option<&CompactString>, network: &Network, at: Timestamp) {
         self.uses += 1;
         self.first.get_or_insert(at);
         let day = day_of(at);

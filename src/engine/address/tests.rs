@@ -1,8 +1,8 @@
 //! Uses given by hand; whole years are in `tests/addresses.rs`.
 
 use super::*;
-use crate::engine::rules::unfamiliar_address as rule;
 use crate::domain::AccountId;
+use crate::engine::rules::unfamiliar_address as rule;
 
 const DAY: i64 = 86_400;
 
@@ -140,7 +140,12 @@ fn many_new_places_make_room_for_each_other_and_none_grows() {
 #[test]
 fn accounts_that_share_a_new_address_are_counted_once_and_for_a_day() {
     let mut sharing = Sharing::default();
-    let guest = |name: &str, secs: i64, home: &str| Guest { name: name.into(), at: at(secs), nats: 3.0, home: Some(home.into()) };
+    let guest = |name: &str, secs: i64, home: &str| Guest {
+        name: name.into(),
+        at: at(secs),
+        nats: 3.0,
+        home: Some(home.into()),
+    };
     let b = ip("198.51.100.1");
     sharing.take(b, guest("alice", 0, "AS1"), at(0));
     sharing.take(b, guest("alice", 10, "AS1"), at(10));

@@ -97,14 +97,7 @@ pub fn warning(
     finding(account, level, Vec::new(), reason, n, at)
 }
 
-fn finding(
-    account: &AccountId,
-    level: Level,
-    terms: Vec<Term>,
-    reason: Reason,
-    n: u64,
-    at: Timestamp,
-) -> Finding {
+fn finding(account: &AccountId, level: Level, terms: Vec<Term>, reason: Reason, n: u64, at: Timestamp) -> Finding {
     let score = terms.iter().map(|term| term.nats).sum::<f64>();
     Finding {
         account: account.clone(),

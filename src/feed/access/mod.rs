@@ -60,7 +60,8 @@ pub(super) fn tasks(settings: Settings, watched: Watched, outlet: &Outlet) -> Ve
     }
     if let Some(source) = http {
         let known = remembered.remove(&source.name).unwrap_or_default();
-        let desk = desk::Desk::new(source.name.clone(), outlet.clone(), receipts.of(&source.name), known).with(networks);
+        let desk =
+            desk::Desk::new(source.name.clone(), outlet.clone(), receipts.of(&source.name), known).with(networks);
         let name = format!("access/{}", source.name);
         let door = http::Door::new(source, desk, watched);
         tasks.push(Task::restartable(name, Stage::Feeds, move |stop| {
