@@ -34,8 +34,8 @@ fn json(args: &[&str]) -> Value {
     serde_json::from_str(&out).unwrap()
 }
 
-/// Returns alice's fills up to arrival `n`, each once, by time.
-fn fills(name: &str, n: u64) -> Vec<Fill> {
+/// Returns an account's fills up to arrival `n`, each once, by time.
+fn fills(name: &str, who: &str, n: u64) -> Vec<Fill> {
     let number = |value: &Value| match value {
         Value::String(text) => text.parse::<f64>().unwrap(),
         other => other.as_f64().unwrap(),
@@ -47,7 +47,8 @@ fn fills(name: &str, n: u64) -> Vec<Fill> {
     let mut found: BTreeMap<(String, i64), Fill> = BTreeMap::new();
     for line in std::fs::read_to_string(recording(name)).unwrap().lines().skip(1) {
         let line: Value = serde_json::from_str(line).unwrap();
-        if line["n"].as_u64().is_none_or(|number| number > n) {
+        let of_account = line["from"].as_str().is_some_and(|from| from.split('/').nth(1) == Some(who));
+        if line["n"].as_u64().is_none_or(|number| number > n) || !of_account {
             continue;
         }
         let event = &line["frame"]["event"];
@@ -78,11 +79,13 @@ fn fills(name: &str, n: u64) -> Vec<Fill> {
 fn sessions(fills: &[Fill]) -> (usize, usize) {
     let (mut over, mut opening, mut opened) = (0, 0, false);
     let (mut known, mut last): (BTreeSet<&str>, Option<i64>) = (BTreeSet::new(), None);
+    let mut began = 0;
     for fill in fills {
-        if last.is_some_and(|last| fill.ms - last > 600_000) {
-            over += 1;
+        // A session that never pauses is over after six hours.
+        if last.is_none_or(|last| fill.ms - last > 600_000 || fill.ms - began > 6 * 3_600_000) {
+            over += usize::from(last.is_some());
             opening += usize::from(opened);
-            opened = false;
+            (opened, began) = (false, fill.ms);
         }
         opened |= known.insert(&fill.pair);
         last = Some(fill.ms);
@@ -134,8 +137,11 @@ fn check(weighed: &Value, fills: &[Fill]) -> usize {
                 );
             }
             "rate" => {
-                let orders: BTreeSet<&str> =
-                    fills.iter().filter(|fill| now.ms - fill.ms < 50_000).map(|fill| fill.order.as_str()).collect();
+                let orders: BTreeSet<&str> = fills
+                    .iter()
+                    .filter(|fill| now.ms / 10_000 - fill.ms / 10_000 < 6)
+                    .map(|fill| fill.order.as_str())
+                    .collect();
                 close(&inputs["orders in the last minute"], orders.len() as f64, "orders");
                 close(
                     nats,
@@ -181,7 +187,7 @@ fn every_figure_of_an_explained_incident_follows_from_the_recording() {
             let weighed = &finding["weighed"];
             assert!(weighed.is_object(), "{name}: {} was not weighed again", finding["rule"]);
             if finding["rule"] == "pump_buy" {
-                counted += check(weighed, &fills(name, finding["n"].as_u64().unwrap()));
+                counted += check(weighed, &fills(name, "alice", finding["n"].as_u64().unwrap()));
             }
         }
     }
@@ -193,23 +199,23 @@ fn every_figure_of_an_explained_incident_follows_from_the_recording() {
 fn an_ordinary_order_is_told_what_it_lacked_and_each_figure_follows_from_the_recording() {
     let name = "ordinary_dca_and_grid";
     let file = recording(name).display().to_string();
-    let all = fills(name, u64::MAX);
+    let all = fills(name, "dave", u64::MAX);
     let mut counted = 0;
     for order in all.iter().map(|fill| fill.order.clone()).collect::<BTreeSet<_>>().into_iter().rev().take(3) {
-        let told = json(&["why-not", "--account", "binance/alice", "--order", &order, "--rule", "pump_buy", &file]);
+        let told = json(&["why-not", "--account", "binance/dave", "--order", &order, "--rule", "pump_buy", &file]);
         assert_eq!((&told["level"], &told["order"]), (&Value::Null, &Value::String(order.clone())));
         let weighed = &told["weighed"];
         assert_eq!(weighed["next"]["level"], "notice");
         assert!(weighed["next"]["missing"].as_f64().unwrap() > 0.0);
-        counted += check(weighed, &fills(name, told["n"].as_u64().unwrap()));
-        let told = json(&["why-not", "--account", "binance/alice", "--order", &order, "--rule", "planted_ask", &file]);
+        counted += check(weighed, &fills(name, "dave", told["n"].as_u64().unwrap()));
+        let told = json(&["why-not", "--account", "binance/dave", "--order", &order, "--rule", "planted_ask", &file]);
         let lacks = told["weighed"]["lacks"].as_array().unwrap();
         assert!(!lacks.is_empty() && told["weighed"]["terms"].as_array().unwrap().is_empty());
         assert!(lacks.iter().all(|lack| lack["had"].as_f64() < lack["needed"].as_f64()), "{lacks:?}");
     }
     assert!(counted >= 3, "{counted}");
     let order = &all.last().unwrap().order;
-    let args = ["why-not", "--account", "binance/alice", "--order", order, "--rule", "pump_buy", &file];
+    let args = ["why-not", "--account", "binance/dave", "--order", order, "--rule", "pump_buy", &file];
     let (code, out, _) = fillguard(&args);
     assert_eq!(code, Some(0));
     assert!(out.contains("pump_buy said nothing") && out.contains("notice needed 4, it had"), "{out}");

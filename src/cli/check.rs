@@ -269,7 +269,11 @@ fn access(config: &Config) -> Vec<(String, String)> {
         let proxy = if http.behind_proxy { ", behind a proxy" } else { "" };
         (http.name.to_string(), format!("takes posts on {}{proxy}", http.listen))
     });
-    files.chain(http).collect()
+    let networks = &config.pipeline.networks;
+    let table = networks.hash().map(|hash| {
+        ("networks".to_owned(), format!("{} entries of who operates which addresses ({hash})", networks.rows()))
+    });
+    files.chain(http).chain(table).collect()
 }
 
 fn kept(config: &Config) -> Vec<(&'static str, String)> {

@@ -27,6 +27,7 @@ pub struct Args {
     /// The incident, as a message names it: binance-alice-4711
     #[arg(value_name = "INCIDENT")]
     pub incident: String,
+    /// From where, and how it is written
     #[command(flatten)]
     pub from: From,
 }
@@ -48,6 +49,7 @@ pub struct WhyNot {
     /// The rule, as in pump_buy
     #[arg(long)]
     pub rule: String,
+    /// From where, and how it is written
     #[command(flatten)]
     pub from: From,
 }
@@ -128,8 +130,11 @@ fn refuse(why: &str) -> anyhow::Result<u8> {
     Ok(MISUSE)
 }
 
-/// Writes a figure as people read it: three decimals, fewer where they are zero.
+/// Writes a figure as people read it: three decimals, fewer where they are zero; what would vanish with its magnitude.
 fn brief(figure: f64) -> String {
+    if figure != 0.0 && figure.abs() < 5e-4 {
+        return format!("{figure:.1e}");
+    }
     let rounded = (figure * 1e3).round() / 1e3;
     if rounded == 0.0 { "0".to_owned() } else { format!("{rounded}") }
 }

@@ -75,6 +75,11 @@ impl Networks {
         self.0.as_ref().map(|tables| &tables.hash)
     }
 
+    /// Returns how many entries the tables have.
+    pub fn rows(&self) -> usize {
+        self.0.as_ref().map_or(0, |tables| tables.tables.iter().map(Table::rows).sum())
+    }
+
     /// Returns what is told of an address: nothing where there is no table at all, an empty network where none has it.
     pub fn of(&self, ip: IpAddr) -> Option<Network> {
         let tables = self.0.as_ref()?;
@@ -115,8 +120,7 @@ impl Table {
         Ok(Table { form, hash })
     }
 
-    /// Returns how many ranges of addresses it has.
-    pub fn rows(&self) -> usize {
+    fn rows(&self) -> usize {
         match &self.form {
             Form::Ranges(ranges) => ranges.len(),
             Form::Database(reader) => reader.metadata().node_count as usize,

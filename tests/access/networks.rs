@@ -1,9 +1,11 @@
 //! A table of networks, from the configuration to a person's screen, and in the journal's replay without it.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
+use fillguard::arrival::{Arrival, Body, Source};
 use fillguard::domain::Timestamp;
 use fillguard::runtime::clock;
 use serde_json::{Value, json};
@@ -23,6 +25,41 @@ token_file = "token"
 "#;
 const TABLE: &str = "203.0.113.0\t203.0.113.255\t64500\tDE\tHOME-NET\n198.51.100.0\t198.51.100.255\t16276\tFR\tOVH\n";
 
+/// The exchanges played by the program itself.
+struct Simulated {
+    child: Child,
+    rest: String,
+    ws: String,
+    key: String,
+    secret: String,
+}
+
+impl Simulated {
+    fn start() -> Simulated {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fillguard"))
+            .args(["simulate", "--no-attack", "--format", "json", "--stop-after", "120"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut told = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut told).unwrap();
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let place = &told["places"]["binance"];
+        let plain = |one: &&Value| one["venue"] == "binance" && one["ed25519"] == false;
+        let account = told["accounts"].as_array().unwrap().iter().find(plain).unwrap();
+        let (rest, ws) = (text(&place["rest"]), text(&place["stream"]));
+        Simulated { child, rest, ws, key: text(&account["key"]), secret: text(&account["secret"]) }
+    }
+}
+
+impl Drop for Simulated {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
 fn line(days_ago: i64, ip: &str) -> String {
     let at = Timestamp::from_millis(clock::now().millis() - days_ago * 86_400_000);
     json!({"account": "alice", "ip": ip, "time": at.to_string()}).to_string()
@@ -40,12 +77,16 @@ fn replayed(home: &Home, config: Option<&str>) -> (String, String) {
 
 #[tokio::test]
 async fn a_table_reaches_the_rule_by_logs_and_posts_and_the_journal_is_replayed_without_it() {
-    let home = Home::new(MORE);
+    let exchange = Simulated::start();
+    let home = Home::new("");
+    home.configure(&exchange.rest, &exchange.ws, &exchange.key, &exchange.secret, MORE);
     fs::write(home.path("networks.tsv"), TABLE).unwrap();
     let past: Vec<String> = (1..40).rev().map(|day| line(day, "203.0.113.7")).collect();
     fs::write(home.path("proxy.log"), past.join("\n") + "\n").unwrap();
     let mut daemon = home.start("only");
     daemon.until("the log", || home.frames("proxy").len() >= 39).await;
+    let up = |arrival: &Arrival| matches!((&arrival.from, &arrival.body), (Source::Account(_), Body::LinkUp));
+    daemon.until("the account", || home.arrivals().iter().any(up)).await;
     daemon.until("the door", || TcpStream::connect(home.listen).is_ok()).await;
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let post = reqwest::Client::new().post(format!("http://{}/api/v1/access", home.listen));

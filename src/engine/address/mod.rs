@@ -151,8 +151,9 @@ impl Strange {
         let nats = if self.concurrent { self.unmoved } else { self.nats };
         let mut terms = vec![term("strange_place", Family::Origin, nats, since, "s in use")];
         if self.concurrent {
-            // Two places at once say more where places seldom change: little is known in the first days.
-            let nats = 4.0 * (self.unmoved / 3.0).min(1.0);
+            // Two places at once say more where places seldom change, and the more often use goes to and fro.
+            let often = 1.0 + (f64::from(self.turns) - 1.0).max(0.0) / 4.0;
+            let nats = 4.0 * (often * self.unmoved / 3.0).min(1.0);
             terms.push(term("concurrent_use", Family::Origin, nats, f64::from(self.turns), "turns"));
         }
         terms
@@ -191,7 +192,10 @@ impl Places {
                 }
                 strange.last = strange.last.max(at);
                 strange.concurrent |= strange.is_at_once(roaming);
-                self.say(known, at, &mut said);
+                let since = strange.since;
+                // To a place that is stranger still this one is the familiar one.
+                let other = self.beside(Some(since), at, roaming);
+                self.say(other.unwrap_or(known), at, &mut said);
             }
             None => {
                 let (terms, new, unmoved) = self.novelty(ip, prefix, key.as_ref(), network, at, roaming);
@@ -315,7 +319,7 @@ impl Places {
             new: said.new.clone(),
             nats: said.terms.iter().map(|term| term.nats).sum(),
             unmoved,
-            familiar: self.familiar.as_ref().map(|(last, _)| *last),
+            familiar: self.in_use(),
             turns: 0,
             concurrent: false,
             told: None,
@@ -324,19 +328,7 @@ impl Places {
 
     /// A familiar place is in use: beside a strange one, that is two at once.
     fn familiar_use(&mut self, place: &CompactString, at: Timestamp, roaming: f64, said: &mut Use) {
-        let mut loudest: Option<usize> = None;
-        for (known, strange) in self.strange.iter_mut().enumerate() {
-            let between = strange.familiar.is_none_or(|familiar| strange.last > familiar);
-            if between && strange.familiar.is_some_and(|familiar| at.since(familiar) <= AT_ONCE) {
-                strange.turns = strange.turns.saturating_add(1);
-                if !strange.concurrent && strange.is_at_once(roaming) {
-                    strange.concurrent = true;
-                    loudest = Some(known);
-                }
-            }
-            strange.familiar = strange.familiar.max(Some(at));
-        }
-        if let Some(known) = loudest {
+        if let Some(known) = self.beside(None, at, roaming) {
             self.say(known, at, said);
         }
         let moved = self.familiar.as_ref().is_some_and(|(_, home)| home != place);
@@ -345,6 +337,33 @@ impl Places {
             Some((last, home)) if home == place => *last = (*last).max(at),
             familiar => *familiar = Some((at, place.clone())),
         }
+    }
+
+    /// Notes that a place is in use which is older than some strange ones: a familiar one, or one strange `since` earlier;
+    /// returns which of them this shows to be in use at once with it.
+    fn beside(&mut self, since: Option<Timestamp>, at: Timestamp, roaming: f64) -> Option<usize> {
+        let mut shown: Option<usize> = None;
+        for (known, strange) in self.strange.iter_mut().enumerate() {
+            if since.is_some_and(|since| strange.since <= since) {
+                continue;
+            }
+            let between = strange.familiar.is_none_or(|familiar| strange.last > familiar);
+            if between && strange.familiar.is_some_and(|familiar| at.since(familiar) <= AT_ONCE) {
+                strange.turns = strange.turns.saturating_add(1);
+                if !strange.concurrent && strange.is_at_once(roaming) {
+                    strange.concurrent = true;
+                    shown = Some(known);
+                }
+            }
+            strange.familiar = strange.familiar.max(Some(at));
+        }
+        shown
+    }
+
+    /// Returns when any place was last in use.
+    fn in_use(&self) -> Option<Timestamp> {
+        let familiar = self.familiar.as_ref().map(|(last, _)| *last);
+        self.strange.iter().map(|strange| strange.last).max().max(familiar)
     }
 
     /// Speaks of a strange place.

@@ -104,6 +104,22 @@ fn two_at_once_are_told_and_a_line_that_fails_and_comes_back_is_not() {
 }
 
 #[test]
+fn a_thief_beside_a_machine_that_moved_yesterday_is_told() {
+    let (a, b, c) = (ip("203.0.113.7"), ip("192.0.2.1"), ip("198.51.100.1"));
+    let (moved, thief) = (network(64_510, "DE", false), network(64_501, "DE", false));
+    let mut places = settled(60, &home());
+    places.take(a, at(60 * DAY), &home());
+    for hour in 1..24 {
+        assert_eq!(level(&places.take(b, at(60 * DAY + hour * 3_600), &moved)), None);
+    }
+    let now = 61 * DAY;
+    places.take(b, at(now), &moved);
+    places.take(c, at(now + 60), &thief);
+    let said = places.take(b, at(now + 120), &moved);
+    assert_eq!((said.concurrent, said.ip, level(&said)), (true, c, Some(Level::Alert)), "{said:?}");
+}
+
+#[test]
 fn a_thief_that_comes_again_is_no_acquaintance_and_a_move_is_one_after_three_days() {
     let thief = network(64_501, "FR", true);
     let mut places = settled(60, &home());
