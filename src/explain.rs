@@ -223,7 +223,7 @@ fn hint(given: &str, known: &BTreeSet<String>) -> String {
         return "; there is none at all".to_owned();
     }
     let mut near: Vec<(usize, &String)> =
-        known.iter().map(|name| (crate::config::distance(&given, name), name)).collect();
+        known.iter().map(|name| (crate::spelling::distance(&given, name), name)).collect();
     near.sort();
     let near: Vec<&str> = near.iter().take(HINTS).map(|(_, name)| name.as_str()).collect();
     let more = if known.len() > near.len() { format!(" and {} more", known.len() - near.len()) } else { String::new() };

@@ -27,5 +27,7 @@ pub mod replay;
 pub mod runtime;
 pub mod secret;
 pub mod simulate;
+mod spelling;
 pub mod store;
+pub mod trial;
 pub mod tune;

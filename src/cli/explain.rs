@@ -91,7 +91,7 @@ pub fn why_not(args: &WhyNot, out: &mut dyn Write) -> anyhow::Result<u8> {
     };
     let Some(rule) = RuleName::ALL.iter().copied().find(|rule| rule.as_str() == args.rule) else {
         let known: Vec<&str> = RuleName::ALL.iter().map(|rule| rule.as_str()).collect();
-        let near = crate::config::nearest(&args.rule, &known).map(|near| format!("; did you mean {near}?"));
+        let near = crate::spelling::nearest(&args.rule, &known).map(|near| format!("; did you mean {near}?"));
         let near = near.unwrap_or_else(|| format!("; the rules are {}", known.join(", ")));
         return refuse(&format!("there is no rule {}{near}", args.rule));
     };

@@ -4,12 +4,16 @@ pub mod backtest;
 mod backtest_market;
 pub mod check;
 pub mod demo;
+pub mod diff;
 pub mod explain;
+pub mod fields;
 pub mod import_tape;
 pub mod leak_mode;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+pub mod stage;
+pub mod test;
 pub mod train;
 pub mod verify;
 
@@ -47,9 +51,13 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Check(check::Args),
+    Fields(fields::Args),
     Replay(replay::Args),
     Explain(explain::Args),
     WhyNot(explain::WhyNot),
+    Diff(diff::Args),
+    Test(test::Args),
+    Stage(stage::Args),
     Verify(verify::Args),
     LeakMode(leak_mode::Args),
     Simulate(simulate::Args),
@@ -106,10 +114,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         // It prints on its own: its threads must find standard output unlocked.
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args, &mut out),
+        Command::Fields(args) => fields::run(args, &mut out),
         Command::Demo(args) => until_stopped(|stop| async move { demo::run(args, &mut io::stdout(), stop).await }),
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
         Command::Explain(args) => explain::run(args, &mut out),
         Command::WhyNot(args) => explain::why_not(args, &mut out),
+        Command::Stage(args) => stage::run(args, &mut out),
+        Command::Test(args) => test::run(args, &mut out),
+        Command::Diff(args) => diff::run(args, &mut out),
         Command::Verify(args) => verify::run(args, &mut out),
         Command::LeakMode(args) => leak_mode::run(args, &mut out),
         Command::Simulate(args) => {

@@ -24,5 +24,5 @@ pub use key::{Fingerprint, KeyList, KeyName, KeyState, NotARight, Restriction, R
 pub use leak::LeakMode;
 pub use money::{Asset, Money, Price, Quantity, Refused, Symbol, decimal};
 pub use network::Network;
-pub use time::{Span, Timestamp};
+pub use time::{NotASpan, Span, Timestamp};
 pub use wallet::{NotAWallet, Wallet};

@@ -15,11 +15,14 @@ impl Engine {
             if let Some(id) = &access.client_order_id {
                 watched.claims.claim(id, at);
             }
+            if let Some(ip) = access.ip.filter(|_| self.settings.user.looks_back().is_some()) {
+                watched.past.used(ip, access.time.min(at + super::AHEAD));
+            }
         }
         let Some(ip) = access.ip else { return };
+        let time = access.time.min(at + super::AHEAD);
         // What the daemon's table told when the line came counts, whatever today's table says.
         let network = access.network.clone().or_else(|| self.networks.of(ip)).unwrap_or_default();
-        let time = access.time.min(at + super::AHEAD);
         let seen = self.memory.places_mut(&access.name).take(ip, time, &network);
         if self.settings.off.contains(&RuleName::UnfamiliarAddress) {
             return;

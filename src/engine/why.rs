@@ -109,7 +109,8 @@ fn weigh(settings: &Settings, case: &Case<'_>, rule: RuleName) -> Option<Weighed
         | RuleName::KeyPermissionWidened
         | RuleName::KeyUnrestricted
         | RuleName::NewKey
-        | RuleName::KeyPolicy => return None,
+        | RuleName::KeyPolicy
+        | RuleName::User => return None,
     };
     let off = settings.off.contains(&rule);
     let finding = if off { None } else { judge(settings, case) };
@@ -222,7 +223,8 @@ fn lacks(settings: &Settings, case: &Case<'_>, rule: RuleName) -> Vec<Lack> {
         | RuleName::KeyPermissionWidened
         | RuleName::KeyUnrestricted
         | RuleName::NewKey
-        | RuleName::KeyPolicy => {}
+        | RuleName::KeyPolicy
+        | RuleName::User => {}
     }
     lacks
 }

@@ -21,3 +21,4 @@ mod planted_ask;
 mod prelude;
 mod pump_buy;
 mod slow_buying;
+mod user;
