@@ -167,7 +167,7 @@ accounts = ["binance/alice"]
     let planted = config.pipeline.engine.planted_ask;
     assert_eq!((planted.share, planted.least_loss, planted.levels.notice), (0.001_5, 0.004, 3.0));
     assert_eq!(config.pipeline.engine.off, [RuleName::Blind]);
-    assert_eq!(config.pipeline.networks.of("203.0.113.7".parse().unwrap()).unwrap(), "Example Net");
+    assert_eq!(config.pipeline.networks.of("203.0.113.7".parse().unwrap()).unwrap().operator.unwrap(), "Example Net");
     assert_eq!(config.pipeline.codec.quotes, ["USD"]);
     assert_eq!((config.feed.watch.len(), config.feed.timing.connect.as_secs()), (1, 3));
     assert_eq!(config.feed.binance.rest, "http://127.0.0.1:9001");

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod diff;
 pub mod doctor;
 pub mod evidence;
+pub mod explain;
 pub mod fields;
 pub mod import_tape;
 pub mod leak_mode;
@@ -57,6 +58,8 @@ enum Command {
     Check(check::Args),
     Fields(fields::Args),
     Replay(replay::Args),
+    Explain(explain::Args),
+    WhyNot(explain::WhyNot),
     Diff(diff::Args),
     Test(test::Args),
     Stage(stage::Args),
@@ -124,6 +127,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::Fields(args) => fields::run(args, &mut out),
         Command::Demo(args) => until_stopped(|stop| async move { demo::run(args, &mut io::stdout(), stop).await }),
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
+        Command::Explain(args) => explain::run(args, &mut out),
+        Command::WhyNot(args) => explain::why_not(args, &mut out),
         Command::Stage(args) => stage::run(args, &mut out),
         Command::Test(args) => test::run(args, &mut out),
         Command::Diff(args) => diff::run(args, &mut out),
