@@ -1,10 +1,13 @@
 //! Findings become incidents: one for each account and story, opened, growing, closed.
 
 mod key;
+mod language;
 mod plan;
 mod wording;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use language::Language;
 
 use compact_str::CompactString;
 use rust_decimal::Decimal;
@@ -105,8 +108,9 @@ impl Alert {
         let story = if finding.kind == Kind::Blind { Story::Blind } else { Story::Takeover };
         let key = (finding.account.clone(), story);
         let due = finding.at.max(self.now) + self.settings.quiet;
+        let is_symptom = story == Story::Blind && self.is_taken_over(&key.0);
         let Some(open) = self.open.get_mut(&key) else {
-            self.open_incident(key, finding, due, out);
+            self.open_incident(key, finding, due, is_symptom, out);
             return;
         };
         self.due.remove(&(open.due, key.0.clone(), story));
@@ -121,13 +125,27 @@ impl Alert {
         let told_less = open.lost_more_than_told(self.settings.retell);
         let transition = if louder || !known { Transition::Raised } else { Transition::Updated };
         // A quieter rule that joins is history; people are told what raises the level, a new kind of alert, or money.
-        let tell = louder || (!known && finding.level >= Level::Alert) || told_less;
+        let tell = (louder || (!known && finding.level >= Level::Alert) || told_less) && !is_symptom;
         let message = tell.then(|| open.tell(transition));
         let incident = open.incident.clone();
         out.push(EffectKind::Incident { transition, incident, finding: Some(finding), message });
     }
 
-    fn open_incident(&mut self, key: (AccountId, Story), finding: Finding, due: Timestamp, out: &mut Vec<EffectKind>) {
+    /// Says whether people were told that somebody else uses the account's key. That its feed then breaks off, because
+    /// the key was deleted or the thief changed it, is a symptom: a line in the history, not a message beside the other.
+    fn is_taken_over(&self, account: &AccountId) -> bool {
+        let open = self.open.get(&(account.clone(), Story::Takeover));
+        open.is_some_and(|open| open.incident.level >= Level::Alert)
+    }
+
+    fn open_incident(
+        &mut self,
+        key: (AccountId, Story),
+        finding: Finding,
+        due: Timestamp,
+        is_symptom: bool,
+        out: &mut Vec<EffectKind>,
+    ) {
         let twin = u32::from(self.open.contains_key(&(key.0.clone(), other(key.1))))
             * u32::from(
                 self.open
@@ -149,7 +167,7 @@ impl Alert {
         };
         let mut open = Open { incident, due, losses: BTreeMap::new(), told: BTreeMap::new() };
         open.take(&finding);
-        let message = Some(open.tell(Transition::Opened));
+        let message = (!is_symptom).then(|| open.tell(Transition::Opened));
         let incident = open.incident.clone();
         self.due.insert((due, key.0.clone(), key.1));
         self.open.insert(key, open);

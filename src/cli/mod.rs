@@ -1,10 +1,12 @@
 //! The commands: a file each, what it reads, whom it calls, what it prints.
 
+pub mod ack;
 pub mod backtest;
 mod backtest_market;
 pub mod check;
 pub mod demo;
 pub mod import_tape;
+pub mod incidents;
 pub mod leak_mode;
 pub mod replay;
 pub mod run;
@@ -49,6 +51,8 @@ enum Command {
     Replay(replay::Args),
     Verify(verify::Args),
     LeakMode(leak_mode::Args),
+    Incidents(incidents::Args),
+    Ack(ack::Args),
     Simulate(simulate::Args),
     ImportTape(import_tape::Args),
     Backtest(backtest::Args),
@@ -107,6 +111,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
         Command::Verify(args) => verify::run(args, &mut out),
         Command::LeakMode(args) => leak_mode::run(args, &mut out),
+        Command::Incidents(args) => incidents::run(args, &mut out),
+        Command::Ack(args) => ack::run(args, &mut out),
         Command::Simulate(args) => {
             until_stopped(|stop| async move { simulate::run(args, &mut io::stdout(), stop).await.map(|()| FINE) })
         }

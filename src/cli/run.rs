@@ -71,6 +71,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
 fn settings(config: Config) -> Settings {
     Settings {
         leak_file: Some(config.leak_file()),
+        inbox: Some(config.inbox()),
         store: store::Settings { path: config.store_file(), ..store::Settings::default() },
         journal: config.journal,
         pipeline: config.pipeline,

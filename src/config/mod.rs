@@ -109,6 +109,11 @@ impl Config {
     pub fn leak_file(&self) -> PathBuf {
         self.state_dir.join("leak-mode.json")
     }
+
+    /// Returns the folder in which commands ask something of a running daemon.
+    pub fn inbox(&self) -> PathBuf {
+        self.state_dir.join("inbox")
+    }
 }
 
 fn credentials() -> Option<PathBuf> {

@@ -6,11 +6,13 @@ use super::account::{Account, account_name};
 use super::credential::{Found, secret};
 use super::section::{Scope, Section};
 use super::values::{integer, text};
-use crate::domain::Level;
 use crate::notify::email::{EmailSettings, Mailbox, Mailer, Tls};
 use crate::notify::telegram::{BASE_URL, Bot, Chat, TelegramSettings};
+use crate::alert::Language;
+use crate::domain::Level;
 use crate::notify::{ChannelSettings, Error, Settings, backoff, console};
 use crate::secret::Secret;
+use crate::store::{Burst, QuietHours};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -20,6 +22,7 @@ const LEVELS: [(&str, Level); 3] = [("notice", Level::Notice), ("alert", Level::
 struct Channels<'a> {
     accounts: &'a [Account],
     phrase: String,
+    language: Language,
     /// Names given so far, with their lines.
     names: Vec<(String, usize)>,
 }
@@ -31,7 +34,13 @@ pub(super) fn notify(root: &mut Section<'_>, accounts: &[Account]) -> Settings {
     if phrase.chars().count() > 80 || phrase.chars().any(char::is_control) {
         section.refuse("phrase", "must be one line of at most 80 characters");
     }
-    let mut channels = Channels { accounts, phrase, names: Vec::new() };
+    let languages = Language::ALL.map(|language| (language.code(), language));
+    let language = section.choice("language", Some(Language::default()), &languages).unwrap_or_default();
+    let usual = Settings::default();
+    let repeat = section.time_or("repeat", usual.repeat, "never", Duration::from_secs(60)..=30 * DAY);
+    let most = section.count("burst", u64::from(usual.burst.most), 1..=1_000);
+    let burst = Burst { most: u32::try_from(most).unwrap_or(usual.burst.most), ..usual.burst };
+    let mut channels = Channels { accounts, phrase, language, names: Vec::new() };
     let email: Vec<_> = section.sections("email").into_iter().filter_map(|one| channels.email(one)).collect();
     let telegram: Vec<_> = section.sections("telegram").into_iter().filter_map(|one| channels.telegram(one)).collect();
     let console = console_enabled(&mut section);
@@ -46,7 +55,13 @@ pub(super) fn notify(root: &mut Section<'_>, accounts: &[Account]) -> Settings {
         }
     }
     section.close();
-    Settings { email, telegram, console, backoff }
+    if root.gather.scope != Scope::Middle && !email.is_empty() | !telegram.is_empty() {
+        let mut channels = email.iter().map(|one| &one.channel).chain(telegram.iter().map(|one| &one.channel));
+        if channels.all(|channel| !channel.after.is_zero()) {
+            root.gather.warn("every channel waits for an answer on another one (after); nobody is told at once".into());
+        }
+    }
+    Settings { email, telegram, console, backoff, burst, repeat, language }
 }
 
 fn console_enabled(section: &mut Section<'_>) -> bool {
@@ -98,7 +113,11 @@ impl Channels<'_> {
         });
         // An empty list reads like everybody, and so it is meant.
         let accounts = Some(accounts).filter(|accounts| !accounts.is_empty());
-        ChannelSettings { name, min_level, accounts, phrase: self.phrase.clone() }
+        let person = section.text("person", Some("")).unwrap_or_default();
+        let after = section.time("after", Duration::ZERO, Duration::ZERO..=DAY);
+        let quiet = quiet_hours(section);
+        let (phrase, language) = (self.phrase.clone(), self.language);
+        ChannelSettings { name, min_level, accounts, phrase, person, after, quiet, language }
     }
 
     fn email(&mut self, mut section: Section<'_>) -> Option<EmailSettings> {
@@ -175,6 +194,36 @@ impl Channels<'_> {
         section.close();
         settings
     }
+}
+
+/// Reads `22:00-07:00` and whose clock it is.
+fn quiet_hours(section: &mut Section<'_>) -> Option<QuietHours> {
+    let clock = |text: &str| {
+        let (hour, minute) = text.trim().split_once(':')?;
+        let two = |text: &str| text.parse::<u16>().ok().filter(|_| (1..=2).contains(&text.len()));
+        let (hour, minute) = (two(hour)?, two(minute)?);
+        (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+    };
+    let quiet = section.ask("quiet", Some("\"\"".to_owned()), |value| match text(value)? {
+        "" => Ok(None),
+        text => {
+            let hours = text.split_once('-').and_then(|(from, until)| Some((clock(from)?, clock(until)?)));
+            match hours.filter(|(from, until)| from != until) {
+                Some(hours) => Ok(Some(hours)),
+                None => Err("must be two times of day, as in \"22:00-07:00\"".to_owned()),
+            }
+        }
+    });
+    let zone = section.text("time_zone", Some("UTC")).unwrap_or_default();
+    let zone = if zone == "UTC" { Ok(jiff::tz::TimeZone::UTC) } else { jiff::tz::TimeZone::get(&zone) };
+    if zone.is_err() {
+        section.refuse(
+            "time_zone",
+            "is not a time zone this machine knows, such as \"Europe/Berlin\"; see that the package tzdata is installed",
+        );
+    }
+    let (from, until) = quiet??;
+    Some(QuietHours { from, until, zone: zone.ok()? })
 }
 
 const CHAT: &str = "must be the chat's number (negative for groups), or the name of a public channel such as \"@desk\"";

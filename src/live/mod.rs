@@ -1,11 +1,13 @@
 //! The stages joined by queues: what an exchange sends goes to the journal, through the pipeline, into the store and
 //! to people; and when the daemon ends, it ends in that order.
 
+mod attention;
 mod chain;
 pub mod counters;
 mod courier;
 mod fault;
 mod feed_log;
+pub mod inbox;
 mod operator;
 mod resume;
 mod roll;
@@ -44,6 +46,8 @@ pub struct Settings {
     pub feed: feed::Settings,
     /// The file in which the operator switches leak modes, where there is one.
     pub leak_file: Option<PathBuf>,
+    /// The folder in which commands ask something of the daemon, where there is one.
+    pub inbox: Option<PathBuf>,
     /// How many faults are borne, and how long stopping may take.
     pub supervisor: supervisor::Settings,
     /// How often time itself arrives: what only its passing says is said at most this late, and the service manager's
@@ -73,6 +77,7 @@ impl Default for Settings {
             pipeline: pipeline::Settings::default(),
             notify: notify::Settings::default(),
             leak_file: None,
+            inbox: None,
             feed: feed::Settings::default(),
             supervisor: supervisor::Settings::default(),
             tick: Duration::from_secs(10),
@@ -161,7 +166,9 @@ pub async fn run_fed_by(
     settings.feed.access.remembered.clone_from(memory.access_logs());
     let receipts = settings.feed.access.receipts.clone();
     let store = store::Handle::new(resumed.store, settings.notify.routes());
-    let couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
+    let mut couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
+    couriers.push(attention::task(store.clone(), &settings.notify));
+    couriers.extend(settings.inbox.take().map(|folder| inbox::task(folder, store.clone(), &settings.notify)));
 
     let (incoming, inbox) = mpsc::channel(settings.journal.queue.max(1));
     let (outbox, batches) = mpsc::channel(BATCHES);

@@ -46,5 +46,6 @@ fn queued(level: Level, headline: &str) -> Queued {
         uncertain: false,
         waited: fillguard::domain::Span::ZERO,
         previous: None,
+        cause: fillguard::store::Cause::News,
     }
 }
