@@ -166,9 +166,7 @@ fn whole(store: &Store, incident: &Incident) -> anyhow::Result<serde_json::Value
     let deliveries = store.deliveries(&incident.id)?;
     if let Some(fields) = value.as_object_mut() {
         fields.insert("state".into(), serde_json::to_value(incident)?);
-        let step = |step: &crate::store::Step| {
-            json!({"n": step.n, "at": step.at.nanos(), "transition": step.transition.as_str(), "told": step.message.is_some()})
-        };
+        let step = |step: &crate::store::Step| json!({"n": step.n, "at": step.at.nanos(), "transition": step.transition.as_str(), "told": step.message.is_some()});
         fields.insert("history".into(), history.iter().map(step).collect());
         let delivery = |one: &crate::store::Delivery| {
             json!({"channel": one.channel, "state": one.state, "cause": one.cause.as_str(), "at": one.at.nanos(),

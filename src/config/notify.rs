@@ -6,10 +6,11 @@ use super::account::{Account, account_name};
 use super::credential::{Found, secret};
 use super::section::{Scope, Section};
 use super::values::{integer, text};
-use crate::notify::email::{EmailSettings, Mailbox, Mailer, Tls};
-use crate::notify::telegram::{BASE_URL, Bot, Chat, TelegramSettings};
 use crate::alert::Language;
 use crate::domain::Level;
+use crate::notify::email::{EmailSettings, Mailbox, Mailer, Tls};
+use crate::notify::telegram::{BASE_URL, Bot, Chat, TelegramSettings};
+use crate::notify::webhook::{Form, Webhook, WebhookSettings};
 use crate::notify::{ChannelSettings, Error, Settings, backoff, console};
 use crate::secret::Secret;
 use crate::store::{Burst, QuietHours};
@@ -43,11 +44,12 @@ pub(super) fn notify(root: &mut Section<'_>, accounts: &[Account]) -> Settings {
     let mut channels = Channels { accounts, phrase, language, names: Vec::new() };
     let email: Vec<_> = section.sections("email").into_iter().filter_map(|one| channels.email(one)).collect();
     let telegram: Vec<_> = section.sections("telegram").into_iter().filter_map(|one| channels.telegram(one)).collect();
+    let webhook: Vec<_> = section.sections("webhook").into_iter().filter_map(|one| channels.webhook(one)).collect();
     let console = console_enabled(&mut section);
     let backoff = retry(&mut section);
     if root.gather.scope != Scope::Middle {
-        if !section.has("email") && !section.has("telegram") && !console {
-            let reason = "nobody would be told; add [[notify.email]], [[notify.telegram]] or [notify.console]";
+        if !section.has("email") && !section.has("telegram") && !section.has("webhook") && !console {
+            let reason = "nobody would be told; add [[notify.email]], [[notify.telegram]], [[notify.webhook]] or [notify.console]";
             root.refuse("notify", reason);
         } else if channels.phrase.is_empty() {
             root.gather
@@ -61,7 +63,7 @@ pub(super) fn notify(root: &mut Section<'_>, accounts: &[Account]) -> Settings {
             root.gather.warn("every channel waits for an answer on another one (after); nobody is told at once".into());
         }
     }
-    Settings { email, telegram, console, backoff, burst, repeat, language }
+    Settings { email, telegram, webhook, console, backoff, burst, repeat, language }
 }
 
 fn console_enabled(section: &mut Section<'_>) -> bool {
@@ -169,6 +171,10 @@ impl Channels<'_> {
         });
         let base_url = section.address("base_url", BASE_URL, "https");
         let timeout = section.time("timeout", Duration::from_secs(20), SECOND..=Duration::from_secs(600));
+        let users = section.list("users", |text| match text.parse::<i64>() {
+            Ok(user) if user > 0 => Ok(user),
+            Ok(_) | Err(_) => Err("must be a person's number, as @userinfobot tells it, in quotes".to_owned()),
+        });
         if !section.has("chat") {
             section.refuse("chat", format!("is missing: it {CHAT}"));
         }
@@ -185,11 +191,64 @@ impl Channels<'_> {
         };
         let settings = token.zip(chat).map(|(token, chat)| {
             let mut settings = TelegramSettings::new(channel, token, chat);
-            (settings.base_url, settings.timeout) = (base_url, timeout);
+            (settings.base_url, settings.timeout, settings.users) = (base_url, timeout, users);
             settings
         });
         if let Some(settings) = settings.as_ref().filter(|_| token_read) {
             told(&section, Bot::new(settings.clone()).err());
+        }
+        section.close();
+        settings
+    }
+}
+
+impl Channels<'_> {
+    fn webhook(&mut self, mut section: Section<'_>) -> Option<WebhookSettings> {
+        let channel = self.channel(&mut section, "webhook");
+        let url = section.text("url", None);
+        let hidden = secret(&mut section, "url_file", "url_credential");
+        let forms = [
+            ("fillguard", Form::Fillguard),
+            ("slack", Form::Slack),
+            ("discord", Form::Discord),
+            ("ntfy", Form::Ntfy),
+            ("alertmanager", Form::Alertmanager),
+        ];
+        let form = section.choice("form", Some(Form::default()), &forms).unwrap_or_default();
+        let signing = secret(&mut section, "secret_file", "secret_credential");
+        let timeout = section.time("timeout", Duration::from_secs(20), SECOND..=Duration::from_secs(600));
+        let look = section.gather.scope == Scope::Look;
+        let mut read = true;
+        let url = match (url, hidden) {
+            (Some(_), Found::Read(_) | Found::Unread) => {
+                section.refuse("url", "is there twice; keep this, or url_file for one that is a secret");
+                None
+            }
+            (Some(url), Found::Absent) => Some(Secret::new(url)),
+            (None, Found::Read(url)) => Some(url),
+            (None, Found::Unread) => {
+                read = false;
+                look.then(|| Secret::new(String::new()))
+            }
+            (None, Found::Absent) => {
+                if section.gather.scope != Scope::Middle && !section.has("url") {
+                    section.refuse("url", "is missing: where messages go; or url_file, where the address is a secret");
+                }
+                None
+            }
+        };
+        let signing = match signing {
+            Found::Absent => Some(None),
+            Found::Read(secret) => Some(Some(secret)),
+            Found::Unread => look.then_some(None),
+        };
+        let settings = (|| {
+            let mut settings = WebhookSettings::new(channel, url?);
+            (settings.form, settings.secret, settings.timeout) = (form, signing?, timeout);
+            Some(settings)
+        })();
+        if let Some(settings) = settings.as_ref().filter(|_| read) {
+            told(&section, Webhook::new(settings.clone()).err());
         }
         section.close();
         settings

@@ -5,6 +5,7 @@ mod attention;
 mod chain;
 pub mod counters;
 mod courier;
+mod ears;
 mod fault;
 mod feed_log;
 pub mod inbox;
@@ -167,6 +168,8 @@ pub async fn run_fed_by(
     let receipts = settings.feed.access.receipts.clone();
     let store = store::Handle::new(resumed.store, settings.notify.routes());
     let mut couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
+    let (pulse, felt) = watch::channel(notify::telegram::Pulse::default());
+    couriers.extend(ears::tasks(&settings, &store, felt)?);
     couriers.push(attention::task(store.clone(), &settings.notify));
     couriers.extend(settings.inbox.take().map(|folder| inbox::task(folder, store.clone(), &settings.notify)));
 
@@ -205,6 +208,7 @@ pub async fn run_fed_by(
         receipts,
         counters: counters::Counters::default(),
         watchdog: systemd::Watchdog::from_env(),
+        pulse,
     };
     // It ends when the journal has, not when it is told to: until then there is something to judge.
     tasks.push(Task::once("pipeline", Stage::Pipeline, move |_| async move { chain.run().await.map_err(Into::into) }));

@@ -5,8 +5,10 @@ pub mod backoff;
 pub mod console;
 mod courier;
 pub mod email;
+mod http;
 pub mod telegram;
 mod tls;
+pub mod webhook;
 mod wording;
 pub mod words;
 
@@ -28,6 +30,8 @@ pub struct Settings {
     pub email: Vec<email::EmailSettings>,
     /// Telegram chats.
     pub telegram: Vec<telegram::TelegramSettings>,
+    /// Addresses that take JSON.
+    pub webhook: Vec<webhook::WebhookSettings>,
     /// Prints messages where the daemon runs, under the channel name `console`; off by default.
     pub console: bool,
     /// When a failed message is tried again.
@@ -46,6 +50,7 @@ impl Default for Settings {
         Settings {
             email: Vec::new(),
             telegram: Vec::new(),
+            webhook: Vec::new(),
             console: false,
             backoff: backoff::Settings::default(),
             burst: Burst::default(),
@@ -161,13 +166,21 @@ impl Settings {
         let console = self.console.then(|| {
             ChannelSettings { name: console::NAME.to_owned(), min_level: Level::Notice, ..Default::default() }.route()
         });
-        email.chain(telegram).chain(console).collect()
+        let webhook = self.webhook.iter().map(|settings| match settings.form.is_for_people() {
+            true => people(&settings.channel, false),
+            // Software hears of each incident.
+            false => settings.channel.route(),
+        });
+        email.chain(telegram).chain(webhook).chain(console).collect()
     }
 
     /// Channels that people carry with them.
     fn people(&self) -> impl Iterator<Item = &ChannelSettings> {
         let email = self.email.iter().map(|settings| &settings.channel);
-        email.chain(self.telegram.iter().map(|settings| &settings.channel))
+        let webhook = self.webhook.iter().filter(|settings| settings.form.is_for_people());
+        email
+            .chain(self.telegram.iter().map(|settings| &settings.channel))
+            .chain(webhook.map(|settings| &settings.channel))
     }
 
     /// Builds a courier for every channel; `screen` is where the console channel prints.
@@ -182,7 +195,12 @@ impl Settings {
             carriers.push((settings.channel.name.clone(), Channel::Email(email::Mailer::new(settings.clone())?)));
         }
         for settings in &self.telegram {
-            carriers.push((settings.channel.name.clone(), Channel::Telegram(telegram::Bot::new(settings.clone())?)));
+            let bot = telegram::Bot::new(settings.clone())?.answering(store.clone());
+            carriers.push((settings.channel.name.clone(), Channel::Telegram(Box::new(bot))));
+        }
+        for settings in &self.webhook {
+            let webhook = webhook::Webhook::new(settings.clone())?;
+            carriers.push((settings.channel.name.clone(), Channel::Webhook(Box::new(webhook))));
         }
         if self.console {
             carriers.push((console::NAME.to_owned(), Channel::Console(console::Screen::new(screen))));
@@ -212,7 +230,9 @@ pub enum Channel {
     /// A mailbox.
     Email(email::Mailer),
     /// A Telegram chat.
-    Telegram(telegram::Bot),
+    Telegram(Box<telegram::Bot>),
+    /// An address that takes JSON.
+    Webhook(Box<webhook::Webhook>),
     /// Where the daemon runs.
     Console(console::Screen),
 }
@@ -222,6 +242,7 @@ impl Carrier for Channel {
         match self {
             Channel::Email(mailer) => mailer.carry(queued).await,
             Channel::Telegram(bot) => bot.carry(queued).await,
+            Channel::Webhook(webhook) => webhook.carry(queued).await,
             Channel::Console(screen) => screen.carry(queued).await,
         }
     }
@@ -230,6 +251,7 @@ impl Carrier for Channel {
         match self {
             Channel::Email(mailer) => mailer.pace(),
             Channel::Telegram(bot) => bot.pace(),
+            Channel::Webhook(webhook) => webhook.pace(),
             Channel::Console(screen) => screen.pace(),
         }
     }

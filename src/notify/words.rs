@@ -3,7 +3,7 @@
 use super::wording::one_line;
 use crate::alert::Language;
 use crate::domain::{IncidentId, Level, Message, Span, Timestamp};
-use crate::store::{Cause, Gathered};
+use crate::store::{Answer, Cause, Gathered, Verdict};
 
 /// What stands around what an incident says.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,6 +30,22 @@ pub struct Words {
     pub more_lines: &'static str,
     /// The answers: mine, not mine, later.
     pub answers: [&'static str; 3],
+    /// On the second step's button.
+    pub confirm: &'static str,
+    /// On the button that shows the first step again.
+    pub back: &'static str,
+    /// On the button that silences.
+    pub silence: &'static str,
+    /// On the button of who looks after it.
+    pub seen: &'static str,
+    /// After a press: mine, not mine, later, seen.
+    pub thanks: [&'static str; 4],
+    /// Where a button was used or has ended.
+    pub ended: &'static str,
+    /// Where somebody may not answer.
+    pub not_listed: &'static str,
+    /// Where another person began the second step.
+    pub not_yours: &'static str,
     /// Before the link to the answer page.
     pub answer: &'static str,
     /// Under the picture.
@@ -48,6 +64,19 @@ const ENGLISH: Words = Words {
     open: "Open",
     more_lines: "more lines",
     answers: ["That was me", "Not me, stop it", "Later"],
+    confirm: "Yes, it was not me",
+    back: "Back",
+    silence: "Yes, silence it",
+    seen: "I look after it",
+    thanks: [
+        "Noted: it was you. Anything else is still told.",
+        "Raised to act. Delete the key now; the steps are in the message.",
+        "You are asked again in an hour.",
+        "Noted: you look after it.",
+    ],
+    ended: "This button was used, or its time is over.",
+    not_listed: "You are not among those who may answer here.",
+    not_yours: "Somebody else began this; press the first button yourself.",
     answer: "Was it you? Answer here",
     picture: "Price paid by this account, fill by fill",
 };
@@ -64,6 +93,19 @@ const GERMAN: Words = Words {
     open: "Öffnen:",
     more_lines: "weitere Zeilen",
     answers: ["Das war ich", "Nicht ich, stoppen", "Später"],
+    confirm: "Ja, das war nicht ich",
+    back: "Zurück",
+    silence: "Ja, stumm schalten",
+    seen: "Ich kümmere mich",
+    thanks: [
+        "Notiert: das waren Sie. Alles andere wird weiter gemeldet.",
+        "Auf die höchste Stufe gehoben. Löschen Sie jetzt den Schlüssel; die Schritte stehen in der Nachricht.",
+        "In einer Stunde wird wieder gefragt.",
+        "Notiert: Sie kümmern sich.",
+    ],
+    ended: "Diese Taste wurde schon benutzt, oder ihre Zeit ist um.",
+    not_listed: "Sie gehören nicht zu denen, die hier antworten dürfen.",
+    not_yours: "Das hat jemand anders begonnen; drücken Sie selbst die erste Taste.",
     answer: "Waren Sie das? Hier antworten",
     picture: "Preise, zu denen dieses Konto gehandelt hat",
 };
@@ -83,6 +125,31 @@ impl Words {
             Level::Notice => self.levels[0],
             Level::Alert => self.levels[1],
             Level::Act => self.levels[2],
+        }
+    }
+
+    /// Returns what is said after an answer was kept.
+    pub fn thanks(&self, verdict: Verdict) -> &'static str {
+        match verdict {
+            Verdict::Mine => self.thanks[0],
+            Verdict::NotMine => self.thanks[1],
+            Verdict::Later => self.thanks[2],
+            Verdict::Seen => self.thanks[3],
+        }
+    }
+
+    /// Returns what was answered, by whom and when.
+    pub fn answered(&self, answer: &Answer) -> String {
+        let (by, at) = (one_line(&answer.by, 60), answer.at);
+        match (self.language, answer.verdict) {
+            (Language::English, Verdict::Mine) => format!("Answered by {by}, {at}: that was me."),
+            (Language::English, Verdict::NotMine) => format!("Answered by {by}, {at}: not me."),
+            (Language::English, Verdict::Later) => format!("Put off by {by}, {at}."),
+            (Language::English, Verdict::Seen) => format!("Seen by {by}, {at}."),
+            (Language::German, Verdict::Mine) => format!("Beantwortet von {by}, {at}: das war ich."),
+            (Language::German, Verdict::NotMine) => format!("Beantwortet von {by}, {at}: nicht ich."),
+            (Language::German, Verdict::Later) => format!("Verschoben von {by}, {at}."),
+            (Language::German, Verdict::Seen) => format!("Gesehen von {by}, {at}."),
         }
     }
 
@@ -141,9 +208,10 @@ fn digest_in_english(gathered: &Gathered) -> Message {
     Message {
         headline: format!("{count} incidents at once: {}", levels.join(", ")),
         facts,
-        next_step: "Look at all of them: run fillguard incidents --open. If one key after the other is hit, the platform \
+        next_step:
+            "Look at all of them: run fillguard incidents --open. If one key after the other is hit, the platform \
                     that holds them has leaked: delete the keys it was given."
-            .to_owned(),
+                .to_owned(),
         otherwise: "Each of them goes on by itself; further messages are told together too.".to_owned(),
         table: vec![
             ("Since".to_owned(), gathered.since.to_string()),
@@ -166,9 +234,10 @@ fn digest_in_german(gathered: &Gathered) -> Message {
     Message {
         headline: format!("{count} Vorfälle auf einmal: {}", levels.join(", ")),
         facts,
-        next_step: "Sehen Sie alle an: fillguard incidents --open. Trifft es einen Schlüssel nach dem anderen, so ist die \
+        next_step:
+            "Sehen Sie alle an: fillguard incidents --open. Trifft es einen Schlüssel nach dem anderen, so ist die \
                     Plattform undicht, die sie hat: löschen Sie die Schlüssel, die sie bekam."
-            .to_owned(),
+                .to_owned(),
         otherwise: "Jeder Vorfall läuft für sich weiter; auch weitere Nachrichten werden zusammengefasst.".to_owned(),
         table: vec![
             ("Seit".to_owned(), gathered.since.to_string()),
@@ -214,7 +283,9 @@ fn again_in_german(message: &mut Message, cause: Cause, waited: Span) {
     let waited = minutes(waited);
     let fact = match cause {
         Cause::Escalation => {
-            format!("Wer zuerst benachrichtigt wurde, hat {waited} Minuten lang nicht geantwortet; daher diese Nachricht.")
+            format!(
+                "Wer zuerst benachrichtigt wurde, hat {waited} Minuten lang nicht geantwortet; daher diese Nachricht."
+            )
         }
         Cause::News | Cause::Repeat | Cause::Report | Cause::Digest | Cause::Test => {
             format!("Nach {waited} Minuten immer noch offen, und niemand hat geantwortet.")

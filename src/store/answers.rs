@@ -173,9 +173,7 @@ impl Store {
 
     /// Writes down that an answer was handed to the journal.
     pub fn mark_journaled(&mut self, id: u64) -> Result<(), Error> {
-        self.connection
-            .prepare_cached("UPDATE answers SET journaled = 1 WHERE id = ?1")?
-            .execute([column(id)])?;
+        self.connection.prepare_cached("UPDATE answers SET journaled = 1 WHERE id = ?1")?.execute([column(id)])?;
         Ok(())
     }
 
@@ -239,7 +237,9 @@ impl Store {
     /// Keeps a value under a name.
     pub fn set_mark(&mut self, name: &str, value: &str) -> Result<(), Error> {
         self.connection
-            .prepare_cached("INSERT INTO marks VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")?
+            .prepare_cached(
+                "INSERT INTO marks VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            )?
             .execute([name, value])?;
         Ok(())
     }

@@ -62,13 +62,8 @@ impl Store {
                      AND (verdict <> 'later' OR until > ?3))
                  ORDER BY opened",
             )?;
-            let parameters = params![
-                self.epoch,
-                (now - LOOKED_AT).nanos(),
-                now.nanos(),
-                rank(Level::Act),
-                rank(Level::Alert)
-            ];
+            let parameters =
+                params![self.epoch, (now - LOOKED_AT).nanos(), now.nanos(), rank(Level::Act), rank(Level::Alert)];
             let rows = statement.query_map(parameters, |row| {
                 Ok(Unanswered {
                     id: row.get(0)?,

@@ -20,7 +20,12 @@ pub struct Handle {
 impl Handle {
     /// Shares a store; messages go to the channels of `routes`.
     pub fn new(store: Store, routes: Vec<ChannelRoute>) -> Self {
-        Handle { store: Arc::new(Mutex::new(store)), routes: routes.into(), commits: watch::Sender::new(0), answers: watch::Sender::new(0) }
+        Handle {
+            store: Arc::new(Mutex::new(store)),
+            routes: routes.into(),
+            commits: watch::Sender::new(0),
+            answers: watch::Sender::new(0),
+        }
     }
 
     /// Runs `deed` with the store to itself. It is finished even when the caller stops waiting.

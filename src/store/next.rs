@@ -210,9 +210,9 @@ impl Store {
 
     /// Returns the incidents that a digest tells.
     pub fn digested(&self, digest: u64) -> Result<Vec<IncidentId>, Error> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT DISTINCT incident FROM outbox WHERE digest = ?1 AND cause <> 'digest' ORDER BY id")?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT DISTINCT incident FROM outbox WHERE digest = ?1 AND cause <> 'digest' ORDER BY id",
+        )?;
         let rows = statement.query_map([column(digest)], |row| row.get::<_, String>(0))?;
         rows.map(|row| Ok(IncidentId::known(&row?))).collect()
     }

@@ -60,8 +60,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    const ALL: [Cause; 6] =
-        [Cause::News, Cause::Repeat, Cause::Escalation, Cause::Report, Cause::Digest, Cause::Test];
+    const ALL: [Cause; 6] = [Cause::News, Cause::Repeat, Cause::Escalation, Cause::Report, Cause::Digest, Cause::Test];
 
     /// Returns the word used in output.
     pub const fn as_str(self) -> &'static str {
@@ -131,7 +130,8 @@ pub struct Backlog {
     pub why: Option<String>,
 }
 
-const COLUMNS: &str = "id, channel, incident, message, at, first_at, merged, attempts, uncertain, tried_at, retry_at, cause";
+const COLUMNS: &str =
+    "id, channel, incident, message, at, first_at, merged, attempts, uncertain, tried_at, retry_at, cause";
 
 impl Store {
     /// Returns what `channel` should send now, the loudest first, then the oldest; at most `limit` rows.

@@ -8,7 +8,8 @@ use super::Error;
 const APPLICATION: i64 = 0x4647_5244;
 
 /// One step a version; a database's `user_version` is how many of them it has been through.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     -- How far the journal was followed. Effects of arrivals below `floor` were all taken.
     CREATE TABLE progress (
         one     INTEGER PRIMARY KEY CHECK (one = 1),
@@ -88,7 +89,8 @@ const STEPS: &[&str] = &["
         seal       BLOB NOT NULL,
         bytes      BLOB NOT NULL
     );
-", "
+",
+    "
     -- Why a row is there, and which row says what it says together with others.
     ALTER TABLE outbox ADD COLUMN cause TEXT NOT NULL DEFAULT 'news';
     ALTER TABLE outbox ADD COLUMN digest INTEGER;
@@ -133,7 +135,8 @@ const STEPS: &[&str] = &["
     CREATE INDEX silences_account ON silences (account, until);
 
     CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"];
+",
+];
 
 /// Sets what holds for a connection rather than for the file.
 pub(super) fn settle(connection: &Connection) -> Result<(), Error> {

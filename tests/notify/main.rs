@@ -19,6 +19,7 @@ mod channels;
 mod courier;
 mod email;
 mod telegram;
+mod webhook;
 
 use fillguard::domain::Level;
 use fillguard::notify::ChannelSettings;
