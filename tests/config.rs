@@ -583,7 +583,7 @@ fn check_says_what_would_run_and_makes_nothing() {
     assert!(!folder.path("state").exists() && !told.contains("canary"));
     let (code, told) = fillguard(&["check", "--config", &path, "--format", "json"]);
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((code, &told["fine"], told["rules"].as_array().unwrap().len()), (Some(0), &true.into(), 12));
+    assert_eq!((code, &told["fine"], told["rules"].as_array().unwrap().len()), (Some(0), &true.into(), 13));
     assert_eq!(told["accounts"][0]["name"], "binance/alice");
 }
 

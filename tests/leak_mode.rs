@@ -22,7 +22,7 @@ fn configured(dir: &Path) -> std::path::PathBuf {
     }
     let config = dir.join("fillguard.toml");
     let text = format!(
-        "state_dir = \"{}\"\n[[account]]\nexchange = \"binance\"\nname = \"alice\"\ntags = [\"botco\"]\n\
+        "[state]\ndir = \"{}\"\n[[account]]\nexchange = \"binance\"\nname = \"alice\"\ntags = [\"botco\"]\n\
          key_file = \"key\"\nsecret_file = \"secret\"\n[notify.console]\nenabled = true\n",
         dir.display()
     );

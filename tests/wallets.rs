@@ -339,6 +339,36 @@ async fn a_key_without_the_right_to_futures_says_so_once_and_spot_goes_on() {
 }
 
 #[tokio::test]
+async fn a_wallet_whose_past_cannot_be_read_is_said_to_be_unverified_and_is_asked_again() {
+    let (margin, broken) = (Book::default(), Arc::new(AtomicBool::new(true)));
+    margin.add([3]);
+    let (book, out_of_order) = (margin.clone(), Arc::clone(&broken));
+    let mut exchange = Exchange::open(move |_, request| {
+        if request.path.starts_with("/sapi/v1/margin/account") && out_of_order.load(Ordering::SeqCst) {
+            return Reply::status(503, "<html>out of order</html>");
+        }
+        rest(request, &book, &Book::default())
+    })
+    .await;
+    let mut given = settings(&exchange, [Wallet::Isolated(Symbol::from_dashed("APC-USDT").unwrap()), Wallet::Margin]);
+    given.watch = vec![(Venue::Binance, Symbol::from_dashed("APC-USDT").unwrap())];
+    let mut daemon = Daemon::start(given);
+    let mut peer = exchange.peer().await;
+    while peer.path.starts_with("/stream") {
+        peer = exchange.peer().await;
+    }
+    subscribed(&mut peer, 0).await;
+    subscribed(&mut peer, 1).await;
+    let (_, passed) = daemon.until("binance/alice/margin/rest filled, verified false").await;
+    assert!(!passed.iter().any(|line| line.starts_with("binance/alice/margin/rest myTrades")), "{passed:?}");
+    broken.store(false, Ordering::SeqCst);
+    daemon.until("binance/alice/margin/rest myTrades?symbol=APCUSDT").await;
+    daemon.until("binance/alice/margin/rest filled").await;
+    daemon.counted("APC-USDT", [3]);
+    daemon.end().await;
+}
+
+#[tokio::test]
 async fn a_margin_token_is_replaced_before_it_expires_and_the_end_of_the_old_one_is_no_news() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);

@@ -621,11 +621,11 @@ impl<P: Protocol> Link<P> {
             }
             Some((source, gap)) => {
                 if self.owed.failed(&source, gap, advice, clock::steady())
-                    && let Source::Account(account) = source
+                    && let Some(account) = source.account().cloned()
                 {
                     // It is asked for again until it is answered; that it was not so far must not stay unsaid.
                     let told = Body::Filled { since: gap.since, until: gap.until, verified: false };
-                    self.outlet.note(Source::AccountRest(account), told).await?;
+                    self.outlet.note(Source::answers(account, source.wallet()), told).await?;
                 }
             }
             None => {}

@@ -377,7 +377,7 @@ impl Default for Timing {
 }
 
 impl ReadKey {
-    /// Takes a Binance key: its id and its secret (HMAC text, or an Ed25519 private key in PEM).
+    /// Takes a Binance key: its id and its secret (HMAC text, or an Ed25519 or RSA private key in PEM).
     pub fn binance(key: &str, secret: &Secret) -> Result<Self, KeyError> {
         let key = key.trim();
         super::sign::plain(key, "key id")?;

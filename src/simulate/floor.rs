@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::broken::How;
 use super::fault::FaultBook;
-use super::world::{Happening, Step, World};
+use super::world::{Account, Happening, Step, World};
 use super::{Error, Places, Settings};
 use crate::domain::{Timestamp, Venue};
 use crate::runtime::clock;
@@ -124,8 +124,12 @@ impl Floor {
                 Happening::Traded { .. } => 1,
                 Happening::Order(news) => {
                     let fill = matches!(news.step, Step::Filled(_));
-                    match self.world().accounts.get_mut(news.order.account) {
-                        Some(owner) if owner.revoked || owner.broken.is_some_and(How::silences) => 0,
+                    let mut world = self.world();
+                    let holder = world.holder(news.order.account);
+                    let silent = |owner: &Account| owner.revoked || owner.broken.is_some_and(How::silences);
+                    let silenced = world.accounts.get(holder).is_some_and(silent);
+                    match world.accounts.get_mut(news.order.account) {
+                        Some(_) if silenced => 0,
                         Some(owner) if fill && owner.lose > 0 => {
                             owner.lose -= 1;
                             0
@@ -134,7 +138,7 @@ impl Floor {
                             owner.double -= 1;
                             2
                         }
-                        Some(owner) => self.faults().times(owner.venue, news),
+                        Some(owner) => self.faults().times(owner.venue, holder, news),
                         None => 1,
                     }
                 }

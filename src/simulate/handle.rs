@@ -140,9 +140,15 @@ impl Handle {
 
     /// Gives an account money, as a deposit does.
     pub fn deposit(&self, account: &AccountId, asset: &str, amount: Decimal) -> Result<(), Error> {
+        self.deposit_in(&Wallet::Spot, account, asset, amount)
+    }
+
+    /// Moves money into a wallet of an account.
+    pub fn deposit_in(&self, wallet: &Wallet, account: &AccountId, asset: &str, amount: Decimal) -> Result<(), Error> {
         let mut world = self.floor.world();
         let who = find(&world, account)?;
-        if let Some(owner) = world.accounts.get_mut(who) {
+        let at = world.wallet(who, wallet).ok_or_else(|| unknown(account))?;
+        if let Some(owner) = world.accounts.get_mut(at) {
             owner.change(asset, amount, Decimal::ZERO);
         }
         Ok(())

@@ -11,6 +11,8 @@ use fillguard::pipeline::Pipeline;
 use fillguard::simulate::TrueFill;
 use rust_decimal::Decimal;
 
+use crate::modes::Face;
+
 /// A fill as both sides know it: account, pair, trade, order, side, price, quantity.
 type Exact = (String, String, String, String, Side, Decimal, Decimal);
 /// An order as both sides know it: account, pair, order, side.
@@ -33,6 +35,8 @@ pub struct Ledger {
     /// Findings of `blind`.
     pub blind: u64,
     links: BTreeMap<AccountId, Link>,
+    /// Coinbase Exchange: its feed tells each match, as others do.
+    matches: bool,
 }
 
 #[derive(Default)]
@@ -71,6 +75,15 @@ impl Difference {
 }
 
 impl Ledger {
+    /// Begins a feed's.
+    pub fn of(face: Face) -> Self {
+        Ledger { matches: face == Face::CoinbaseExchange, ..Ledger::default() }
+    }
+
+    fn totals(&self, venue: Venue) -> bool {
+        venue == Venue::Coinbase && !self.matches
+    }
+
     /// Takes what a step of the pipeline brought.
     pub fn take(&mut self, arrival: &Arrival, pipeline: &Pipeline, effects: &[Effect]) {
         self.counters.note(arrival, pipeline.events(), pipeline.counts().repeats);
@@ -123,7 +136,7 @@ impl Ledger {
         let (account, pair) = (fill.account.to_string(), fill.symbol.to_string());
         let (order, side) = (fill.order_id.to_string(), fill.side);
         let trade = fill.trade_id.as_deref().unwrap_or("none").to_owned();
-        if fill.account.venue == Venue::Coinbase {
+        if self.totals(fill.account.venue) {
             let total = self.totals.entry((account.clone(), pair, order, side)).or_default();
             total.base += fill.quantity.get();
             if fill.basis == Basis::Exact {
@@ -157,12 +170,12 @@ impl Ledger {
         let mut difference = Difference::default();
         let exact = |fill: &TrueFill| -> Exact {
             let figures = (fill.price.get().normalize(), fill.quantity.get().normalize());
-            let names =
-                (fill.account.to_string(), fill.symbol.to_string(), fill.trade_id.clone(), fill.order_id.clone());
+            let trade = if self.matches { counted(&fill.trade_id) } else { fill.trade_id.clone() };
+            let names = (fill.account.to_string(), fill.symbol.to_string(), trade, fill.order_id.clone());
             (names.0, names.1, names.2, names.3, fill.side, figures.0, figures.1)
         };
         let (totalled, listed): (Vec<&TrueFill>, Vec<&TrueFill>) =
-            truth.iter().partition(|fill| fill.account.venue == Venue::Coinbase);
+            truth.iter().partition(|fill| self.totals(fill.account.venue));
         let known: BTreeSet<Exact> = listed.into_iter().map(exact).collect();
         difference
             .missing
@@ -221,4 +234,10 @@ impl Ledger {
             }
         }
     }
+}
+
+/// Coinbase Exchange counts the matches of each pair; Advanced Trade hides that number in a UUID, as the truth has it.
+fn counted(uuid: &str) -> String {
+    let last = uuid.rsplit('-').next().unwrap_or_default();
+    u64::from_str_radix(last, 16).map_or_else(|_| uuid.to_owned(), |number| number.to_string())
 }

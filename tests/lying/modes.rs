@@ -1,6 +1,6 @@
 //! The ways in which an exchange lies, and the exchanges that do.
 
-use fillguard::domain::Venue;
+use fillguard::domain::{Venue, Wallet};
 use fillguard::simulate::Faults;
 
 /// How many times faster everything is than the defaults say: half a second here is half a minute there.
@@ -10,9 +10,12 @@ pub const HURRY: u32 = 60;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Face {
     Binance,
+    BinanceMargin,
+    BinanceFutures,
     KucoinClassic,
     KucoinUnified,
     Coinbase,
+    CoinbaseExchange,
 }
 
 /// What goes wrong.
@@ -49,13 +52,32 @@ pub enum Mode {
 }
 
 impl Face {
-    pub const ALL: [Face; 4] = [Face::Binance, Face::KucoinClassic, Face::KucoinUnified, Face::Coinbase];
+    pub const ALL: [Face; 7] = [
+        Face::Binance,
+        Face::BinanceMargin,
+        Face::BinanceFutures,
+        Face::KucoinClassic,
+        Face::KucoinUnified,
+        Face::Coinbase,
+        Face::CoinbaseExchange,
+    ];
 
     pub fn venue(self) -> Venue {
         match self {
-            Face::Binance => Venue::Binance,
+            Face::Binance | Face::BinanceMargin | Face::BinanceFutures => Venue::Binance,
             Face::KucoinClassic | Face::KucoinUnified => Venue::Kucoin,
-            Face::Coinbase => Venue::Coinbase,
+            Face::Coinbase | Face::CoinbaseExchange => Venue::Coinbase,
+        }
+    }
+
+    /// Returns the wallet that is traded in and watched.
+    pub fn wallet(self) -> Wallet {
+        match self {
+            Face::BinanceMargin => Wallet::Margin,
+            Face::BinanceFutures => Wallet::Futures,
+            Face::Binance | Face::KucoinClassic | Face::KucoinUnified | Face::Coinbase | Face::CoinbaseExchange => {
+                Wallet::Spot
+            }
         }
     }
 }
@@ -87,7 +109,7 @@ impl Mode {
     pub fn faults(self, face: Face) -> Faults {
         let none = Faults::default();
         // Coinbase loses whole orders: a few of a hundred, or a run would often lose none.
-        let lose = if face == Face::Coinbase { 0.04 } else { 0.01 };
+        let lose = if face.venue() == Venue::Coinbase { 0.04 } else { 0.01 };
         match self {
             Mode::Clean | Mode::Revoke | Mode::Shutdown => none,
             Mode::Lose => Faults { lose, ..none },
@@ -123,9 +145,9 @@ impl Mode {
         match self {
             Mode::Cut | Mode::Deaf | Mode::Refuse | Mode::Fail | Mode::Revoke | Mode::All => true,
             // Binance pings us, and nothing depends on its pings; the others show life as we ask for it.
-            Mode::NoLife => face != Face::Binance,
-            // Announced: the next connection is up first.
-            Mode::Shutdown => face != Face::Binance,
+            Mode::NoLife => face.venue() != Venue::Binance,
+            // Announced on the WebSocket API: the next connection is up first.
+            Mode::Shutdown => !matches!(face, Face::Binance | Face::BinanceMargin),
             Mode::Clean | Mode::Lose | Mode::Double | Mode::Delay | Mode::Swap | Mode::Garbage => false,
         }
     }

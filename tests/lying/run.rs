@@ -62,10 +62,11 @@ pub async fn run(face: Face, mode: Mode, seed: u64) -> Outcome {
     let (handle, stop) = (simulator.handle(), CancellationToken::new());
     let accounts: Vec<SimAccount> =
         simulator.accounts().iter().filter(|account| account.venue == face.venue()).cloned().collect();
-    let feeds = watching(&simulator, &accounts);
+    let feeds = watching(&simulator, face, &accounts);
     let accounts: Vec<AccountId> = accounts.iter().map(id).collect();
     for account in &accounts {
-        handle.deposit(account, if face == Face::Coinbase { "USD" } else { "USDT" }, Decimal::from(400_000)).unwrap();
+        let dollar = if face.venue() == Venue::Coinbase { "USD" } else { "USDT" };
+        handle.deposit_in(&face.wallet(), account, dollar, Decimal::from(400_000)).unwrap();
     }
     let mut running: JoinSet<()> = JoinSet::new();
     let (until, ended) = (stop.clone(), CancellationToken::new());
@@ -73,7 +74,7 @@ pub async fn run(face: Face, mode: Mode, seed: u64) -> Outcome {
     running.spawn(async move { simulator.run(exchange).await.unwrap() });
 
     let home = tempfile::tempdir().unwrap();
-    let ledger = daemon(feeds, home.path(), until, &mut running);
+    let ledger = daemon(face, feeds, home.path(), until, &mut running);
     let mut stage = Stage { face, handle, accounts, ledger, dice: Dice(seed ^ 0x5eed) };
     stage.live(mode).await;
     let (downs, (_, owing)) = {
@@ -115,23 +116,30 @@ fn simulated(face: Face, seed: u64) -> Settings {
         silence: Duration::from_secs(2),
         client_ping: Duration::from_millis(600),
         heartbeat: Duration::from_millis(100),
+        listen_key_life: usual.listen_key_life / HURRY,
+        // Shorter than in life, so that each run lives through some.
+        listen_token_life: Duration::from_secs(6),
         weight_per_minute: u32::MAX,
         ..usual
     }
 }
 
 /// The feeds' settings: the defaults in a hurry, with the patience for answers that a busy machine needs.
-fn watching(simulator: &Simulator, accounts: &[SimAccount]) -> feed::Settings {
+fn watching(simulator: &Simulator, face: Face, accounts: &[SimAccount]) -> feed::Settings {
     let places = simulator.places();
     let mut feeds = feed::Settings { hurry: HURRY, ..feed::Settings::default() };
     feeds.binance.rest = places.binance.rest;
     feeds.binance.ws_api = places.binance.ws_api;
     feeds.binance.stream = places.binance.stream;
+    feeds.binance.futures_rest = places.binance.futures_rest;
+    feeds.binance.futures_stream = places.binance.futures_stream;
     feeds.kucoin.rest = places.kucoin.rest;
     feeds.kucoin.uta_push = places.kucoin.uta_push;
     feeds.coinbase.rest = places.coinbase.rest;
     feeds.coinbase.ws_user = places.coinbase.ws_user;
     feeds.coinbase.ws_market = places.coinbase.ws_market;
+    feeds.coinbase.exchange_rest = places.coinbase.exchange_rest;
+    feeds.coinbase.exchange_ws = places.coinbase.exchange_ws;
     let timing = &mut feeds.timing;
     let really = |millis: u64| Duration::from_millis(millis) * HURRY;
     (timing.connect, timing.ack, timing.pong, timing.heartbeat) =
@@ -147,11 +155,17 @@ fn watching(simulator: &Simulator, accounts: &[SimAccount]) -> feed::Settings {
                 Venue::Kucoin => {
                     ReadKey::kucoin(&account.key_id, &account.secret, account.passphrase.as_ref().unwrap(), 3)
                 }
+                Venue::Coinbase if face == Face::CoinbaseExchange => {
+                    let key = account.exchange.as_ref().unwrap();
+                    ReadKey::coinbase_exchange(&key.key_id, &key.secret, &key.passphrase)
+                }
                 Venue::Coinbase => ReadKey::coinbase(&account.key_id, &account.secret),
             };
             feed::Account { id: id(account), key: key.unwrap(), known_until: None }
         })
         .collect();
+    let watched = || feed::Wallets { watched: BTreeSet::from([face.wallet()]), ..feed::Wallets::default() };
+    feeds.wallets = accounts.iter().map(|account| (id(account), watched())).collect();
     feeds
 }
 
@@ -161,6 +175,7 @@ fn id(account: &SimAccount) -> AccountId {
 
 /// Starts feeds, journal and pipeline, joined as the daemon joins them; returns what is judged.
 fn daemon(
+    face: Face,
     feeds: feed::Settings,
     home: &std::path::Path,
     stop: CancellationToken,
@@ -183,7 +198,7 @@ fn daemon(
         end.cancel();
     });
     running.spawn(async move { journal::run(written, inbox, outbox, halt).await.unwrap() });
-    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    let ledger = Arc::new(Mutex::new(Ledger::of(face)));
     let judged = Arc::clone(&ledger);
     running.spawn(async move {
         let mut rules = pipeline::Settings::default();
@@ -191,6 +206,9 @@ fn daemon(
         for span in [&mut blind.verify_within, &mut blind.down_alert] {
             *span = Span::from_nanos(span.nanos() / i64::from(HURRY));
         }
+        // Whether holdings were emptied shows only where balances were told in time: not to hang on that, any sale of
+        // several is noted.
+        rules.engine.liquidation.levels.notice = 2.0;
         let mut pipeline = Pipeline::new(rules);
         while let Some(batch) = batches.recv().await {
             let mut ledger = judged.lock().unwrap();
@@ -259,8 +277,10 @@ impl Stage {
 
     /// Trades as a thief does with the second account's key: sells holdings off, buys a thin pair.
     async fn theft(&mut self) {
+        // Nothing is held on futures; a sale there goes short.
+        let sold = if self.face == Face::BinanceFutures { 20_000 } else { 10_000_000 };
         for pair in ["BTC", "ETH", "SOL"] {
-            self.trade(1, &self.pair(pair), Side::Sell, Decimal::from(10_000_000), true).await;
+            self.trade(1, &self.pair(pair), Side::Sell, Decimal::from(sold), true).await;
         }
         for quote in [900, 20_000, 20_000, 20_000, 900, 900] {
             self.trade(1, &self.pair(self.thin()), Side::Buy, Decimal::from(quote), true).await;
@@ -276,15 +296,16 @@ impl Stage {
     }
 
     fn pair(&self, base: &str) -> Symbol {
-        let quote = if self.face == Face::Coinbase { "USD" } else { "USDT" };
-        Symbol::from_dashed(&format!("{base}-{quote}")).unwrap()
+        let quote = if self.face.venue() == Venue::Coinbase { "USD" } else { "USDT" };
+        let contract = if self.face == Face::BinanceFutures { "_PERP" } else { "" };
+        Symbol::from_dashed(&format!("{base}{contract}-{quote}")).unwrap()
     }
 
     async fn trade(&mut self, who: usize, pair: &Symbol, side: Side, quote: Decimal, hostile: bool) {
-        let account = &self.accounts[who];
+        let (wallet, account) = (self.face.wallet(), &self.accounts[who]);
         match hostile {
-            true => self.handle.steal(account, pair, side, quote).unwrap(),
-            false => self.handle.trade(account, pair, side, quote).unwrap(),
+            true => self.handle.steal_in(&wallet, account, pair, side, quote).unwrap(),
+            false => self.handle.trade_in(&wallet, account, pair, side, quote).unwrap(),
         };
         tokio::time::sleep(Duration::from_millis(6 + self.dice.below(8))).await;
     }

@@ -310,13 +310,14 @@ impl Asking<'_> {
         let page = account.ask(self.venues, "/fapi/v3/account", &[], 5).await?;
         let told = positions(&page.text)?;
         let changed = account.known.changed(&told).unwrap_or_default();
-        self.pass(page, "account".to_owned()).await?;
         let mut pairs = self.known_pairs();
         pairs.extend(self.open_orders().await?);
         pairs.extend(changed.iter().map(|position| pair_of(position).to_owned()));
         let (named, listed) = pager::commissions(self).await?;
         pairs.extend(named);
         let (complete, explained) = self.all_trades(&pairs, None).await?;
+        // After the trades, as with spot.
+        self.pass(page, "account".to_owned()).await?;
         if complete && listed {
             account.known.settle(told, 0);
         }

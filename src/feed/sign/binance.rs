@@ -1,11 +1,12 @@
-//! Binance: HMAC-SHA256 in hex, or Ed25519 in base64, over the parameters
+//! Binance: HMAC-SHA256 in hex, Ed25519 or RSA (PKCS #1 v1.5, SHA-256) in base64, over the parameters
 //! (<https://developers.binance.com/docs/binance-spot-api-docs/websocket-api/request-security>).
 
 use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
-use aws_lc_rs::signature::Ed25519KeyPair;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::PrivateKeyDer;
@@ -20,16 +21,26 @@ pub enum BinanceSigner {
     Hmac(Arc<hmac::Key>),
     /// A key whose private half only we hold.
     Ed25519(Arc<Ed25519KeyPair>),
+    /// The older kind of such a key, 2,048 bits or more.
+    Rsa(Arc<RsaKeyPair>),
 }
 
+/// What a PEM block may hold.
+const KINDS: &str = "an Ed25519 or RSA key (2048 bits or more) in PKCS#8, BEGIN PRIVATE KEY";
+
 impl BinanceSigner {
-    /// Takes the secret Binance showed once (HMAC), or an Ed25519 private key in PEM.
+    /// Takes the secret Binance showed once (HMAC), or an Ed25519 or RSA private key in PEM, which tells its kind.
     pub fn new(secret: &Secret) -> Result<Self, KeyError> {
         let text = secret.expose().trim();
         if text.starts_with("-----BEGIN") {
             let key = private_key(text)?;
-            let PrivateKeyDer::Pkcs8(pkcs8) = &key else { return Err(KeyError::Kind("an Ed25519 key in PKCS#8")) };
-            return Ok(BinanceSigner::Ed25519(Arc::new(ed25519(pkcs8)?)));
+            let PrivateKeyDer::Pkcs8(pkcs8) = &key else { return Err(KeyError::Kind(KINDS)) };
+            if let Ok(pair) = RsaKeyPair::from_pkcs8(pkcs8.secret_pkcs8_der()) {
+                rsa(&pair, "fillguard").ok_or(KeyError::Signing)?;
+                return Ok(BinanceSigner::Rsa(Arc::new(pair)));
+            }
+            let pair = ed25519(pkcs8).map_err(|_| KeyError::Kind(KINDS))?;
+            return Ok(BinanceSigner::Ed25519(Arc::new(pair)));
         }
         plain(text, "secret key")?;
         Ok(BinanceSigner::Hmac(Arc::new(hmac_sha256(text))))
@@ -37,16 +48,18 @@ impl BinanceSigner {
 
     /// Says whether both sign alike.
     pub fn same(&self, other: &Self) -> bool {
-        // Both kinds sign the same text the same way every time.
+        // Each kind signs the same text the same way every time.
         let probe = "fillguard";
         self.sign(probe) == other.sign(probe)
     }
 
-    /// Signs a payload: HMAC as hex, Ed25519 as base64.
+    /// Signs a payload: HMAC as hex, the others as base64. Should an RSA key that has signed before refuse to, the empty
+    /// text is returned, which the exchange refuses.
     pub fn sign(&self, payload: &str) -> String {
         match self {
             BinanceSigner::Hmac(key) => hex(hmac::sign(key, payload.as_bytes()).as_ref()),
             BinanceSigner::Ed25519(key) => STANDARD.encode(key.sign(payload.as_bytes())),
+            BinanceSigner::Rsa(key) => rsa(key, payload).unwrap_or_default(),
         }
     }
 
@@ -74,8 +87,15 @@ impl fmt::Debug for BinanceSigner {
         f.write_str(match self {
             BinanceSigner::Hmac(_) => "Hmac(<redacted>)",
             BinanceSigner::Ed25519(_) => "Ed25519(<redacted>)",
+            BinanceSigner::Rsa(_) => "Rsa(<redacted>)",
         })
     }
+}
+
+fn rsa(key: &RsaKeyPair, payload: &str) -> Option<String> {
+    let mut signature = vec![0; key.public_key().modulus_len()];
+    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), payload.as_bytes(), &mut signature).ok()?;
+    Some(STANDARD.encode(signature))
 }
 
 #[cfg(test)]
@@ -112,6 +132,49 @@ mod tests {
             signer.sign_ws(&[("timestamp", "1"), ("apiKey", "k")]),
             "PDJ5Soi/MWVQLg5c7116MQl1e0jn5n8q7dvBNU93fAnAsdfy+U/Ov++5uISPgLdpCDhmG/8fdtD2PPpiYIdjAw=="
         );
+    }
+
+    /// Runs openssl; nothing where there is none.
+    fn openssl(arguments: &[&str], dir: &std::path::Path) -> Option<Vec<u8>> {
+        let output = std::process::Command::new("openssl").args(arguments).current_dir(dir).output().ok()?;
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Some(output.stdout)
+    }
+
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a test says why it skips")]
+    fn an_rsa_key_is_told_by_its_pem_and_signs_as_openssl_does() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path();
+        let make = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "key.pem"];
+        if openssl(&make, dir).is_none() {
+            eprintln!("skipped: there is no openssl");
+            return;
+        }
+        let pem = std::fs::read_to_string(dir.join("key.pem")).unwrap();
+        let signer = BinanceSigner::new(&Secret::new(pem.clone())).unwrap();
+        assert!(matches!(signer, BinanceSigner::Rsa(_)) && signer.same(&signer.clone()));
+        assert_eq!(format!("{signer:?}"), "Rsa(<redacted>)");
+        for payload in ["symbol=APCBTC&timestamp=1700000000000", "apiKey=k&recvWindow=5000&timestamp=1700000000000"] {
+            std::fs::write(dir.join("payload"), payload).unwrap();
+            let theirs = openssl(&["dgst", "-sha256", "-sign", "key.pem", "payload"], dir).unwrap();
+            assert_eq!(signer.sign(payload), STANDARD.encode(theirs), "PKCS #1 v1.5 has one signature for a text");
+        }
+        let query = signer.sign_rest(&[("timestamp", "1700000000000")]);
+        let signature = query.strip_prefix("timestamp=1700000000000&signature=").unwrap();
+        assert!(signature.len() > 340 && !signature.contains(['+', '/', '=']), "{signature}");
+        let other = openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], dir).unwrap();
+        let other = BinanceSigner::new(&Secret::new(String::from_utf8(other).unwrap())).unwrap();
+        assert!(!signer.same(&other));
+        for wrong in [
+            vec!["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+            vec!["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"],
+            vec!["rsa", "-in", "key.pem", "-traditional"],
+        ] {
+            let pem = String::from_utf8(openssl(&wrong, dir).unwrap()).unwrap();
+            let refused = BinanceSigner::new(&Secret::new(pem)).unwrap_err();
+            assert_eq!(refused, KeyError::Kind(KINDS), "{wrong:?}");
+        }
     }
 
     #[test]

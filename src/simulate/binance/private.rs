@@ -12,6 +12,7 @@ use super::futures::positions_of;
 use super::wire::eight;
 use crate::domain::{Venue, Wallet};
 use crate::runtime::clock;
+use crate::simulate::fault::Liar;
 use crate::simulate::floor::{Floor, News, locked};
 use crate::simulate::socket::{self, Socket};
 use crate::simulate::spelling::capitals;
@@ -42,12 +43,18 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, (key, wrapped): (Strin
     let life = sleep(floor.settings.connection_life);
     tokio::pin!(life);
     let who = locked(&floor.listen_keys).get(&key).map(|(who, _)| *who);
+    socket.lie(Liar::new(&floor, Venue::Binance, who));
+    let mut heard = clock::steady();
     let mut wallet = who.and_then(|who| floor.world().wallet(who, &Wallet::Futures));
     loop {
         let said = tokio::select! {
-            heard = socket.hear() => match heard {
+            said = socket.hear() => match said {
                 Some(Message::Text(text)) => vec![answered(&text)],
-                Some(Message::Ping(_) | Message::Pong(_)) => Vec::new(),
+                Some(Message::Pong(_)) => {
+                    heard = clock::steady();
+                    Vec::new()
+                }
+                Some(Message::Ping(_)) => Vec::new(),
                 Some(Message::Binary(_) | Message::Close(_) | Message::Frame(_)) | None => return,
             },
             told = news.recv() => match told {
@@ -75,6 +82,12 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, (key, wrapped): (Strin
                 }
             }
             _ = pings.tick() => {
+                if floor.faults().of(Venue::Binance, who).no_sign_of_life {
+                    continue;
+                }
+                if heard.elapsed() > floor.settings.silence.max(floor.settings.ping_every * 2) {
+                    return socket.close(1008, "Pong timeout").await;
+                }
                 let stamp = clock::now().millis().to_string();
                 if !socket.send(Message::Ping(Bytes::from(stamp))).await {
                     return;
@@ -84,7 +97,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, (key, wrapped): (Strin
             () = &mut life => return socket.close(1008, "disconnected after the longest life of a connection").await,
         };
         for value in said {
-            if !socket.say(&value).await {
+            if !socket.push(&value).await {
                 return;
             }
         }

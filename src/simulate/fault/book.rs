@@ -85,9 +85,9 @@ impl FaultBook {
         Dice::new(self.seed, &format!("faults/socket/{}", self.sockets))
     }
 
-    /// Returns how often a change of an order is told.
-    pub fn times(&mut self, venue: Venue, news: &OrderNews) -> usize {
-        let faults = self.of(venue, Some(news.order.account));
+    /// Returns how often a change of an order is told to the account `who`.
+    pub fn times(&mut self, venue: Venue, who: usize, news: &OrderNews) -> usize {
+        let faults = self.of(venue, Some(who));
         let fill = matches!(news.step, Step::Filled(_));
         let lost = match venue {
             Venue::Binance | Venue::Kucoin => fill && self.dice.chance(faults.lose),
@@ -103,5 +103,13 @@ impl FaultBook {
             return 2;
         }
         1
+    }
+
+    /// Draws whether Coinbase Exchange loses one match of an account's order that is told.
+    pub fn loses_match(&mut self, who: Option<usize>) -> bool {
+        let lost = self.of(Venue::Coinbase, who).lose;
+        let lost = lost > 0.0 && self.dice.chance(lost);
+        self.tally.lost += u64::from(lost);
+        lost
     }
 }

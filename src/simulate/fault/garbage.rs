@@ -46,10 +46,12 @@ fn twisted(good: &Value, dice: &mut Dice) -> Value {
 fn unknown(venue: Venue, dice: &mut Dice) -> Value {
     let word = dice.word(8);
     match venue {
-        Venue::Binance => json!({"event": {"e": word, "E": 1}}),
+        Venue::Binance => json!({"e": word, "event": {"e": word, "E": 1}}),
         Venue::Kucoin => {
             json!({"type": "message", "topic": format!("/spotMarket/{word}"), "subject": word, "T": word, "d": {}, "data": {}})
         }
-        Venue::Coinbase => json!({"channel": word, "client_id": "", "timestamp": "soon", "events": [{"type": word}]}),
+        Venue::Coinbase => {
+            json!({"type": word, "channel": word, "client_id": "", "timestamp": "soon", "events": [{"type": word}]})
+        }
     }
 }

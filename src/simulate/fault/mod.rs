@@ -24,7 +24,8 @@ use super::Error;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
-    /// Share of fills kept from the account's feed; at Coinbase, which tells totals, of orders. REST has them.
+    /// Share of fills kept from the account's feed; at Coinbase, which tells totals, of orders, and at Coinbase Exchange
+    /// of both. REST has them.
     pub lose: f64,
     /// Share of fills told twice.
     pub double: f64,

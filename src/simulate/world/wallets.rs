@@ -51,6 +51,12 @@ impl World {
         Some(self.accounts.len() - 1)
     }
 
+    /// Returns the account whose wallet this is: the one that its key finds.
+    pub fn holder(&self, at: usize) -> usize {
+        let wallet = self.accounts.get(at).filter(|owner| owner.wallet != Wallet::Spot);
+        wallet.and_then(|owner| self.by_name(owner.venue, &owner.name)).unwrap_or(at)
+    }
+
     /// Returns the perpetual contract on a Binance pair, as it is spelled there; opened at the pair's price.
     pub fn contract(&mut self, spelled: &str, now: Timestamp) -> Option<usize> {
         let known =

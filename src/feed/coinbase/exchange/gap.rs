@@ -92,11 +92,12 @@ impl Profile {
         let since = gap.since;
         let mut accounts: Vec<Account> = Vec::new();
         // The list has no pages. It is also the question that a dead key does not get answered.
-        let list = self.pages::<Account>("/accounts", outlet, |row| {
+        let mut balances = Pile::default();
+        let list = |row| {
             accounts.push(row);
             true
-        });
-        let mut complete = list.await?;
+        };
+        let mut complete = self.read::<Account>("/accounts", list, &mut balances).await?;
         let totals: BTreeMap<String, Decimal> =
             accounts.iter().map(|account| (account.currency.clone(), account.balance.0)).collect();
         self.products.read(self.rest()).await?;
@@ -129,6 +130,8 @@ impl Profile {
         for pair in &found {
             self.known.touched(pair);
         }
+        // After the fills: what was held when they were made is part of how they are judged.
+        balances.hand_over(outlet).await?;
         if complete {
             self.known.settle(totals, 0);
         }

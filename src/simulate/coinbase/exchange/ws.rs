@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
@@ -12,10 +11,11 @@ use super::sign::{self, Shown};
 use super::wire::{self, Fault};
 use crate::domain::Venue;
 use crate::runtime::clock;
+use crate::simulate::fault::Liar;
 use crate::simulate::floor::{Floor, News};
 use crate::simulate::socket::Socket;
 use crate::simulate::spelling::rfc3339;
-use crate::simulate::world::Happening;
+use crate::simulate::world::{Happening, Step};
 
 /// The channels that are played.
 const CHANNELS: [&str; 4] = ["user", "full", "matches", "heartbeat"];
@@ -39,7 +39,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket) {
         sequences: BTreeMap::new(),
         last: None,
     };
-    let mut second = interval(Duration::from_secs(1));
+    let mut second = interval(floor.settings.heartbeat);
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut first = Box::pin(tokio::time::sleep(floor.settings.first_subscribe));
     loop {
@@ -67,8 +67,11 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket) {
                 return socket.close(1008, "no subscription within 5 seconds").await;
             }
         };
+        if let Some(who) = session.who {
+            socket.lie(Liar::new(&floor, Venue::Coinbase, Some(who)));
+        }
         for value in said {
-            if !socket.say(&value).await {
+            if !socket.push(&value).await {
                 return;
             }
         }
@@ -162,6 +165,10 @@ impl Session {
                 let mine =
                     self.who == Some(news.order.account) && (self.has("user", &product) || self.has("full", &product));
                 let Some(owner) = world.accounts.get(news.order.account).filter(|_| mine) else { return Vec::new() };
+                // Beside whole orders single matches are lost here: this feed tells each, and no totals.
+                if matches!(news.step, Step::Filled(_)) && floor.faults().loses_match(self.who) {
+                    return Vec::new();
+                }
                 self.last = Some(wire::message(pair, owner, news, sequence));
                 self.last.clone().into_iter().collect()
             }
@@ -171,6 +178,9 @@ impl Session {
     fn beats(&mut self) -> Vec<Value> {
         let (floor, now) = (Arc::clone(&self.floor), clock::now());
         let world = floor.world();
+        if floor.faults().of(Venue::Coinbase, self.who).no_sign_of_life {
+            return Vec::new();
+        }
         let products = self.products.get("heartbeat").into_iter().flatten();
         let beat = |product: &String| {
             let at = world.by_spelling(Venue::Coinbase, product)?;
