@@ -205,8 +205,7 @@ impl Channels<'_> {
 impl Channels<'_> {
     fn webhook(&mut self, mut section: Section<'_>) -> Option<WebhookSettings> {
         let channel = self.channel(&mut section, "webhook");
-        let url = section.text("url", None);
-        let hidden = secret(&mut section, "url_file", "url_credential");
+        let url = secret(&mut section, "url_file", "url_credential");
         let forms = [
             ("fillguard", Form::Fillguard),
             ("slack", Form::Slack),
@@ -218,21 +217,13 @@ impl Channels<'_> {
         let signing = secret(&mut section, "secret_file", "secret_credential");
         let timeout = section.time("timeout", Duration::from_secs(20), SECOND..=Duration::from_secs(600));
         let look = section.gather.scope == Scope::Look;
-        let mut read = true;
-        let url = match (url, hidden) {
-            (Some(_), Found::Read(_) | Found::Unread) => {
-                section.refuse("url", "is there twice; keep this, or url_file for one that is a secret");
-                None
-            }
-            (Some(url), Found::Absent) => Some(Secret::new(url)),
-            (None, Found::Read(url)) => Some(url),
-            (None, Found::Unread) => {
-                read = false;
-                look.then(|| Secret::new(String::new()))
-            }
-            (None, Found::Absent) => {
-                if section.gather.scope != Scope::Middle && !section.has("url") {
-                    section.refuse("url", "is missing: where messages go; or url_file, where the address is a secret");
+        let read = !matches!(url, Found::Unread);
+        let url = match url {
+            Found::Read(url) => Some(url),
+            Found::Unread => look.then(|| Secret::new(String::new())),
+            Found::Absent => {
+                if section.gather.scope != Scope::Middle {
+                    section.refuse("url_file", "is missing; name the file that holds the address to post to");
                 }
                 None
             }
