@@ -9,6 +9,7 @@ mod stories;
 #[path = "../support/tale.rs"]
 mod tale;
 
+mod answer;
 mod blind;
 mod churn_loss;
 mod co_trading;
@@ -20,3 +21,4 @@ mod planted_ask;
 mod prelude;
 mod pump_buy;
 mod slow_buying;
+mod warm_up;

@@ -100,6 +100,8 @@ pub struct Account {
     /// Kinds of origins of the session under way: they become habits when it ends without an alarm.
     new_grammars: BTreeMap<CompactString, u32>,
     new_sources: BTreeMap<CompactString, u32>,
+    /// Pairs that the session under way opened.
+    opened: Vec<Symbol>,
     /// The last orders whose origin was looked at.
     sighted: VecDeque<Sighted>,
     /// Sessions that alarmed, until the account has outlived them.
@@ -179,9 +181,18 @@ impl Account {
             runs: Vec::new(),
             new_grammars: BTreeMap::new(),
             new_sources: BTreeMap::new(),
+            opened: Vec::new(),
             sighted: VecDeque::new(),
             alarmed: VecDeque::new(),
             late: LateRun::default(),
+        }
+    }
+
+    /// Hears of an order before it trades: its origin belongs to the session that it begins, not to the one before.
+    pub fn hear_of_order(&mut self, time: Timestamp) {
+        self.cancels.hear(time);
+        if self.last.since(time) <= LATE {
+            self.turn_session(time);
         }
     }
 
@@ -238,7 +249,7 @@ impl Account {
         if !late {
             self.turn_session(time);
         }
-        let new_pair = self.pairs.get(&fill.symbol).is_none_or(|pair| time.since(pair.first) < NEW_FOR);
+        let new_pair = self.is_new(&fill.symbol, time);
         let (group, first_of_order) = self.group(fill, n, time);
         if first_of_order {
             self.orders += 1;
@@ -258,7 +269,10 @@ impl Account {
                 self.session.sell = self.session.sell.max(self.sell_spend.sum());
             }
         }
-        self.session.opened |= new_pair && !late;
+        if new_pair && !late {
+            self.session.opened = true;
+            self.open_pair(&fill.symbol);
+        }
         self.trade_pair(fill, time, first_of_order, reference, late);
         if let Some(pair) = self.pairs.get_mut(&fill.symbol) {
             pair.traded += units;
