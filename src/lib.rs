@@ -24,6 +24,7 @@ pub mod pipeline;
 pub mod replay;
 pub mod runtime;
 pub mod secret;
+pub mod serve;
 pub mod simulate;
 pub mod store;
 pub mod tune;

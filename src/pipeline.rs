@@ -62,7 +62,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 12;
+pub const SNAPSHOT_VERSION: u32 = 13;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -130,8 +130,9 @@ impl Pipeline {
                 | EventKind::Market(_)
                 | EventKind::Cap(_)
                 | EventKind::Leaks(_)
-                | EventKind::Answer(_)
                 | EventKind::Tick => {}
+                EventKind::Answer(answer) => self.alert.answer(answer, self.now, &mut self.wanted),
+                EventKind::Drill(drill) => self.alert.drill(drill, self.now, &mut self.wanted),
             }
             self.engine.judge(event, &mut self.findings);
         }

@@ -1,5 +1,6 @@
 //! Findings become incidents: one for each account and story, opened, growing, closed.
 
+mod answer;
 mod key;
 mod language;
 mod plan;
@@ -25,11 +26,20 @@ pub struct Settings {
     pub quiet: Span,
     /// People are told again of a growing incident when its loss is this many times what they were told.
     pub retell: Decimal,
+    /// For how long what the owner vouched for is not told again; 6 h by default.
+    pub exception: Span,
+    /// The language people are told in.
+    pub language: Language,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { quiet: Span::from_secs(1_800), retell: Decimal::from(3) }
+        Settings {
+            quiet: Span::from_secs(1_800),
+            retell: Decimal::from(3),
+            exception: Span::from_secs(6 * 3_600),
+            language: Language::default(),
+        }
     }
 }
 
@@ -40,6 +50,8 @@ pub struct Alert {
     open: BTreeMap<(AccountId, Story), Open>,
     due: BTreeSet<(Timestamp, AccountId, Story)>,
     opened: u64,
+    /// What owners vouched for.
+    vouched: BTreeMap<AccountId, Vec<answer::Vouched>>,
     /// The latest time that was heard of: a clock that jumped ahead and back must not close what it just opened.
     now: Timestamp,
 }
@@ -52,6 +64,8 @@ struct Open {
     losses: BTreeMap<Option<Symbol>, Lost>,
     /// The loss people were last told, by asset.
     told: BTreeMap<Asset, Decimal>,
+    /// True when the owner said that it was not them.
+    disowned: bool,
 }
 
 /// What was lost in a pair: in the bursts that are over, and in the one under way.
@@ -105,6 +119,9 @@ impl Alert {
 
     /// Takes a finding into its incident.
     pub fn take(&mut self, finding: Finding, out: &mut Vec<EffectKind>) {
+        if self.is_vouched(&finding) {
+            return;
+        }
         let story = if finding.kind == Kind::Blind { Story::Blind } else { Story::Takeover };
         let key = (finding.account.clone(), story);
         let due = finding.at.max(self.now) + self.settings.quiet;
@@ -126,7 +143,7 @@ impl Alert {
         let transition = if louder || !known { Transition::Raised } else { Transition::Updated };
         // A quieter rule that joins is history; people are told what raises the level, a new kind of alert, or money.
         let tell = (louder || (!known && finding.level >= Level::Alert) || told_less) && !is_symptom;
-        let message = tell.then(|| open.tell(transition));
+        let message = tell.then(|| open.tell(transition, self.settings.language));
         let incident = open.incident.clone();
         out.push(EffectKind::Incident { transition, incident, finding: Some(finding), message });
     }
@@ -165,9 +182,9 @@ impl Alert {
             loss: Vec::new(),
             plan: plan::steps(&key.0, key.1),
         };
-        let mut open = Open { incident, due, losses: BTreeMap::new(), told: BTreeMap::new() };
+        let mut open = Open { incident, due, losses: BTreeMap::new(), told: BTreeMap::new(), disowned: false };
         open.take(&finding);
-        let message = (!is_symptom).then(|| open.tell(Transition::Opened));
+        let message = (!is_symptom).then(|| open.tell(Transition::Opened, self.settings.language));
         let incident = open.incident.clone();
         self.due.insert((due, key.0.clone(), key.1));
         self.open.insert(key, open);
@@ -248,11 +265,11 @@ impl Open {
                 .any(|loss| self.told.get(loss.asset()).is_none_or(|told| loss.amount() > told.saturating_mul(times)))
     }
 
-    fn tell(&mut self, transition: Transition) -> Message {
+    fn tell(&mut self, transition: Transition, language: Language) -> Message {
         // What several rules said of one moment is still news.
         let transition = if self.incident.last == self.incident.opened { Transition::Opened } else { transition };
         self.told = self.incident.loss.iter().map(|loss| (loss.asset().clone(), loss.amount())).collect();
-        wording::message(&self.incident, transition)
+        wording::message(&self.incident, transition, language)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use rust_decimal::prelude::ToPrimitive;
 
-use super::{capital, key};
+use super::{Language, capital, key};
 use crate::domain::{Finding, Incident, Kind, Level, Message, Money, Reason, Size, Story, Transition};
 
 /// Returns the message about an incident as it stands.
-pub fn message(incident: &Incident, transition: Transition) -> Message {
+pub fn message(incident: &Incident, transition: Transition, language: Language) -> Message {
+    let _ = language;
     let mut by_weight: Vec<&Finding> = incident.findings.iter().collect();
     by_weight.sort_by(|a, b| b.level.cmp(&a.level).then(b.score.total_cmp(&a.score)));
     let mut facts: Vec<String> = by_weight.iter().take(6).map(|finding| fact(finding)).collect();

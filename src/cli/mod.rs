@@ -5,9 +5,11 @@ pub mod backtest;
 mod backtest_market;
 pub mod check;
 pub mod demo;
+pub mod drill;
 pub mod import_tape;
 pub mod incidents;
 pub mod leak_mode;
+pub mod notify;
 pub mod replay;
 pub mod run;
 pub mod simulate;
@@ -53,6 +55,8 @@ enum Command {
     LeakMode(leak_mode::Args),
     Incidents(incidents::Args),
     Ack(ack::Args),
+    Drill(drill::Args),
+    Notify(notify::Args),
     Simulate(simulate::Args),
     ImportTape(import_tape::Args),
     Backtest(backtest::Args),
@@ -113,6 +117,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::LeakMode(args) => leak_mode::run(args, &mut out),
         Command::Incidents(args) => incidents::run(args, &mut out),
         Command::Ack(args) => ack::run(args, &mut out),
+        Command::Drill(args) => drill::run(args, &mut out),
+        Command::Notify(args) => notify::run(args, &mut out),
         Command::Simulate(args) => {
             until_stopped(|stop| async move { simulate::run(args, &mut io::stdout(), stop).await.map(|()| FINE) })
         }

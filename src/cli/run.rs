@@ -72,6 +72,7 @@ fn settings(config: Config) -> Settings {
     Settings {
         leak_file: Some(config.leak_file()),
         inbox: Some(config.inbox()),
+        answers: config.answers.clone(),
         store: store::Settings { path: config.store_file(), ..store::Settings::default() },
         journal: config.journal,
         pipeline: config.pipeline,

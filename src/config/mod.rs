@@ -6,6 +6,7 @@
 
 mod access;
 mod account;
+mod alive;
 mod book;
 mod credential;
 mod document;
@@ -51,6 +52,8 @@ pub struct Config {
     pub pipeline: pipeline::Settings,
     /// Channels.
     pub notify: crate::notify::Settings,
+    /// The answer page, where it is served.
+    pub answers: Option<crate::serve::Settings>,
     /// The daemon's own log.
     pub log: Log,
     /// Accounts whose own files have problems; they are not watched until that is mended.
@@ -168,8 +171,11 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
             pipeline.engine.tags.0.entry(tag.as_str().into()).or_default().insert(account.id.clone());
         }
     }
-    let notify = notify::notify(root, &accounts);
+    let mut notify = notify::notify(root, &accounts);
+    pipeline.alert.language = notify.language;
+    let answers = alive::answers(root);
+    (notify.heartbeat, notify.daily) = alive::alive(root);
     let log = keeping::log(root);
     root.close();
-    Config { file, state_dir, journal, accounts, feed, pipeline, notify, log, faulty, book, warnings }
+    Config { file, state_dir, journal, accounts, feed, pipeline, notify, answers, log, faulty, book, warnings }
 }

@@ -63,7 +63,8 @@ pub(super) fn notify(root: &mut Section<'_>, accounts: &[Account]) -> Settings {
             root.gather.warn("every channel waits for an answer on another one (after); nobody is told at once".into());
         }
     }
-    Settings { email, telegram, webhook, console, backoff, burst, repeat, language }
+    let phrase = channels.phrase;
+    Settings { email, telegram, webhook, console, backoff, burst, repeat, language, phrase, ..Settings::default() }
 }
 
 fn console_enabled(section: &mut Section<'_>) -> bool {
@@ -248,12 +249,6 @@ impl Channels<'_> {
 
 /// Reads `22:00-07:00` and whose clock it is.
 fn quiet_hours(section: &mut Section<'_>) -> Option<QuietHours> {
-    let clock = |text: &str| {
-        let (hour, minute) = text.trim().split_once(':')?;
-        let two = |text: &str| text.parse::<u16>().ok().filter(|_| (1..=2).contains(&text.len()));
-        let (hour, minute) = (two(hour)?, two(minute)?);
-        (hour < 24 && minute < 60).then_some(hour * 60 + minute)
-    };
     let quiet = section.ask("quiet", Some("\"\"".to_owned()), |value| match text(value)? {
         "" => Ok(None),
         text => {
@@ -264,16 +259,33 @@ fn quiet_hours(section: &mut Section<'_>) -> Option<QuietHours> {
             }
         }
     });
+    let zone = time_zone(section);
+    let (from, until) = quiet??;
+    Some(QuietHours { from, until, zone: zone? })
+}
+
+/// Reads a time of day, as its minute.
+pub(super) fn clock(text: &str) -> Option<u16> {
+    let (hour, minute) = text.trim().split_once(':')?;
+    let two = |text: &str| text.parse::<u16>().ok().filter(|_| (1..=2).contains(&text.len()));
+    let (hour, minute) = (two(hour)?, two(minute)?);
+    (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+}
+
+/// Reads by which clock times of day are meant.
+pub(super) fn time_zone(section: &mut Section<'_>) -> Option<jiff::tz::TimeZone> {
     let zone = section.text("time_zone", Some("UTC")).unwrap_or_default();
-    let zone = if zone == "UTC" { Ok(jiff::tz::TimeZone::UTC) } else { jiff::tz::TimeZone::get(&zone) };
-    if zone.is_err() {
+    if zone == "UTC" {
+        return Some(jiff::tz::TimeZone::UTC);
+    }
+    let known = jiff::tz::TimeZone::get(&zone);
+    if known.is_err() {
         section.refuse(
             "time_zone",
             "is not a time zone this machine knows, such as \"Europe/Berlin\"; see that the package tzdata is installed",
         );
     }
-    let (from, until) = quiet??;
-    Some(QuietHours { from, until, zone: zone.ok()? })
+    known.ok()
 }
 
 const CHAT: &str = "must be the chat's number (negative for groups), or the name of a public channel such as \"@desk\"";

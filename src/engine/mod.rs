@@ -173,7 +173,7 @@ impl Engine {
                 }
             }
             EventKind::Feed(change) => self.feed(change, n, at, out),
-            EventKind::Tick => {}
+            EventKind::Drill(_) | EventKind::Tick => {}
         }
         self.mark_alarms(&out[before..]);
         self.mark_leaks(&mut out[before..], at);

@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
-use crate::domain::{IncidentId, Timestamp};
+use crate::arrival::{Body, Incoming, Source};
+use crate::codec::operator;
+use crate::domain::{Drill, IncidentId, Timestamp};
 use crate::notify::{self, words};
 use crate::runtime::clock;
 use crate::runtime::supervisor::{Outcome, Stage, Task};
@@ -31,6 +34,15 @@ pub enum Order {
         at: i64,
         /// Until when it holds.
         until: Option<i64>,
+    },
+    /// A mock attack that tries the way to people.
+    Drill {
+        /// Its name.
+        code: String,
+        /// Whose account it names, as in `binance/alice`.
+        account: String,
+        /// Who asks.
+        by: String,
     },
     /// A message to try a channel.
     Test {
@@ -70,10 +82,15 @@ pub fn put(folder: &Path, order: &Order) -> io::Result<PathBuf> {
 }
 
 /// Returns the task that takes what is put into the folder.
-pub(super) fn task(folder: PathBuf, store: Handle, notify: &notify::Settings) -> Task {
+pub(super) fn task(
+    folder: PathBuf,
+    store: Handle,
+    notify: &notify::Settings,
+    incoming: mpsc::Sender<Incoming>,
+) -> Task {
     let words = words::words(notify.language);
-    Task::restartable("inbox", Stage::Notifiers, move |stop| {
-        let (folder, store) = (folder.clone(), store.clone());
+    Task::restartable("inbox", Stage::Feeds, move |stop| {
+        let (folder, store, incoming) = (folder.clone(), store.clone(), incoming.clone());
         async move {
             let mut said = None;
             loop {
@@ -81,7 +98,7 @@ pub(super) fn task(folder: PathBuf, store: Handle, notify: &notify::Settings) ->
                     Ok(files) => {
                         said = None;
                         for file in files {
-                            take(&file, &store, words).await?;
+                            take(&file, &store, words, &incoming).await?;
                         }
                     }
                     Err(why) if said == Some(why.kind()) => {}
@@ -132,9 +149,14 @@ fn read(file: &Path) -> Result<Order, String> {
 }
 
 /// Does what a file asks, then removes it. One that cannot be done is kept beside, under another name.
-async fn take(file: &Path, store: &Handle, words: &'static words::Words) -> Result<(), store::Error> {
+async fn take(
+    file: &Path,
+    store: &Handle,
+    words: &'static words::Words,
+    incoming: &mpsc::Sender<Incoming>,
+) -> Result<(), store::Error> {
     let refused = match read(file) {
-        Ok(order) => carry_out(order, file, store, words).await?,
+        Ok(order) => carry_out(order, file, store, words, incoming).await?,
         Err(why) => Some(why),
     };
     let put_away = match refused {
@@ -155,6 +177,7 @@ async fn carry_out(
     file: &Path,
     store: &Handle,
     words: &'static words::Words,
+    incoming: &mpsc::Sender<Incoming>,
 ) -> Result<Option<String>, store::Error> {
     match order {
         Order::Answer { incident, verdict, by, at, until } => {
@@ -174,6 +197,21 @@ async fn carry_out(
                 Answered::Kept(_) | Answered::Used(_) => None,
                 Answered::Unknown => Some(format!("there is no incident {incident}")),
             })
+        }
+        Order::Drill { code, account, by } => {
+            let Ok(account) = account.parse() else { return Ok(Some("it names no account".to_owned())) };
+            let drill = Drill { code: code.into(), account, by: by.chars().take(100).collect::<String>().into() };
+            if !drill.is_fine() {
+                return Ok(Some("its name is not 1 to 16 letters and digits".to_owned()));
+            }
+            let now = clock::now();
+            let text = operator::write_drill(&drill);
+            let asked = Incoming { at: now, from: Source::Operator, body: Body::from_text(text) };
+            if incoming.send(asked).await.is_err() {
+                return Ok(Some("the daemon is stopping".to_owned()));
+            }
+            store.with(move |store| store.set_mark("drill", &now.to_string())).await?;
+            Ok(None)
         }
         Order::Test { channel, by, at } => {
             if !store.routes().iter().any(|route| route.name == channel) {
@@ -204,7 +242,7 @@ mod tests {
         let store = Handle::new(Store::in_memory().unwrap(), vec![route]);
         let words = words::words(crate::alert::Language::English);
         for file in waiting(&folder).unwrap() {
-            take(&file, &store, words).await.unwrap();
+            take(&file, &store, words, &mpsc::channel(1).0).await.unwrap();
         }
         assert!(!file.exists() && stranger.with_extension(REFUSED).exists());
         assert!(folder.join("9.refused").exists() && waiting(&folder).unwrap().is_empty());

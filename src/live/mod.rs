@@ -1,10 +1,12 @@
 //! The stages joined by queues: what an exchange sends goes to the journal, through the pipeline, into the store and
 //! to people; and when the daemon ends, it ends in that order.
 
+mod alive;
 mod attention;
 mod chain;
 pub mod counters;
 mod courier;
+mod desk;
 mod ears;
 mod fault;
 mod feed_log;
@@ -49,6 +51,8 @@ pub struct Settings {
     pub leak_file: Option<PathBuf>,
     /// The folder in which commands ask something of the daemon, where there is one.
     pub inbox: Option<PathBuf>,
+    /// Where the answer page is served, if it is.
+    pub answers: Option<crate::serve::Settings>,
     /// How many faults are borne, and how long stopping may take.
     pub supervisor: supervisor::Settings,
     /// How often time itself arrives: what only its passing says is said at most this late, and the service manager's
@@ -79,6 +83,7 @@ impl Default for Settings {
             notify: notify::Settings::default(),
             leak_file: None,
             inbox: None,
+            answers: None,
             feed: feed::Settings::default(),
             supervisor: supervisor::Settings::default(),
             tick: Duration::from_secs(10),
@@ -166,12 +171,17 @@ pub async fn run_fed_by(
     settings.feed.remembered.extend(resumed.remembered);
     settings.feed.access.remembered.clone_from(memory.access_logs());
     let receipts = settings.feed.access.receipts.clone();
-    let store = store::Handle::new(resumed.store, settings.notify.routes());
+    let mut kept = resumed.store;
+    if let Some(answers) = &settings.answers {
+        let key = kept.secret("answer links")?;
+        settings.notify.links = Some(notify::links::Links::new(&answers.public_url, &key));
+    }
+    let store = store::Handle::new(kept, settings.notify.routes());
     let mut couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
     let (pulse, felt) = watch::channel(notify::telegram::Pulse::default());
-    couriers.extend(ears::tasks(&settings, &store, felt)?);
+    couriers.extend(ears::tasks(&settings, &store, felt.clone())?);
     couriers.push(attention::task(store.clone(), &settings.notify));
-    couriers.extend(settings.inbox.take().map(|folder| inbox::task(folder, store.clone(), &settings.notify)));
+    couriers.extend(alive::tasks(&settings.notify, &store, &felt)?);
 
     let (incoming, inbox) = mpsc::channel(settings.journal.queue.max(1));
     let (outbox, batches) = mpsc::channel(BATCHES);
@@ -181,6 +191,11 @@ pub async fn run_fed_by(
     let (roll, calls) = RollBook::open(&mut settings);
     let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
     tasks.extend(settings.leak_file.map(|file| operator::switches(file, incoming.clone())));
+    tasks.push(desk::task(store.clone(), &settings.notify, incoming.clone()));
+    if let Some(folder) = settings.inbox.take() {
+        tasks.push(inbox::task(folder, store.clone(), &settings.notify, incoming.clone()));
+    }
+    tasks.extend(settings.answers.take().and_then(|answers| page(answers, &settings.notify, &store)));
     tasks.push(ticks(incoming, settings.tick));
     let journal = resumed.journal;
     tasks.push(Task::once("journal", Stage::Pipeline, move |stop| async move {
@@ -219,6 +234,20 @@ pub async fn run_fed_by(
         supervisor.add(task);
     }
     Ok(supervisor.run(stop).await?)
+}
+
+/// Returns the task that serves the answer page.
+fn page(answers: crate::serve::Settings, notify: &notify::Settings, store: &store::Handle) -> Option<Task> {
+    let words = notify::words::words(notify.language);
+    let desk = crate::serve::Desk::new(store.clone(), notify.links.clone()?, notify.phrase.clone(), words);
+    let desk = std::sync::Arc::new(desk);
+    Some(Task::restartable("answer page", Stage::Notifiers, move |stop| {
+        let desk = std::sync::Arc::clone(&desk);
+        async move {
+            crate::serve::run(answers.listen, desk, stop).await;
+            Outcome::Ok(())
+        }
+    }))
 }
 
 /// Returns the task that says that time passed.

@@ -5,11 +5,13 @@ pub mod backoff;
 pub mod console;
 mod courier;
 pub mod email;
+pub mod heartbeat;
 mod http;
+pub mod links;
 pub mod telegram;
 mod tls;
 pub mod webhook;
-mod wording;
+pub(crate) mod wording;
 pub mod words;
 
 use std::io::Write;
@@ -43,6 +45,14 @@ pub struct Settings {
     pub repeat: Option<Duration>,
     /// The language of what the channels say themselves.
     pub language: Language,
+    /// Makes links to the answer page; set by the daemon, which knows the key.
+    pub links: Option<links::Links>,
+    /// Where to ping, so that somebody notices when the daemon is dead.
+    pub heartbeat: Option<heartbeat::HeartbeatSettings>,
+    /// When people get a line a day; never by default.
+    pub daily: Option<heartbeat::Daily>,
+    /// The phrase the user chose, for the answer page.
+    pub phrase: String,
 }
 
 impl Default for Settings {
@@ -56,6 +66,10 @@ impl Default for Settings {
             burst: Burst::default(),
             repeat: Some(Duration::from_secs(4 * 3_600)),
             language: Language::default(),
+            links: None,
+            heartbeat: None,
+            daily: None,
+            phrase: String::new(),
         }
     }
 }
@@ -192,7 +206,10 @@ impl Settings {
     ) -> Result<Vec<Courier<Channel>>, Error> {
         let mut carriers = Vec::new();
         for settings in &self.email {
-            carriers.push((settings.channel.name.clone(), Channel::Email(email::Mailer::new(settings.clone())?)));
+            carriers.push((
+                settings.channel.name.clone(),
+                Channel::Email(Box::new(email::Mailer::new(settings.clone())?.linking(self.links.clone()))),
+            ));
         }
         for settings in &self.telegram {
             let bot = telegram::Bot::new(settings.clone())?.answering(store.clone());
@@ -228,7 +245,7 @@ impl Settings {
 #[derive(Debug)]
 pub enum Channel {
     /// A mailbox.
-    Email(email::Mailer),
+    Email(Box<email::Mailer>),
     /// A Telegram chat.
     Telegram(Box<telegram::Bot>),
     /// An address that takes JSON.

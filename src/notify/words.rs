@@ -1,8 +1,9 @@
 //! The words around a message, in each language, and the messages that no incident wrote.
 
+use super::telegram::Pulse;
 use super::wording::one_line;
 use crate::alert::Language;
-use crate::domain::{IncidentId, Level, Message, Span, Timestamp};
+use crate::domain::{IncidentId, Level, Message, PlanStep, Span, Timestamp};
 use crate::store::{Answer, Cause, Gathered, Verdict};
 
 /// What stands around what an incident says.
@@ -46,6 +47,10 @@ pub struct Words {
     pub not_listed: &'static str,
     /// Where another person began the second step.
     pub not_yours: &'static str,
+    /// Where a link is not one of ours.
+    pub no_link: &'static str,
+    /// Where an answer could not be kept.
+    pub not_kept: &'static str,
     /// Before the link to the answer page.
     pub answer: &'static str,
     /// Under the picture.
@@ -77,6 +82,8 @@ const ENGLISH: Words = Words {
     ended: "This button was used, or its time is over.",
     not_listed: "You are not among those who may answer here.",
     not_yours: "Somebody else began this; press the first button yourself.",
+    no_link: "This link is not valid. Answer with the newest message, or with fillguard ack.",
+    not_kept: "Your answer could not be kept; try again in a minute.",
     answer: "Was it you? Answer here",
     picture: "Price paid by this account, fill by fill",
 };
@@ -106,6 +113,8 @@ const GERMAN: Words = Words {
     ended: "Diese Taste wurde schon benutzt, oder ihre Zeit ist um.",
     not_listed: "Sie gehören nicht zu denen, die hier antworten dürfen.",
     not_yours: "Das hat jemand anders begonnen; drücken Sie selbst die erste Taste.",
+    no_link: "Dieser Link gilt nicht. Antworten Sie mit der neuesten Nachricht oder mit fillguard ack.",
+    not_kept: "Ihre Antwort konnte nicht gespeichert werden; versuchen Sie es in einer Minute wieder.",
     answer: "Waren Sie das? Hier antworten",
     picture: "Preise, zu denen dieses Konto gehandelt hat",
 };
@@ -151,6 +160,44 @@ impl Words {
             (Language::German, Verdict::Later) => format!("Verschoben von {by}, {at}."),
             (Language::German, Verdict::Seen) => format!("Gesehen von {by}, {at}."),
         }
+    }
+
+    /// Returns a message as it is told when the owner says, after it was over, that it was not them.
+    pub fn disowned(&self, mut message: Message, answer: &Answer, plan: &[PlanStep]) -> Message {
+        let said = self.answered(answer);
+        let steps = plan.iter().enumerate().map(|(place, step)| format!("{}. {}", place + 1, step.what));
+        let facts = std::mem::take(&mut message.facts);
+        message.facts = std::iter::once(said).chain(steps).chain(facts).collect();
+        message
+    }
+
+    /// Returns the line a day.
+    pub fn daily(&self, pulse: &Pulse, incidents: usize, drill: Option<&str>) -> Message {
+        let id = IncidentId::known("daily/line");
+        let (seen, accounts, fills) = (pulse.seen, pulse.accounts, pulse.fills);
+        let (headline, next_step) = match self.language {
+            Language::English => {
+                let drill = drill.map_or("no drill yet".to_owned(), |drill| format!("last drill {drill}"));
+                let all = if seen == accounts { "all seen" } else { "NOT all seen" };
+                (
+                    format!(
+                        "{seen} of {accounts} feeds up ({all}), {fills} fills, {incidents} incidents in a day, {drill}"
+                    ),
+                    if seen == accounts { "Nothing to do." } else { "Look at the accounts that are not seen." },
+                )
+            }
+            Language::German => {
+                let drill = drill.map_or("noch keine Übung".to_owned(), |drill| format!("letzte Übung {drill}"));
+                let all = if seen == accounts { "alle gesehen" } else { "NICHT alle gesehen" };
+                (
+                    format!(
+                        "{seen} von {accounts} Feeds ({all}), {fills} Ausführungen, {incidents} Vorfälle am Tag, {drill}"
+                    ),
+                    if seen == accounts { "Nichts zu tun." } else { "Sehen Sie nach den Konten, die fehlen." },
+                )
+            }
+        };
+        Message { headline, next_step: next_step.to_owned(), ..bare(&id, Level::Notice) }
     }
 
     /// Returns how many incidents are told together.

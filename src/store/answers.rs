@@ -3,6 +3,7 @@
 //! An answer is committed here first and handed to the journal afterwards, again if the process died in between; what
 //! takes it from the journal takes it once.
 
+use base64::Engine as _;
 use compact_str::CompactString;
 use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
@@ -222,6 +223,19 @@ impl Store {
     pub fn use_code(&mut self, code: &str) -> Result<bool, Error> {
         let gone = self.connection.prepare_cached("DELETE FROM codes WHERE code = ?1")?.execute([code])?;
         Ok(gone == 1)
+    }
+
+    /// Returns a secret key kept under a name, made at the first call. It lies in the database, which is its owner's only.
+    pub fn secret(&mut self, name: &str) -> Result<Vec<u8>, Error> {
+        if let Some(known) = self.mark(name)?
+            && let Ok(key) = base64::engine::general_purpose::STANDARD.decode(&known)
+            && key.len() == 32
+        {
+            return Ok(key);
+        }
+        let key: [u8; 32] = rand::random();
+        self.set_mark(name, &base64::engine::general_purpose::STANDARD.encode(key))?;
+        Ok(key.to_vec())
     }
 
     /// Returns a value kept under a name, such as how far a bot has listened.

@@ -219,6 +219,11 @@ impl Store {
 }
 
 impl Queued {
+    /// Says whether the message is about something that can be answered: an incident, not a digest, a channel or a test.
+    pub fn is_answerable(&self) -> bool {
+        self.message.level >= Level::Alert && !self.incident.as_str().contains('/')
+    }
+
     /// Says whether the channel may change an earlier message instead of sending one: nothing became louder.
     pub fn is_edit(&self) -> bool {
         self.cause == super::Cause::News

@@ -94,6 +94,8 @@ pub struct Delivery {
     pub level: String,
     /// When the arrival came that caused it.
     pub at: Timestamp,
+    /// When it was last tried.
+    pub tried_at: Option<Timestamp>,
     /// When it ended.
     pub done_at: Option<Timestamp>,
     /// How many attempts were begun.
@@ -287,7 +289,7 @@ impl Store {
     /// Returns what became of the messages about an incident, oldest first.
     pub fn deliveries(&self, incident: &IncidentId) -> Result<Vec<Delivery>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT id, channel, state, cause, level, at, done_at, attempts, why, digest FROM outbox
+            "SELECT id, channel, state, cause, level, at, done_at, attempts, why, digest, tried_at FROM outbox
              WHERE incident = ?1 ORDER BY id",
         )?;
         let rows = statement.query_map([incident.as_str()], |row| {
@@ -302,6 +304,7 @@ impl Store {
                 attempts: row.get(7)?,
                 why: row.get(8)?,
                 digest: row.get::<_, Option<i64>>(9)?.map(number),
+                tried_at: row.get::<_, Option<i64>>(10)?.map(Timestamp::from_nanos),
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -6,7 +6,8 @@ use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Message as Mail, MultiPart, SinglePart};
 
 use super::super::Error;
-use super::super::wording::{REPEAT, one_line, wrap};
+use super::super::wording::{one_line, wrap};
+use super::super::words::{Words, words};
 use super::{EmailSettings, html};
 use crate::domain::{Message, Timestamp};
 use crate::store::Queued;
@@ -22,6 +23,8 @@ pub struct Letter {
     pub repeat: bool,
     /// The Message-ID of the last mail about the same incident.
     pub previous: Option<String>,
+    /// Where it can be answered.
+    pub answer: Option<String>,
 }
 
 impl From<&Queued> for Letter {
@@ -31,6 +34,7 @@ impl From<&Queued> for Letter {
             at: queued.at,
             repeat: queued.uncertain,
             previous: queued.previous.as_ref().map(|sent| sent.receipt.clone()),
+            answer: None,
         }
     }
 }
@@ -46,17 +50,20 @@ pub fn compose(message: &Message, settings: &EmailSettings, letter: &Letter) -> 
         .message_id(Some(message_id(message, settings, letter)))
         .in_reply_to(follows.unwrap_or(&thread).to_owned())
         .references(references)
-        .subject(subject(message))
+        .subject(subject(message, words(settings.channel.language)))
         .header(AutoSubmitted)
         .header(IncidentName(incident_name(message)));
     for mailbox in &settings.to {
         builder = builder.to(mailbox.clone());
     }
     let phrase = one_line(&settings.channel.phrase, 200);
+    let words = words(settings.channel.language);
     let parts = MultiPart::alternative()
         .boundary(format!("fillguard-{}", digest(&message_id(message, settings, letter))))
-        .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text(message, &phrase, letter)))
-        .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(html::page(message, &phrase, letter)));
+        .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text(message, &phrase, letter, words)))
+        .singlepart(
+            SinglePart::builder().header(ContentType::TEXT_HTML).body(html::page(message, &phrase, letter, words)),
+        );
     builder.multipart(parts).map_err(|why| Error::Compose(why.to_string()))
 }
 
@@ -84,8 +91,9 @@ fn is_message_id(text: &str) -> bool {
     text.len() <= 300 && text.starts_with('<') && text.ends_with('>') && text.chars().all(|c| c.is_ascii_graphic())
 }
 
-fn subject(message: &Message) -> String {
-    format!("[fillguard] {}: {}", message.level, one_line(&message.headline, 180))
+fn subject(message: &Message, words: &Words) -> String {
+    let level = words.level(message.level).to_lowercase();
+    format!("[fillguard] {level}: {}", one_line(&message.headline, 180))
 }
 
 fn incident_name(message: &Message) -> String {
@@ -96,7 +104,7 @@ fn date(at: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(at.nanos()).unwrap_or(0))
 }
 
-fn text(message: &Message, phrase: &str, letter: &Letter) -> String {
+fn text(message: &Message, phrase: &str, letter: &Letter, words: &Words) -> String {
     let mut lines = wrap(&one_line(&message.headline, 1_000), 76);
     lines.push(String::new());
     for fact in &message.facts {
@@ -105,27 +113,34 @@ fn text(message: &Message, phrase: &str, letter: &Letter) -> String {
         }
     }
     lines.push(String::new());
-    lines.extend(wrap(&format!("What to do now: {}", one_line(&message.next_step, 1_000)), 76));
+    lines.extend(wrap(&format!("{}: {}", words.what_now, one_line(&message.next_step, 1_000)), 76));
     let link = one_line(&message.link, 2_000);
     if !link.is_empty() {
         // On a line of its own and unbroken, so that mail programs make it a link.
         lines.push(link);
     }
-    lines.push(String::new());
-    lines.extend(wrap(&format!("If nothing is done: {}", one_line(&message.otherwise, 1_000)), 76));
+    if let Some(answer) = &letter.answer {
+        lines.push(String::new());
+        lines.push(format!("{}:", words.answer));
+        lines.push(answer.clone());
+    }
+    if !message.otherwise.is_empty() {
+        lines.push(String::new());
+        lines.extend(wrap(&format!("{}: {}", words.otherwise, one_line(&message.otherwise, 1_000)), 76));
+    }
     lines.push(String::new());
     for (label, value) in &message.table {
         lines.push(format!("{}: {}", one_line(label, 60), one_line(value, 500)));
     }
     lines.push(String::new());
     if letter.repeat {
-        lines.push(REPEAT.to_owned());
+        lines.push(words.repeat.to_owned());
     }
     if !phrase.is_empty() {
-        lines.push(format!("Your phrase: {phrase}"));
+        lines.push(format!("{}: {phrase}", words.phrase));
     }
-    lines.push(format!("Incident {}, {}", incident_name(message), letter.at));
-    lines.push("fillguard never asks for a password or a key.".to_owned());
+    lines.push(format!("{} {}, {}", words.incident, incident_name(message), letter.at));
+    lines.push(words.never_asks.to_owned());
     lines.join("\r\n") + "\r\n"
 }
 

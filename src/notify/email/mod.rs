@@ -18,6 +18,7 @@ use tokio::time::timeout;
 pub use compose::{Letter, compose, eml};
 
 use super::courier::{Carrier, Failure};
+use super::links::Links;
 use super::wording::one_line;
 use super::{ChannelSettings, Error, is_loopback, tls};
 use crate::secret::Secret;
@@ -86,6 +87,7 @@ pub struct Mailer {
     settings: EmailSettings,
     parameters: Option<TlsParameters>,
     hello: ClientId,
+    links: Option<Links>,
 }
 
 impl Mailer {
@@ -107,11 +109,19 @@ impl Mailer {
             Tls::None => return Err(Error::Plain { channel: channel(), server: settings.server.clone() }),
             Tls::Starttls | Tls::Implicit => Some(parameters(&settings)?),
         };
-        Ok(Mailer { settings, parameters, hello: ClientId::default() })
+        Ok(Mailer { settings, parameters, hello: ClientId::default(), links: None })
+    }
+
+    /// Puts a link to the answer page into what can be answered.
+    pub fn linking(mut self, links: Option<Links>) -> Self {
+        self.links = links;
+        self
     }
 
     async fn send(&self, queued: &Queued, progress: &mut Progress) -> Result<String, Failure> {
-        let letter = Letter::from(queued);
+        let answer = self.links.as_ref().filter(|_| queued.is_answerable());
+        let answer = answer.map(|links| links.link(&queued.incident, &self.settings.channel.name, queued.at));
+        let letter = Letter { answer, ..Letter::from(queued) };
         let message =
             compose(&queued.message, &self.settings, &letter).map_err(|why| Failure::Never { why: why.to_string() })?;
         let mut connection = self.connect().await.map_err(|why| failure(&why, false))?;

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::words::Words;
-use crate::domain::{IncidentId, Level, Span, Timestamp};
-use crate::store::{Answer, Code, DIGEST, Verdict};
+use crate::domain::{IncidentId, Span, Timestamp};
+use crate::store::{Answer, Code, Verdict};
 
 /// How long a button works.
 pub(super) const GOOD_FOR: Span = Span::from_secs(3 * 86_400);
@@ -55,11 +55,6 @@ impl Deed {
             _ => return None,
         })
     }
-}
-
-/// Says whether a message is about something that can be answered.
-pub(super) fn is_answerable(incident: &IncidentId, level: Level) -> bool {
-    level >= Level::Alert && !incident.as_str().starts_with(DIGEST) && !incident.as_str().contains('/')
 }
 
 /// Returns the deeds offered, by what was answered so far: who said that it was them may still say that it was not.
@@ -138,13 +133,5 @@ mod tests {
             assert_eq!(Deed::from_word(&deed.word()), Some(deed));
         }
         assert_eq!(Deed::from_word("panic"), None);
-    }
-
-    #[test]
-    fn what_is_about_no_incident_cannot_be_answered() {
-        let answerable = |name: &str| is_answerable(&IncidentId::known(name), Level::Act);
-        assert!(answerable("binance-alice-4711"));
-        assert!(!answerable("digest/chat-7") && !answerable("channel/mail") && !answerable("test/chat"));
-        assert!(!is_answerable(&IncidentId::known("binance-alice-4711"), Level::Notice));
     }
 }

@@ -159,7 +159,7 @@ impl Bot {
     /// Returns what was answered last, and codes for the buttons where there are any.
     async fn buttons(&self, queued: &Queued) -> Result<(Option<Answer>, Option<Vec<Code>>), store::Error> {
         let Some(desk) = &self.desk else { return Ok((None, None)) };
-        if !buttons::is_answerable(&queued.incident, queued.message.level) {
+        if !queued.is_answerable() {
             return Ok((None, None));
         }
         let (incident, channel) = (queued.incident.clone(), self.settings.channel.name.clone());
