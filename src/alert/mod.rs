@@ -1,6 +1,7 @@
 //! Findings become incidents: one for each account and story, opened, growing, closed.
 
 mod answer;
+mod german;
 mod key;
 mod language;
 mod plan;

@@ -208,7 +208,9 @@ impl Settings {
         for settings in &self.email {
             carriers.push((
                 settings.channel.name.clone(),
-                Channel::Email(Box::new(email::Mailer::new(settings.clone())?.linking(self.links.clone()))),
+                Channel::Email(Box::new(
+                    email::Mailer::new(settings.clone())?.linking(self.links.clone()).picturing(store.clone()),
+                )),
             ));
         }
         for settings in &self.telegram {

@@ -85,7 +85,7 @@ const ENGLISH: Words = Words {
     no_link: "This link is not valid. Answer with the newest message, or with fillguard ack.",
     not_kept: "Your answer could not be kept; try again in a minute.",
     answer: "Was it you? Answer here",
-    picture: "Price paid by this account, fill by fill",
+    picture: "Lost, order by order",
 };
 
 const GERMAN: Words = Words {
@@ -116,7 +116,7 @@ const GERMAN: Words = Words {
     no_link: "Dieser Link gilt nicht. Antworten Sie mit der neuesten Nachricht oder mit fillguard ack.",
     not_kept: "Ihre Antwort konnte nicht gespeichert werden; versuchen Sie es in einer Minute wieder.",
     answer: "Waren Sie das? Hier antworten",
-    picture: "Preise, zu denen dieses Konto gehandelt hat",
+    picture: "Verloren, Auftrag für Auftrag",
 };
 
 /// Returns the words of a language.

@@ -165,7 +165,8 @@ fn a_mail_is_the_same_bytes_every_time_and_no_word_of_it_can_forge_a_header() {
     message.link = format!("https://example.org/{nasty}");
     let mut settings = mailbox(25, Tls::None);
     settings.channel.phrase = nasty.to_owned();
-    let letter = Letter { row: 3, at: at(9), repeat: true, previous: Some(format!("<a@b>{nasty}")) };
+    let letter =
+        Letter { row: 3, at: at(9), repeat: true, previous: Some(format!("<a@b>{nasty}")), ..Letter::default() };
     let mail = eml(&message, &settings, &letter).unwrap();
     assert_eq!(mail, eml(&message, &settings, &letter).unwrap());
     let text = String::from_utf8(mail).unwrap();

@@ -3,12 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
-use lettre::message::{Message as Mail, MultiPart, SinglePart};
+use lettre::message::{Attachment, Message as Mail, MultiPart, SinglePart};
 
 use super::super::Error;
 use super::super::wording::{one_line, wrap};
 use super::super::words::{Words, words};
-use super::{EmailSettings, html};
+use super::{EmailSettings, Picture, html};
 use crate::domain::{Message, Timestamp};
 use crate::store::Queued;
 
@@ -25,6 +25,8 @@ pub struct Letter {
     pub previous: Option<String>,
     /// Where it can be answered.
     pub answer: Option<String>,
+    /// The loss as it grew.
+    pub picture: Option<Picture>,
 }
 
 impl From<&Queued> for Letter {
@@ -35,6 +37,7 @@ impl From<&Queued> for Letter {
             repeat: queued.uncertain,
             previous: queued.previous.as_ref().map(|sent| sent.receipt.clone()),
             answer: None,
+            picture: None,
         }
     }
 }
@@ -58,12 +61,17 @@ pub fn compose(message: &Message, settings: &EmailSettings, letter: &Letter) -> 
     }
     let phrase = one_line(&settings.channel.phrase, 200);
     let words = words(settings.channel.language);
-    let parts = MultiPart::alternative()
-        .boundary(format!("fillguard-{}", digest(&message_id(message, settings, letter))))
-        .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text(message, &phrase, letter, words)))
-        .singlepart(
-            SinglePart::builder().header(ContentType::TEXT_HTML).body(html::page(message, &phrase, letter, words)),
-        );
+    let boundary = |part: &str| format!("fillguard-{}{part}", digest(&message_id(message, settings, letter)));
+    let plain = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text(message, &phrase, letter, words));
+    let page = SinglePart::builder().header(ContentType::TEXT_HTML).body(html::page(message, &phrase, letter, words));
+    let parts = MultiPart::alternative().boundary(boundary("")).singlepart(plain);
+    let parts = match (&letter.picture, ContentType::parse("image/png")) {
+        (Some(picture), Ok(kind)) => {
+            let inline = Attachment::new_inline(html::PICTURE.to_owned()).body(picture.png.clone(), kind);
+            parts.multipart(MultiPart::related().boundary(boundary("-p")).singlepart(page).singlepart(inline))
+        }
+        (Some(_) | None, _) => parts.singlepart(page),
+    };
     builder.multipart(parts).map_err(|why| Error::Compose(why.to_string()))
 }
 

@@ -18,6 +18,9 @@ const STYLE: &str = "\
 }
 @media (max-width:480px){.pad{padding-left:16px!important;padding-right:16px!important}}";
 
+/// The name under which the page finds its picture inside the mail.
+pub(super) const PICTURE: &str = "loss";
+
 const FONT: &str = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";
 
 /// Returns the page.
@@ -53,6 +56,18 @@ pub(super) fn page(message: &Message, phrase: &str, letter: &Letter, words: &Wor
             &mut rows,
             &format!(
                 "<td class=\"pad ink\" style=\"{pad};padding-top:14px;{FONT};font-size:15px;line-height:1.5;color:#1a1d1f\"><ul style=\"margin:0;padding:0 0 0 20px\">{items}</ul></td>"
+            ),
+        );
+    }
+    if let Some(picture) = &letter.picture {
+        let (from, until, loss) = (picture.from, picture.until, shown(&picture.loss.to_string(), 80));
+        let what = words.picture;
+        row(
+            &mut rows,
+            &format!(
+                "<td class=\"pad soft\" style=\"{pad};padding-top:14px;{FONT};font-size:13px;color:#55606a\">\
+                 <img src=\"cid:{PICTURE}\" alt=\"{what}: {loss}\" width=\"544\" style=\"width:100%;max-width:544px;height:auto;display:block\">\
+                 {what}: {loss}, {from} &ndash; {until}</td>"
             ),
         );
     }
