@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arrival::{Body, Incoming, Source};
 use crate::codec::operator;
-use crate::domain::{self, Incident, Level, Message};
+use crate::domain::{self, Incident, Level, Message, Span};
 use crate::notify;
 use crate::notify::words::{self, Words};
 use crate::runtime::clock;
@@ -14,7 +14,7 @@ use crate::store::{self, Answer, Cause, Handle, Verdict};
 
 /// Returns the task that hands answers over. An answer is marked once the journal's queue has it; one that a crash
 /// lost in between is handed over again, and what is answered twice changes nothing.
-pub(super) fn task(store: Handle, settings: &notify::Settings, incoming: mpsc::Sender<Incoming>) -> Task {
+pub(super) fn task(store: Handle, settings: &notify::Settings, quiet: Span, incoming: mpsc::Sender<Incoming>) -> Task {
     let words = words::words(settings.language);
     Task::restartable("desk", Stage::Feeds, move |stop| {
         let (store, incoming) = (store.clone(), incoming.clone());
@@ -24,7 +24,7 @@ pub(super) fn task(store: Handle, settings: &notify::Settings, incoming: mpsc::S
                 answered.borrow_and_update();
                 let waiting = store.with(|store| store.unjournaled_answers()).await?;
                 for answer in waiting {
-                    if !hand_over(&store, &incoming, &answer, words, &stop).await? {
+                    if !hand_over(&store, &incoming, &answer, (words, quiet), &stop).await? {
                         return Outcome::Ok(());
                     }
                 }
@@ -42,7 +42,7 @@ async fn hand_over(
     store: &Handle,
     incoming: &mpsc::Sender<Incoming>,
     answer: &Answer,
-    words: &'static Words,
+    (words, quiet): (&'static Words, Span),
     stop: &CancellationToken,
 ) -> Result<bool, store::Error> {
     let (id, name) = (answer.id, answer.incident.clone());
@@ -61,7 +61,9 @@ async fn hand_over(
             () = stop.cancelled() => return Ok(false),
             sent = incoming.send(said) => if sent.is_err() { return Ok(false) },
         }
-        if !mine && incident.closed.is_some() {
+        // By the time the answer is judged, an incident that was quiet for so long is over.
+        let is_over = incident.closed.is_some() || clock::now() >= incident.last + quiet;
+        if !mine && is_over {
             tell_late(store, &incident, answer, words).await?;
         }
     }

@@ -191,7 +191,7 @@ pub async fn run_fed_by(
     let (roll, calls) = RollBook::open(&mut settings);
     let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
     tasks.extend(settings.leak_file.map(|file| operator::switches(file, incoming.clone())));
-    tasks.push(desk::task(store.clone(), &settings.notify, incoming.clone()));
+    tasks.push(desk::task(store.clone(), &settings.notify, settings.pipeline.alert.quiet, incoming.clone()));
     if let Some(folder) = settings.inbox.take() {
         tasks.push(inbox::task(folder, store.clone(), &settings.notify, incoming.clone()));
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fillguard::arrival::Incoming;
 use fillguard::domain::{IncidentId, Level};
 use fillguard::live::inbox::{self, Order};
 use fillguard::notify::ChannelSettings;
@@ -25,9 +26,12 @@ async fn answers_go_through_the_journal_that_was_me_closes_and_not_me_raises_to_
     let folder = home.path().join("inbox");
     settings.inbox = Some(folder.clone());
     let daemon = Daemon::start(settings.clone()).await;
-    daemon.send(daemon::garbage(0, "binance/alice")).await;
-    daemon.send(daemon::garbage(1, "binance/bob")).await;
-    daemon.until("two incidents", || daemon::incidents(&settings).len() == 2).await;
+    let garbage = |name: &str| Incoming { at: clock::now(), ..daemon::garbage(0, &format!("binance/{name}")) };
+    // Long over when it is answered.
+    daemon.send(daemon::garbage(0, "binance/carol")).await;
+    daemon.send(garbage("alice")).await;
+    daemon.send(garbage("bob")).await;
+    daemon.until("three incidents", || daemon::incidents(&settings).len() == 3).await;
     let of = |name: &str| {
         daemon::incidents(&settings).into_iter().find(|incident| incident.account.name.as_str() == name).unwrap()
     };
@@ -39,10 +43,12 @@ async fn answers_go_through_the_journal_that_was_me_closes_and_not_me_raises_to_
     daemon.until("bob's to be raised", || of("bob").level == Level::Act).await;
     let screen = daemon.screen.clone();
     daemon.until("the message", || screen.text().contains("the owner says this was not them")).await;
+    inbox::put(&folder, &answer(&of("carol").id, Verdict::NotMine)).unwrap();
+    daemon.until("the late answer", || screen.text().contains("not me.")).await;
     // The same is not told again; an arrival of it is still written down.
     let (dir, before) = (daemon.journal(), daemon::incidents(&settings).len());
     let seen = daemon::arrivals(&dir).len();
-    daemon.send(daemon::garbage(2, "binance/alice")).await;
+    daemon.send(garbage("alice")).await;
     daemon.until("the arrival", || daemon::arrivals(&dir).len() > seen).await;
     daemon.end().await.unwrap();
     assert_eq!(daemon::incidents(&settings).len(), before);
