@@ -26,5 +26,7 @@ pub mod runtime;
 pub mod secret;
 pub mod serve;
 pub mod simulate;
+mod spelling;
 pub mod store;
+pub mod trial;
 pub mod tune;

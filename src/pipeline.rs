@@ -62,7 +62,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 13;
+pub const SNAPSHOT_VERSION: u32 = 14;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -94,6 +94,13 @@ impl Pipeline {
             findings: Vec::new(),
             wanted: Vec::new(),
         })
+    }
+
+    /// Judges by other rules from now on; what was learnt stays.
+    pub fn adopt(&mut self, settings: Settings) {
+        self.codecs.set(&settings.codec);
+        self.engine.set(settings.engine, settings.networks);
+        self.alert.set(settings.alert);
     }
 
     /// Returns the memory as bytes: with the journal's tail after `counts().last` it is the pipeline again.
@@ -165,6 +172,11 @@ impl Pipeline {
         let memory = self.engine.memory();
         let orders = (0..memory.accounts()).map(|place| memory.watched(place).account.orders).sum();
         (memory.accounts() as u64, orders)
+    }
+
+    /// Returns what the user's rules could not judge since the start, by rule.
+    pub fn failures(&self) -> engine::rules::user::Failures {
+        self.engine.failures()
     }
 
     /// Returns how many incidents were opened.

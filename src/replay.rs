@@ -31,6 +31,15 @@ pub enum Told<'a> {
     },
     /// So many bytes of a recording are read.
     Progress(u64),
+    /// A rule of the user's own could not be judged so often, and why at first.
+    Unjudged {
+        /// The rule.
+        rule: String,
+        /// How often.
+        count: u64,
+        /// Why at first.
+        why: String,
+    },
 }
 
 /// What a replay came to.
@@ -72,6 +81,7 @@ pub fn replay(paths: &[PathBuf], settings: &Settings, mut tell: impl FnMut(Told<
         if !continues {
             if let Some((done, _)) = current.take() {
                 summary.add(&done);
+                unjudged(&done, &mut tell);
             }
             current = Some((Pipeline::new(settings.clone()), 0));
         }
@@ -81,8 +91,15 @@ pub fn replay(paths: &[PathBuf], settings: &Settings, mut tell: impl FnMut(Told<
     }
     if let Some((done, _)) = current {
         summary.add(&done);
+        unjudged(&done, &mut tell);
     }
     Ok(summary)
+}
+
+fn unjudged(done: &Pipeline, tell: &mut impl FnMut(Told<'_>)) {
+    for (rule, (count, why)) in done.failures() {
+        tell(Told::Unjudged { rule: rule.to_string(), count, why: why.to_string() });
+    }
 }
 
 fn play(
@@ -156,7 +173,7 @@ pub fn to_json(effect: &Effect) -> Option<Value> {
     put("account", json!(incident.account.to_string()));
     put("pair", json!(finding.and_then(|finding| finding.symbol.as_ref()).map(ToString::to_string)));
     put("level", json!(incident.level.as_str()));
-    put("rule", json!(finding.map(|finding| finding.rule.as_str())));
+    put("rule", json!(finding.map(Finding::rule_name)));
     put("kind", json!(finding.map(|finding| finding.kind.as_str())));
     put("loss", loss(incident, finding));
     put("score", json!(finding.map_or(0.0, |finding| finding.score)));

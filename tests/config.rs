@@ -709,3 +709,58 @@ fn the_wallets_to_watch_are_named_and_what_cannot_be_watched_is_refused() {
     let told = folder.problems(&format!("{ALICE}wallets = []\n{CONSOLE}")).join("\n");
     assert!(told.contains("names no wallet"), "{told}");
 }
+
+/// A folder with rule files, and a configuration that names it.
+fn with_rules(files: &[(&str, &str)]) -> (Folder, String) {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("rules")).unwrap();
+    for (name, text) in files {
+        folder.write(&format!("rules/{name}"), text);
+    }
+    (folder, fine() + "[rules]\ndir = \"rules\"\n")
+}
+
+#[test]
+fn rule_files_change_shipped_rules_by_name_and_add_rules_of_ones_own() {
+    let own = "[[rule]]\nname = \"b_large\"\nlevel = \"notice\"\nwhen = \'\'\'\norder.dollars > 5000\n  && pair.new\n\'\'\'\n\
+               [[rule]]\nname = \"sleeping\"\nenabled = false\nwhen = \"true\"\n";
+    let shipped = "[[rule]]\nextends = \"pump_buy\"\nalert = 7\n[[rule]]\nextends = \"churn_loss\"\nenabled = false\n";
+    let files =
+        [("own.toml", own), ("shipped.toml", shipped), ("a.toml", "[[rule]]\nname = \"a_any\"\nwhen = \"true\"\n")];
+    let (folder, text) = with_rules(&files);
+    let engine = folder.load(&text).unwrap_or_else(|problems| panic!("{problems}")).pipeline.engine;
+    let names: Vec<_> = engine.user.rules.iter().map(|rule| (rule.name.as_str(), rule.level.as_str())).collect();
+    assert_eq!(names, [("a_any", "alert"), ("b_large", "notice")]);
+    let usual = fillguard::engine::Settings::default();
+    let levels = engine.pump_buy.levels;
+    assert_eq!(
+        (levels.notice, levels.alert, levels.act),
+        (usual.pump_buy.levels.notice, 7.0, usual.pump_buy.levels.act)
+    );
+    assert_eq!(engine.off, [fillguard::domain::RuleName::ChurnLoss]);
+    assert_eq!(engine.liquidation, usual.liquidation, "what no file names stays");
+}
+
+#[test]
+fn every_mistake_in_rule_files_is_told_with_its_file_line_column_and_what_was_meant() {
+    let own = "[[rule]]\nname = \"large\"\nwhen = \'\'\'\norder.taker\n  && order.dolars > 5\n\'\'\'\nwhy = \"{acount.name}\"\n";
+    let more = "[[rule]]\nname = \"large\"\nwhen = \"true\"\nlevel = \"act\"\n[[rule]]\nextends = \"pump_by\"\n[[rule]]\n\
+                name = \"pump_buy\"\nwhen = \"order.dollars\"\n[[rule]]\nextends = \"churn_loss\"\nalret = 3\n[[rule]]\nname = \"none\"\n";
+    let (folder, text) = with_rules(&[("1.toml", own), ("2.toml", more), ("notes.txt", "not read")]);
+    let told = folder.load(&text).expect_err("mistakes are taken").to_string();
+    for expected in [
+        "1.toml:5: rule.when: column 6: unknown field order.dolars; did you mean order.dollars?\n      && order.dolars > 5\n         ^^^^^^^^^^^^",
+        "1.toml:7: rule.why: column 2: unknown field acount.name; did you mean account.name?",
+        "2.toml:2: rule.name: there is a rule of this name in",
+        "2.toml:4: rule.level: a condition is one kind of evidence, and act needs two",
+        "2.toml:6: rule.extends: no shipped rule has this name; did you mean pump_buy?",
+        "2.toml:8: rule.name: is a shipped rule\'s name",
+        "2.toml:9: rule.when: column 1: this should be true or false and is a number",
+        "2.toml:12: rule.alret: unknown key; did you mean alert?",
+        "rule.when: is missing",
+    ] {
+        assert!(told.contains(expected), "{expected}\n---\n{told}");
+    }
+    let gone = folder.problems(&(fine() + "[rules]\ndir = \"ruels\"\n"));
+    assert!(gone[0].contains("rules.dir") && gone[0].contains("cannot be listed"), "{gone:?}");
+}

@@ -22,6 +22,7 @@ pub(super) fn headline(incident: &Incident, transition: Transition) -> String {
             _ if pair.is_empty() => "verkauft seine Bestände gleichzeitig mit anderen Konten".to_owned(),
             _ => format!("handelt{pair} gleichzeitig mit anderen Konten"),
         },
+        Some(Kind::User) => format!("fällt unter eine eigene Regel{pair}"),
         Some(Kind::Key) => "hat einen Schlüssel, an dem sich etwas geändert hat".to_owned(),
         Some(Kind::Blind) | None => "konnte nicht lückenlos beobachtet werden".to_owned(),
     };

@@ -30,7 +30,8 @@ pub fn headline(reason: &Reason) -> Option<String> {
         | Reason::StrangeOrder { .. }
         | Reason::NotVerified { .. }
         | Reason::Together { .. }
-        | Reason::OthersHit { .. } => return None,
+        | Reason::OthersHit { .. }
+        | Reason::User { .. } => return None,
     })
 }
 
@@ -81,7 +82,8 @@ pub fn fact(reason: &Reason, at: Timestamp) -> Option<String> {
         | Reason::StrangeOrder { .. }
         | Reason::NotVerified { .. }
         | Reason::Together { .. }
-        | Reason::OthersHit { .. } => return None,
+        | Reason::OthersHit { .. }
+        | Reason::User { .. } => return None,
     })
 }
 

@@ -95,6 +95,11 @@ impl Alert {
         self
     }
 
+    /// Goes on under other settings.
+    pub fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// Returns how many incidents were opened in all.
     pub fn opened(&self) -> u64 {
         self.opened

@@ -25,6 +25,7 @@ fn finding(rule: RuleName, level: Level, secs: i64, pair: &str, loss: &str) -> F
         RuleName::KeyPermissionWidened | RuleName::KeyUnrestricted | RuleName::NewKey | RuleName::KeyPolicy => {
             Kind::Key
         }
+        RuleName::User => Kind::User,
     };
     let symbol = Symbol::from_dashed(pair).unwrap();
     Finding {

@@ -4,6 +4,7 @@ use rust_decimal::prelude::ToPrimitive;
 
 use super::{Language, capital, german, key};
 use crate::domain::{Finding, Incident, Kind, Level, Message, Money, Reason, Size, Story, Transition};
+use crate::engine::STAGED;
 
 /// Returns the message about an incident as it stands.
 pub fn message(incident: &Incident, transition: Transition, language: Language) -> Message {
@@ -12,6 +13,9 @@ pub fn message(incident: &Incident, transition: Transition, language: Language) 
     let mut facts: Vec<String> = by_weight.iter().take(6).map(|finding| fact(finding, language)).collect();
     if by_weight.iter().any(|finding| finding.terms.iter().any(|term| term.name == "leak_mode")) {
         facts.push("Leak mode is on for this key, so less evidence is enough to tell of it.".to_owned());
+    }
+    for finding in by_weight.iter().filter(|finding| finding.terms.iter().any(|term| term.name == STAGED)).take(3) {
+        facts.push(format!("The rule {} is staged: it is heard here and nowhere else.", finding.rule_name()));
     }
     Message {
         incident: incident.id.clone(),
@@ -56,6 +60,10 @@ fn headline(incident: &Incident, transition: Transition) -> String {
             _ => format!("trades{pair} together with other accounts"),
         },
         Some(Kind::Key) => incident.leading().and_then(|leading| key::headline(&leading.reason)).unwrap_or_default(),
+        Some(Kind::User) => match incident.leading() {
+            Some(leading) => format!("trades{pair} as your rule {} describes", leading.rule_name()),
+            None => format!("trades{pair} as a rule of yours describes"),
+        },
         Some(Kind::Blind) | None => "could not be watched without a gap".to_owned(),
     };
     let loss =
@@ -144,6 +152,7 @@ fn fact(finding: &Finding, language: Language) -> String {
             let until = until.map_or("now".to_owned(), |until| until.to_string());
             format!("blind from {since} to {until} ({why}), {recovered} fills recovered, not verified")
         }
+        Reason::User { why, .. } => why.to_string(),
         Reason::KeyWidened { .. }
         | Reason::KeyUnrestricted { .. }
         | Reason::KeyAppeared { .. }

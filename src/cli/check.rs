@@ -80,6 +80,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
         Format::Text => {
             writeln!(out, "{}: fine", config.file.display())?;
             write!(out, "{summary}")?;
+            for rule in &config.pipeline.engine.user.rules {
+                writeln!(out, "rule      {}: {} when {}", rule.name, rule.level, rule.when.text().trim())?;
+            }
             for mode in leak_modes(&config) {
                 writeln!(out, "leak mode {}", super::leak_mode::words(&mode))?;
             }
@@ -133,6 +136,9 @@ impl Summary {
                 values.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
             json!({ "name": name.as_str(), "enabled": on, "settings": values })
         });
+        let own = config.pipeline.engine.user.rules.iter().map(|rule| {
+            json!({ "name": rule.name, "level": rule.level.as_str(), "when": rule.when.text(), "why": rule.why.text() })
+        });
         let access = self.access.iter().map(|(name, what)| json!({ "name": name, "what": what }));
         let kept: serde_json::Map<String, Value> =
             self.kept.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
@@ -143,6 +149,7 @@ impl Summary {
             "accounts": accounts.collect::<Vec<_>>(),
             "channels": channels.collect::<Vec<_>>(),
             "rules": rules.collect::<Vec<_>>(),
+            "own_rules": own.collect::<Vec<_>>(),
             "kept": kept,
             "wallets": self.wallets,
             "watch": self.watch,

@@ -5,7 +5,9 @@ pub mod backtest;
 mod backtest_market;
 pub mod check;
 pub mod demo;
+pub mod diff;
 pub mod drill;
+pub mod fields;
 pub mod import_tape;
 pub mod incidents;
 pub mod leak_mode;
@@ -13,6 +15,8 @@ pub mod notify;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+pub mod stage;
+pub mod test;
 pub mod train;
 pub mod verify;
 
@@ -50,7 +54,11 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Check(check::Args),
+    Fields(fields::Args),
     Replay(replay::Args),
+    Diff(diff::Args),
+    Test(test::Args),
+    Stage(stage::Args),
     Verify(verify::Args),
     LeakMode(leak_mode::Args),
     Incidents(incidents::Args),
@@ -111,8 +119,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         // It prints on its own: its threads must find standard output unlocked.
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args, &mut out),
+        Command::Fields(args) => fields::run(args, &mut out),
         Command::Demo(args) => until_stopped(|stop| async move { demo::run(args, &mut io::stdout(), stop).await }),
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
+        Command::Stage(args) => stage::run(args, &mut out),
+        Command::Test(args) => test::run(args, &mut out),
+        Command::Diff(args) => diff::run(args, &mut out),
         Command::Verify(args) => verify::run(args, &mut out),
         Command::LeakMode(args) => leak_mode::run(args, &mut out),
         Command::Incidents(args) => incidents::run(args, &mut out),

@@ -114,6 +114,15 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
                             path.display()
                         ),
                     ),
+                    Told::Unjudged { rule, count, why } => {
+                        let orders = counted(count, "time");
+                        warn(
+                            &bar,
+                            &format!(
+                                "rule {rule} could not be judged {orders} and counted as not met: at first, {why}"
+                            ),
+                        )
+                    }
                     Told::Progress(n) => {
                         bar.set_message(format!("{n} arrivals"));
                         bar.tick();

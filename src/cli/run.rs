@@ -15,7 +15,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{FAILED, FINE, MISUSE};
-use crate::config::{Book, Config, Log, LogFormat, Look};
+use crate::config::{Book, Config, Log, LogFormat, Look, NewRules, RuleBook};
 use crate::live::{self, Settings};
 use crate::runtime::{limits, systemd};
 use crate::store;
@@ -102,9 +102,11 @@ async fn serve(mut config: Config) -> anyhow::Result<u8> {
     let book = std::mem::take(&mut config.book);
     let (accounts, calls) = watch::channel(crate::feed::Roll::default());
     let unreadable = book.unreadable();
-    let settings = Settings { accounts: Some(calls), unreadable, ..settings(config) };
+    let rules = RuleBook::new(&config.file, &config.pipeline);
+    let (adopt, adopted) = watch::channel(None);
+    let settings = Settings { accounts: Some(calls), rules: Some(adopted), unreadable, ..settings(config) };
     let (hung_up, hang_ups) = mpsc::channel(1);
-    let mut following = pin!(follow(book, accounts, hang_ups));
+    let mut following = pin!(follow((book, accounts), (rules, adopt), hang_ups));
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be listened for")?;
     let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be listened for")?;
@@ -132,8 +134,12 @@ async fn serve(mut config: Config) -> anyhow::Result<u8> {
     }
 }
 
-/// Has the accounts follow their files: every few seconds, and in full at each SIGHUP. It never ends.
-async fn follow(mut book: Book, accounts: watch::Sender<crate::feed::Roll>, mut hang_ups: mpsc::Receiver<()>) {
+/// Has accounts and rules follow their files: every few seconds, and in full at each SIGHUP. It never ends.
+async fn follow(
+    (mut book, accounts): (Book, watch::Sender<crate::feed::Roll>),
+    (mut rules, adopt): (RuleBook, watch::Sender<Option<crate::pipeline::Settings>>),
+    mut hang_ups: mpsc::Receiver<()>,
+) {
     loop {
         let reload = tokio::select! {
             () = tokio::time::sleep(book.every()) => false,
@@ -141,19 +147,32 @@ async fn follow(mut book: Book, accounts: watch::Sender<crate::feed::Roll>, mut 
         };
         let looking = tokio::task::spawn_blocking(move || {
             let look = if reload { book.reload() } else { book.look() };
-            (book, look)
+            // What owners expect of their keys, and tags, stand with the accounts and are part of the rules.
+            let new = rules.look(reload || look.accounts.is_some());
+            (book, rules, look, new)
         });
-        let Ok((known, look)) = looking.await else {
+        let Ok((known, known_rules, look, new)) = looking.await else {
             tracing::error!("the accounts' files are followed no longer because of a fault in fillguard; restart it");
             return std::future::pending().await;
         };
-        book = known;
+        (book, rules) = (known, known_rules);
         if reload {
             tracing::info!("SIGHUP: the configuration was read again");
         }
         tell(&look);
         if let Some(list) = look.accounts {
             accounts.send_replace(list);
+        }
+        match new {
+            NewRules::None => {}
+            NewRules::Taken(settings, news) => {
+                news.iter().for_each(|line| tracing::info!("rules: {line}"));
+                adopt.send_replace(Some(*settings));
+            }
+            NewRules::Refused(lines) => {
+                lines.iter().take(20).for_each(|line| tracing::error!("{line}"));
+                tracing::error!("the changed rules have mistakes and are refused whole; the former stay in force");
+            }
         }
     }
 }

@@ -387,7 +387,10 @@ fn needing_restart(before: &str, now: &str) -> Vec<String> {
     let table = |text: &str| text.parse::<toml::Table>().unwrap_or_default();
     let (mut before, mut now) = (table(before), table(now));
     for text in [&mut before, &mut now] {
-        text.remove("account");
+        // Accounts and rules are followed while the daemon runs.
+        for followed in ["account", "rules", "incident", "engine"] {
+            text.remove(followed);
+        }
         if let Some(accounts) = text.get_mut("accounts").and_then(toml::Value::as_table_mut) {
             accounts.retain(|key, _| key == "keep_removed");
         }

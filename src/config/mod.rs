@@ -16,6 +16,8 @@ mod leaf;
 mod market_cap;
 mod notify;
 mod problem;
+mod reload;
+mod rule_file;
 mod rules;
 mod section;
 #[cfg(test)]
@@ -30,6 +32,7 @@ pub use account::{Account, Response};
 pub use book::{Book, Look};
 pub use keeping::{Log, LogFormat};
 pub use problem::{Problem, Problems};
+pub use reload::{NewRules, RuleBook, rule_files};
 pub(crate) use units::{read_time, write_part, write_size, write_time, write_worth};
 
 use crate::{journal, pipeline};
@@ -132,10 +135,12 @@ fn read(path: &Path, text: &str, scope: Scope, credentials: Option<PathBuf>) -> 
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     let gather = Gather::new(document.lines, folder, scope, credentials, document.faults);
     let mut config = walk(&mut Section::root(&gather, document.root.get_ref()), file.clone());
+    let elsewhere = gather.elsewhere();
     let (problems, warnings) = gather.into_inner();
     // A file of one account is no reason not to watch the others.
-    if !problems.is_empty() || (scope == Scope::Look && !config.faulty.is_empty()) {
-        return Err(Problems { elsewhere: config.faulty, ..Problems::new(file, problems) });
+    if !problems.is_empty() || !elsewhere.is_empty() || (scope == Scope::Look && !config.faulty.is_empty()) {
+        let elsewhere = elsewhere.into_iter().chain(config.faulty).collect();
+        return Err(Problems { elsewhere, ..Problems::new(file, problems) });
     }
     config.book.text = text.to_owned();
     config.warnings.extend(warnings);

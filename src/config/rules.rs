@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::rule_file;
 use super::section::{Scope, Section};
 use crate::domain::{Asset, RuleName, Span};
 use crate::engine::address::Networks;
@@ -46,108 +47,148 @@ pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks) -> pipeline::
 
 fn rules(root: &mut Section<'_>) -> engine::Settings {
     let mut rules = root.section("rules");
-    let usual = engine::Settings::default();
-    let mut off = Vec::new();
-    let settings = engine::Settings {
-        pump_buy: rule(&mut rules, &mut off, RuleName::PumpBuy, |section| pump_buy::Settings {
-            levels: levels(section, usual.pump_buy.levels),
-            smallest_act: section.worth("smallest_act", usual.pump_buy.smallest_act, 0.0..=MOST_WORTH),
-            small_cap: section.float("small_cap", usual.pump_buy.small_cap, 0.0..=1.0),
-        }),
-        planted_ask: rule(&mut rules, &mut off, RuleName::PlantedAsk, |section| {
-            let usual = usual.planted_ask;
-            planted_ask::Settings {
-                levels: levels(section, usual.levels),
-                far: section.part("far", usual.far, LEAST_PART..=100.0),
-                far_when_young: section.part("far_when_young", usual.far_when_young, LEAST_PART..=100.0),
-                share: section.part("share", usual.share, LEAST_PART..=1.0),
-                least_loss: section.worth("least_loss", usual.least_loss, 0.0..=MOST_WORTH),
-            }
-        }),
-        churn_loss: rule(&mut rules, &mut off, RuleName::ChurnLoss, |section| {
-            let usual = usual.churn_loss;
-            churn_loss::Settings {
-                levels: levels(section, usual.levels),
-                turns: section.float("turns", usual.turns, 1.0..=1_000.0),
-                part: section.part("part", usual.part, LEAST_PART..=1.0),
-                share: section.part("share", usual.share, LEAST_PART..=1.0),
-                least_loss: section.worth("least_loss", usual.least_loss, 0.0..=MOST_WORTH),
-            }
-        }),
-        liquidation: rule(&mut rules, &mut off, RuleName::Liquidation, |section| {
-            let usual = usual.liquidation;
-            liquidation::Settings {
-                levels: levels(section, usual.levels),
-                holdings: section.count("holdings", usual.holdings as u64, 1..=1_000) as usize,
-                share: section.part("share", usual.share, LEAST_PART..=1.0),
-                sessions: section.count("sessions", u64::from(usual.sessions), 0..=100_000) as u32,
-            }
-        }),
-        slow_buying: rule(&mut rules, &mut off, RuleName::SlowBuying, |section| {
-            let usual = usual.slow_buying;
-            slow_buying::Settings {
-                levels: two_levels(section, usual.levels),
-                orders: section.float("orders", usual.orders, 2.0..=10_000.0),
-                share: section.part("share", usual.share, LEAST_PART..=1.0),
-                least: section.worth("least", usual.least, 0.0..=MOST_WORTH),
-                thin: section.worth("thin", usual.thin, 0.0..=100.0 * MOST_WORTH),
-            }
-        }),
-        unfamiliar_address: rule(&mut rules, &mut off, RuleName::UnfamiliarAddress, |section| {
-            unfamiliar_address::Settings { levels: two_levels(section, usual.unfamiliar_address.levels) }
-        }),
-        unknown_origin: rule(&mut rules, &mut off, RuleName::UnknownOrigin, |section| unknown_origin::Settings {
-            levels: two_levels(section, usual.unknown_origin.levels),
-        }),
-        blind: rule(&mut rules, &mut off, RuleName::Blind, |section| blind::Settings {
-            verify_within: section.time("verify_within", duration(usual.blind.verify_within), SECOND..=DAY).into(),
-            down_alert: section.time("down_alert", duration(usual.blind.down_alert), SECOND..=DAY).into(),
-            keep_removed: usual.blind.keep_removed,
-        }),
-        key_permission_widened: rule(&mut rules, &mut off, RuleName::KeyPermissionWidened, |section| {
-            let usual = usual.key_permission_widened;
-            key_permission_widened::Settings {
-                levels: two_levels(section, usual.levels),
-                again_after: section.time("again_after", duration(usual.again_after), SECOND..=30 * DAY).into(),
-            }
-        }),
-        key_unrestricted: rule(&mut rules, &mut off, RuleName::KeyUnrestricted, |section| {
-            let usual = usual.key_unrestricted;
-            key_unrestricted::Settings {
-                levels: two_levels(section, usual.levels),
-                again_after: section.time("again_after", duration(usual.again_after), SECOND..=30 * DAY).into(),
-            }
-        }),
-        new_key: rule(&mut rules, &mut off, RuleName::NewKey, |section| new_key::Settings {
-            levels: two_levels(section, usual.new_key.levels),
-        }),
-        // What each account's owner expects stands with the account.
-        key_policy: rule(&mut rules, &mut off, RuleName::KeyPolicy, |section| key_policy::Settings {
-            again_after: section.time("again_after", duration(usual.key_policy.again_after), SECOND..=30 * DAY).into(),
-            expected: Vec::new(),
-        }),
-        co_trading: rule(&mut rules, &mut off, RuleName::CoTrading, |section| {
-            let usual = usual.co_trading;
-            co_trading::Settings {
-                levels: levels(section, usual.levels),
-                accounts: section.count("accounts", usual.accounts as u64, 2..=1_000) as usize,
-                thin: section.worth("thin", usual.thin, 0.0..=10_000.0),
-                copying: section.list("copying", |tag| match tag.trim() {
-                    "" => Err("an empty tag groups nothing".to_owned()),
-                    tag => Ok(tag.into()),
-                }),
-                warn: section.count("warn", usual.warn as u64, 0..=100_000) as usize,
-            }
-        }),
-        tags: engine::fleet::Tags::default(),
-        off: Vec::new(),
-        model: market_model(root),
-    };
+    let mut settings = engine::Settings { model: market_model(root), ..engine::Settings::default() };
+    for name in RuleName::ALL.iter().filter(|name| **name != RuleName::User) {
+        let mut section = rules.section(name.as_str());
+        shipped(&mut settings, *name, &mut section);
+        section.close();
+    }
+    let folder = rules.path_to("dir", None);
+    if let Some(folder) = folder {
+        rule_file::read(&rules, &folder, &mut settings);
+    }
     rules.close();
-    if off.contains(&RuleName::Blind) && root.gather.scope != Scope::Middle {
+    if settings.off.contains(&RuleName::Blind) && root.gather.scope != Scope::Middle {
         root.gather.warn("rule blind is off: nobody will be told that an account cannot be seen".to_owned());
     }
-    engine::Settings { off, ..settings }
+    settings
+}
+
+/// Reads what a table says of a shipped rule; what it does not say stays.
+pub(super) fn shipped(settings: &mut engine::Settings, name: RuleName, section: &mut Section<'_>) {
+    let on = section.flag("enabled", !settings.off.contains(&name));
+    settings.off.retain(|off| *off != name);
+    if !on {
+        settings.off.push(name);
+    }
+    match name {
+        RuleName::PumpBuy => {
+            settings.pump_buy = pump_buy::Settings {
+                levels: levels(section, settings.pump_buy.levels),
+                smallest_act: section.worth("smallest_act", settings.pump_buy.smallest_act, 0.0..=MOST_WORTH),
+                small_cap: section.float("small_cap", settings.pump_buy.small_cap, 0.0..=1.0),
+            };
+        }
+        RuleName::PlantedAsk => {
+            settings.planted_ask = {
+                let usual = settings.planted_ask.clone();
+                planted_ask::Settings {
+                    levels: levels(section, usual.levels),
+                    far: section.part("far", usual.far, LEAST_PART..=100.0),
+                    far_when_young: section.part("far_when_young", usual.far_when_young, LEAST_PART..=100.0),
+                    share: section.part("share", usual.share, LEAST_PART..=1.0),
+                    least_loss: section.worth("least_loss", usual.least_loss, 0.0..=MOST_WORTH),
+                }
+            };
+        }
+        RuleName::ChurnLoss => {
+            settings.churn_loss = {
+                let usual = settings.churn_loss.clone();
+                churn_loss::Settings {
+                    levels: levels(section, usual.levels),
+                    turns: section.float("turns", usual.turns, 1.0..=1_000.0),
+                    part: section.part("part", usual.part, LEAST_PART..=1.0),
+                    share: section.part("share", usual.share, LEAST_PART..=1.0),
+                    least_loss: section.worth("least_loss", usual.least_loss, 0.0..=MOST_WORTH),
+                }
+            };
+        }
+        RuleName::Liquidation => {
+            settings.liquidation = {
+                let usual = settings.liquidation.clone();
+                liquidation::Settings {
+                    levels: levels(section, usual.levels),
+                    holdings: section.count("holdings", usual.holdings as u64, 1..=1_000) as usize,
+                    share: section.part("share", usual.share, LEAST_PART..=1.0),
+                    sessions: section.count("sessions", u64::from(usual.sessions), 0..=100_000) as u32,
+                }
+            };
+        }
+        RuleName::SlowBuying => {
+            settings.slow_buying = {
+                let usual = settings.slow_buying.clone();
+                slow_buying::Settings {
+                    levels: two_levels(section, usual.levels),
+                    orders: section.float("orders", usual.orders, 2.0..=10_000.0),
+                    share: section.part("share", usual.share, LEAST_PART..=1.0),
+                    least: section.worth("least", usual.least, 0.0..=MOST_WORTH),
+                    thin: section.worth("thin", usual.thin, 0.0..=100.0 * MOST_WORTH),
+                }
+            };
+        }
+        RuleName::UnfamiliarAddress => {
+            settings.unfamiliar_address =
+                unfamiliar_address::Settings { levels: two_levels(section, settings.unfamiliar_address.levels) };
+        }
+        RuleName::UnknownOrigin => {
+            settings.unknown_origin =
+                unknown_origin::Settings { levels: two_levels(section, settings.unknown_origin.levels) };
+        }
+        RuleName::Blind => {
+            settings.blind = blind::Settings {
+                verify_within: section
+                    .time("verify_within", duration(settings.blind.verify_within), SECOND..=DAY)
+                    .into(),
+                down_alert: section.time("down_alert", duration(settings.blind.down_alert), SECOND..=DAY).into(),
+                keep_removed: settings.blind.keep_removed,
+            };
+        }
+        RuleName::KeyPermissionWidened => {
+            settings.key_permission_widened = {
+                let usual = settings.key_permission_widened.clone();
+                key_permission_widened::Settings {
+                    levels: two_levels(section, usual.levels),
+                    again_after: section.time("again_after", duration(usual.again_after), SECOND..=30 * DAY).into(),
+                }
+            };
+        }
+        RuleName::KeyUnrestricted => {
+            settings.key_unrestricted = {
+                let usual = settings.key_unrestricted.clone();
+                key_unrestricted::Settings {
+                    levels: two_levels(section, usual.levels),
+                    again_after: section.time("again_after", duration(usual.again_after), SECOND..=30 * DAY).into(),
+                }
+            };
+        }
+        RuleName::NewKey => {
+            settings.new_key = new_key::Settings { levels: two_levels(section, settings.new_key.levels) };
+        }
+        RuleName::KeyPolicy => {
+            settings.key_policy = key_policy::Settings {
+                again_after: section
+                    .time("again_after", duration(settings.key_policy.again_after), SECOND..=30 * DAY)
+                    .into(),
+                expected: Vec::new(),
+            };
+        }
+        RuleName::CoTrading => {
+            settings.co_trading = {
+                let usual = settings.co_trading.clone();
+                co_trading::Settings {
+                    levels: levels(section, usual.levels),
+                    accounts: section.count("accounts", usual.accounts as u64, 2..=1_000) as usize,
+                    thin: section.worth("thin", usual.thin, 0.0..=10_000.0),
+                    copying: section.list("copying", |tag| match tag.trim() {
+                        "" => Err("an empty tag groups nothing".to_owned()),
+                        tag => Ok(tag.into()),
+                    }),
+                    warn: section.count("warn", usual.warn as u64, 0..=100_000) as usize,
+                }
+            };
+        }
+        RuleName::User => {}
+    }
 }
 
 /// Reads `[engine]`: the model that judges pairs' markets.
@@ -162,21 +203,6 @@ fn market_model(root: &mut Section<'_>) -> Arc<Model> {
     }
     section.close();
     model
-}
-
-fn rule<T>(
-    rules: &mut Section<'_>,
-    off: &mut Vec<RuleName>,
-    name: RuleName,
-    read: impl FnOnce(&mut Section<'_>) -> T,
-) -> T {
-    let mut section = rules.section(name.as_str());
-    if !section.flag("enabled", true) {
-        off.push(name);
-    }
-    let settings = read(&mut section);
-    section.close();
-    settings
 }
 
 fn levels(section: &mut Section<'_>, usual: Levels) -> Levels {

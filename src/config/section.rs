@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::document::Lines;
-use super::problem::{Problem, nearest, shown};
+use super::problem::{Problem, Problems, nearest, shown};
 
 /// How much of what a file names must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub(super) struct Gather {
     pub credentials: Option<PathBuf>,
     faulty: Vec<usize>,
     problems: RefCell<Vec<Problem>>,
+    elsewhere: RefCell<Vec<Problems>>,
     warnings: RefCell<Vec<String>>,
     /// Files of secrets that were looked at.
     pub touched: RefCell<Vec<PathBuf>>,
@@ -69,6 +70,7 @@ impl Gather {
             credentials,
             faulty: faults.iter().filter_map(|fault| fault.line).collect(),
             problems: RefCell::new(faults),
+            elsewhere: RefCell::default(),
             warnings: RefCell::default(),
             touched: RefCell::default(),
             excused: RefCell::default(),
@@ -83,6 +85,16 @@ impl Gather {
             return;
         }
         self.problems.borrow_mut().push(Problem { line: Some(line), key: key.to_owned(), reason: reason.into() });
+    }
+
+    /// Notes what is wrong with another file that this one names.
+    pub fn refuse_file(&self, problems: Problems) {
+        self.elsewhere.borrow_mut().push(problems);
+    }
+
+    /// Returns what is wrong with the files that this one names.
+    pub fn elsewhere(&self) -> Vec<Problems> {
+        self.elsewhere.take()
     }
 
     /// Notes something that is allowed and may still not be meant.
@@ -157,6 +169,16 @@ impl<'d> Section<'d> {
     pub fn line_of(&self, key: &str) -> usize {
         let found = self.table.and_then(|table| table.get_key_value(key));
         found.map_or(self.line, |(key, _)| self.gather.lines.line(&key.span()))
+    }
+
+    /// Returns the line on which a text begins, of one that may run over several.
+    pub fn first_line_of(&self, key: &str) -> usize {
+        let Some(value) = self.table.and_then(|table| table.get(key)) else { return self.line };
+        let (first, last) = (value.span().start, value.span().end.saturating_sub(1));
+        let lines = |at: usize| self.gather.lines.line(&(at..at));
+        let inside = value.get_ref().as_str().map_or(0, |text| text.matches('\n').count());
+        // A break right after the opening quotes is not part of the text.
+        lines(first) + (lines(last) - lines(first)).saturating_sub(inside)
     }
 
     /// Says whether a key is there, whatever its value.

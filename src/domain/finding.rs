@@ -43,6 +43,8 @@ pub enum Kind {
     Blind,
     /// What a key may do, or from where.
     Key,
+    /// What a rule of the user's own says.
+    User,
 }
 
 /// The rules, by the name they have in files and output.
@@ -75,6 +77,8 @@ pub enum RuleName {
     NewKey,
     /// A key that may do more than its owner expects.
     KeyPolicy,
+    /// A rule of the user's own; the finding says which.
+    User,
 }
 
 /// Independent kinds of evidence; `act` needs two.
@@ -326,11 +330,23 @@ pub enum Reason {
         /// True when the configuration says what is expected; else only the right to withdraw is told.
         policy: bool,
     },
+    /// A rule of the user's own.
+    User {
+        /// Its name.
+        rule: CompactString,
+        /// What it says.
+        why: CompactString,
+    },
 }
 
 impl Finding {
-    /// Returns what tells two findings of one rule and pair apart: the key and what became of it; nothing for rules that
-    /// do not speak of keys.
+    /// Returns the rule's name as people know it: a rule of the user's own has one of its own.
+    pub fn rule_name(&self) -> &str {
+        if let Reason::User { rule, .. } = &self.reason { rule } else { self.rule.as_str() }
+    }
+
+    /// Returns what tells two findings of one rule and pair apart: the key and what became of it, or the user's rule;
+    /// nothing for other rules.
     pub fn subject(&self) -> Option<CompactString> {
         use compact_str::format_compact;
         let about = |key: &KeyName, what: &str| {
@@ -344,6 +360,7 @@ impl Finding {
             Reason::KeyRemade { key, .. } => about(key, "remade"),
             Reason::KeyReplaced { key, .. } => about(key, "replaced"),
             Reason::KeyBeyond { key, .. } => about(key, "beyond"),
+            Reason::User { rule, .. } => Some(rule.clone()),
             Reason::Stands { .. }
             | Reason::FarFromReference { .. }
             | Reason::LosingRoundTrips { .. }
@@ -381,6 +398,7 @@ named!(Level { Notice => "notice", Alert => "alert", Act => "act" });
 named!(Kind {
     Pump => "pump", Liquidation => "liquidation", PlantedAsk => "planted_ask", Churn => "churn", Slow => "slow",
     Address => "address", Origin => "origin", Fleet => "fleet", Blind => "blind", Key => "key",
+    User => "user",
 });
 named!(RuleName {
     PumpBuy => "pump_buy", PlantedAsk => "planted_ask", ChurnLoss => "churn_loss", Liquidation => "liquidation",
@@ -388,7 +406,7 @@ named!(RuleName {
     UnfamiliarAddress => "unfamiliar_address", UnknownOrigin => "unknown_origin", Blind => "blind",
     CoTrading => "co_trading",
     KeyPermissionWidened => "key_permission_widened", KeyUnrestricted => "key_unrestricted", NewKey => "new_key",
-    KeyPolicy => "key_policy",
+    KeyPolicy => "key_policy", User => "user",
 });
 named!(Family {
     Market => "market", Habit => "habit", Origin => "origin", Accounts => "accounts", Feed => "feed",

@@ -26,5 +26,5 @@ pub use incident::{Effect, EffectKind, Incident, IncidentId, Message, PlanStep, 
 pub use key::{Fingerprint, KeyList, KeyName, KeyState, NotARight, Restriction, Right, WhichKey};
 pub use leak::LeakMode;
 pub use money::{Asset, Money, Price, Quantity, Refused, Symbol, decimal};
-pub use time::{Span, Timestamp};
+pub use time::{NotASpan, Span, Timestamp};
 pub use wallet::{NotAWallet, Wallet};

@@ -97,6 +97,36 @@ impl Span {
     }
 }
 
+/// Nanoseconds a unit of time has.
+const UNITS: [(&str, u64); 6] = [
+    ("d", 86_400_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("m", 60_000_000_000),
+    ("s", 1_000_000_000),
+    ("ms", 1_000_000),
+    ("us", 1_000),
+];
+
+impl std::str::FromStr for Span {
+    type Err = NotASpan;
+
+    /// Reads a number and its unit, such as `90s`, `5m`, `1.5h`.
+    fn from_str(text: &str) -> Result<Self, NotASpan> {
+        let text = text.trim();
+        let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '_'))).unwrap_or(text.len());
+        let (number, unit) = text.split_at(end);
+        let (_, unit) = UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or(NotASpan)?;
+        let number: rust_decimal::Decimal = number.parse().map_err(|_| NotASpan)?;
+        let nanos = number.checked_mul((*unit).into()).filter(|nanos| nanos.fract().is_zero()).ok_or(NotASpan)?;
+        i64::try_from(nanos).map(Span::from_nanos).map_err(|_| NotASpan)
+    }
+}
+
+/// A text that is no length of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a time: write a number and ms, s, m, h or d, as in \"90s\"")]
+pub struct NotASpan;
+
 impl Add<Span> for Timestamp {
     type Output = Timestamp;
     fn add(self, span: Span) -> Timestamp {

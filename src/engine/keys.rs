@@ -64,6 +64,11 @@ pub enum Change {
 }
 
 impl Keys {
+    /// Returns the key the account is watched with, where anything was told of it.
+    pub fn own(&self) -> Option<&Known> {
+        self.own.as_ref()
+    }
+
     /// Takes what a page says of a key; returns what changed, and the key as it is now.
     pub fn take(&mut self, state: &KeyState, at: Timestamp) -> Option<(Vec<Change>, &mut Known)> {
         match &state.key {

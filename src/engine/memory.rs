@@ -11,6 +11,7 @@ use super::account::Account;
 use super::address::Places;
 use super::caps::Caps;
 use super::cold::ColdOrders;
+use super::expression::Past;
 use super::fleet::Fleet;
 use super::keys::Keys;
 use super::leak::Leaks;
@@ -87,6 +88,8 @@ pub struct Watched {
     pub keys: Keys,
     /// Its orders that wait for their pair's past.
     pub cold: ColdOrders,
+    /// What it did lately, where a rule looks back.
+    pub past: Past,
     /// When its first fill was told.
     pub(super) since: Option<Timestamp>,
     pub(super) due: Option<Timestamp>,

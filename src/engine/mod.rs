@@ -7,6 +7,7 @@ pub mod address;
 pub mod caps;
 pub mod cold;
 pub mod decay;
+pub mod expression;
 pub mod fleet;
 pub mod habit;
 pub mod interest;
@@ -37,7 +38,7 @@ use model::Model;
 use pair::{Bar, OwnOrder, Pair, Trade, float};
 use rules::{
     Case, KeyCase, blind, churn_loss, co_trading, key_permission_widened, key_policy, key_unrestricted, liquidation,
-    new_key, planted_ask, pump_buy, slow_buying, unfamiliar_address, unknown_origin,
+    new_key, planted_ask, pump_buy, slow_buying, unfamiliar_address, unknown_origin, user,
 };
 
 /// Settings of the engine: one block a rule.
@@ -71,6 +72,11 @@ pub struct Settings {
     pub new_key: new_key::Settings,
     /// Keys that may do more than their owners expect.
     pub key_policy: key_policy::Settings,
+    /// Rules of the user's own.
+    #[serde(skip_deserializing)]
+    pub user: user::Settings,
+    /// Shipped rules that only write to the history, with the alerts of an account a month that are put up with.
+    pub staged: Vec<(RuleName, f64)>,
     /// Rules that are switched off.
     pub off: Vec<RuleName>,
     /// What judges a pair's market.
@@ -94,6 +100,19 @@ const SKEW: Span = Span::from_secs(2);
 /// How long an order waits to be named by our own systems' log.
 const CLAIM: Span = Span::from_secs(10);
 
+/// The name of the term that says that a finding was held back: 2 for an alert, 3 for an act.
+pub const STAGED: &str = "staged";
+
+impl Settings {
+    /// Says whether the rule of a finding only writes to the history.
+    pub fn is_staged(&self, finding: &Finding) -> bool {
+        if let Reason::User { rule, .. } = &finding.reason {
+            return self.user.rules.iter().any(|own| own.name == *rule && own.staged);
+        }
+        self.staged.iter().any(|(rule, _)| *rule == finding.rule)
+    }
+}
+
 /// The engine.
 #[derive(Debug)]
 pub struct Engine {
@@ -102,18 +121,30 @@ pub struct Engine {
     memory: Memory,
     /// The latest time that was heard of.
     passed: Timestamp,
+    /// What the user's rules could not judge since the start.
+    failures: std::sync::Mutex<user::Failures>,
 }
 
 impl Engine {
     /// Starts with an empty memory.
     pub fn new(settings: Settings, networks: Networks) -> Self {
-        Engine { settings, networks, memory: Memory::default(), passed: Timestamp::EPOCH }
+        Engine { settings, networks, memory: Memory::default(), passed: Timestamp::EPOCH, failures: Default::default() }
     }
 
     /// Starts with a memory read from a snapshot.
     pub fn with_memory(settings: Settings, networks: Networks, mut memory: Memory) -> Self {
         memory.index();
-        Engine { settings, networks, memory, passed: Timestamp::EPOCH }
+        Engine { settings, networks, memory, passed: Timestamp::EPOCH, failures: Default::default() }
+    }
+
+    /// Judges by other rules from now on; what was learnt stays.
+    pub fn set(&mut self, settings: Settings, networks: Networks) {
+        (self.settings, self.networks) = (settings, networks);
+    }
+
+    /// Returns what the user's rules could not judge since the start, by rule.
+    pub fn failures(&self) -> user::Failures {
+        self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// Returns the memory, for a snapshot.
@@ -175,8 +206,9 @@ impl Engine {
             EventKind::Feed(change) => self.feed(change, n, at, out),
             EventKind::Drill(_) | EventKind::Tick => {}
         }
-        self.mark_alarms(&out[before..]);
         self.mark_leaks(&mut out[before..], at);
+        self.hold_back(&mut out[before..]);
+        self.mark_alarms(&out[before..]);
     }
 
     fn fill(&mut self, fill: &Fill, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
@@ -197,6 +229,11 @@ impl Engine {
         let group = watched.account.group_at_mut(taken.group);
         group.strange = seen.grammar.max(seen.source);
         group.strange_source = seen.source > seen.grammar;
+        if let Some(within) = self.settings.user.looks_back() {
+            let dollars = float(fill.notional) * unit * worth::DOLLARS_A_UNIT;
+            watched.past.trade(&fill.order_id, &fill.symbol, fill.side, time, dollars);
+            watched.past.forget(time, within);
+        }
         if taken.first_of_order {
             watched.claims.sent(&fill.order_id, client_id, at);
             self.memory.reckon(account, &self.settings.blind);
@@ -327,7 +364,15 @@ impl Engine {
             slow_buying::judge(&settings.slow_buying, &case),
             unknown_origin::judge(&settings.unknown_origin, &case),
         ];
-        found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect()
+        let around = (&watched.keys, &watched.past, &settings.tags);
+        let own = {
+            let mut failures = self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            user::judge(&settings.user, &case, around, &mut failures)
+        };
+        let mut found: Vec<_> =
+            found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect();
+        found.extend(own);
+        found
     }
 
     /// Returns the thresholds for an account: lower ones while the platform that has its key is known to leak.
@@ -403,6 +448,9 @@ impl Engine {
             let watched = self.memory.watched_mut(account);
             if let Some(id) = &access.client_order_id {
                 watched.claims.claim(id, at);
+            }
+            if let Some(ip) = access.ip.filter(|_| self.settings.user.looks_back().is_some()) {
+                watched.past.used(ip, access.time.min(at + AHEAD));
             }
         }
         let Some(ip) = access.ip else { return };
@@ -630,6 +678,17 @@ impl Engine {
         }
     }
 
+    /// A rule that is staged is heard in the history only; what it would have said stands beside it.
+    fn hold_back(&self, found: &mut [Finding]) {
+        for finding in found.iter_mut().filter(|finding| finding.level > Level::Notice) {
+            if self.settings.is_staged(finding) {
+                let level = if finding.level == Level::Act { 3.0 } else { 2.0 };
+                finding.terms.push(habit::term(STAGED, Family::Habit, 0.0, level, "level held back"));
+                finding.level = Level::Notice;
+            }
+        }
+    }
+
     /// A session that alarmed does not become a habit.
     fn mark_alarms(&mut self, found: &[Finding]) {
         for finding in found {
@@ -643,6 +702,8 @@ impl Engine {
                     | RuleName::KeyUnrestricted
                     | RuleName::NewKey
                     | RuleName::KeyPolicy
+                    // A rule of one's own may be chatty; it must not keep the account from being learnt.
+                    | RuleName::User
             ) || matches!(finding.reason, Reason::OthersHit { .. });
             if finding.level >= Level::Alert && finding.rule != RuleName::Blind {
                 let account = self.memory.account(&finding.account);
@@ -763,6 +824,7 @@ impl Watched {
             claims: Claims::default(),
             keys: Keys::default(),
             cold: cold::ColdOrders::default(),
+            past: expression::Past::default(),
             since: None,
             due: None,
         }

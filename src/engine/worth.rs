@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Asset, Symbol};
 
-const DOLLARS_A_UNIT: f64 = 30_000.0;
+/// Dollars that one unit is worth.
+pub const DOLLARS_A_UNIT: f64 = 30_000.0;
 
 /// Units for assets that nobody has traded in front of us yet: rough, because only magnitudes matter here.
 const KNOWN: [(&str, f64); 40] = [

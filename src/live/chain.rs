@@ -16,7 +16,7 @@ use crate::domain::{Effect, EventKind, Symbol, Venue};
 use crate::feed::Roll;
 use crate::feed::access::Receipts;
 use crate::notify::telegram::Pulse;
-use crate::pipeline::{Pipeline, SNAPSHOT_VERSION};
+use crate::pipeline::{self, Pipeline, SNAPSHOT_VERSION};
 use crate::runtime::backoff::{self, Backoff};
 use crate::runtime::clock;
 use crate::runtime::systemd::{self, Watchdog};
@@ -54,6 +54,8 @@ pub(super) struct Chain {
     pub(super) store: Handle,
     pub(super) batches: mpsc::Receiver<Vec<Arrival>>,
     pub(super) pairs: watch::Sender<BTreeSet<(Venue, Symbol)>>,
+    /// Rules that come while it runs.
+    pub(super) rules: Option<watch::Receiver<Option<pipeline::Settings>>>,
     pub(super) roll: RollBook,
     pub(super) calls: Calls,
     pub(super) roll_call: RollCall,
@@ -128,6 +130,11 @@ impl Chain {
                 accounts = called(&mut self.calls) => {
                     self.roll_call.change(accounts.watched().collect());
                     self.roll.follow(accounts, &self.pipeline);
+                }
+                rules = new_rules(&mut self.rules) => {
+                    self.rules_hash = super::resume::rules_hash(&rules);
+                    self.pipeline.adopt(rules);
+                    tracing::info!(after_arrival = self.pipeline.counts().last, "other rules judge from here on");
                 }
                 () = self.roll_call.patience() => self.roll_call.say_ready(),
                 Some(_) = saving.join_next(), if !saving.is_empty() => {}
@@ -270,6 +277,19 @@ async fn called(calls: &mut Calls) -> Roll {
         && calls.changed().await.is_ok()
     {
         return calls.borrow_and_update().clone();
+    }
+    std::future::pending().await
+}
+
+/// Waits until other rules are in force; for ever when nobody can say so any more.
+async fn new_rules(rules: &mut Option<watch::Receiver<Option<pipeline::Settings>>>) -> pipeline::Settings {
+    while let Some(told) = rules {
+        if told.changed().await.is_err() {
+            break;
+        }
+        if let Some(settings) = told.borrow_and_update().clone() {
+            return settings;
+        }
     }
     std::future::pending().await
 }

@@ -67,6 +67,8 @@ pub struct Settings {
     pub reread_bytes: u64,
     /// Whom to watch from now on, where that may change; the feeds' settings tell whom at first.
     pub accounts: Option<watch::Receiver<feed::Roll>>,
+    /// Says which rules are in force from now on, while the daemon runs.
+    pub rules: Option<watch::Receiver<Option<pipeline::Settings>>>,
     /// Names of accounts that are configured and cannot be read: they are not watched, and not taken as removed.
     pub unreadable: BTreeSet<String>,
     /// The daemon says that it is ready once every account's feed is up or has failed, but at the latest after this;
@@ -91,6 +93,7 @@ impl Default for Settings {
             snapshot_arrivals: 50_000,
             reread_bytes: 1 << 30,
             accounts: None,
+            rules: None,
             unreadable: BTreeSet::new(),
             ready_within: Duration::from_secs(60),
         }
@@ -216,6 +219,7 @@ pub async fn run_fed_by(
         store,
         batches,
         pairs,
+        rules: settings.rules,
         roll,
         calls,
         roll_call: RollCall::begin(accounts, settings.ready_within, ready),

@@ -226,6 +226,25 @@ fn play_file(path: &Path, mut step: Step) -> Result<Report, RecordingError> {
     Ok(Report { score: Score::of(&alarms, &labels), recordings: 1, arrivals, ..Report::default() })
 }
 
+/// Returns the labels beside a recording with all their times; nothing where there are none.
+pub fn labels_beside(path: &Path) -> Result<Option<Vec<Label>>, RecordingError> {
+    let mut labels = match labels_of(path) {
+        Ok(labels) => labels,
+        Err(RecordingError::NoLabels(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut times: BTreeMap<u64, i64> =
+        labels.iter().flat_map(|label| [(label.first.n, 0), (label.last.n, 0)]).collect();
+    for arrival in Reader::open(path)? {
+        let arrival = arrival?;
+        if let Some(time) = times.get_mut(&arrival.n) {
+            *time = arrival.at.nanos();
+        }
+    }
+    labels::complete(&mut labels, &Seen::new(), &times);
+    Ok(Some(labels))
+}
+
 fn labels_of(path: &Path) -> Result<Vec<Label>, RecordingError> {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let stem = name.trim_end_matches(".zst").trim_end_matches(".ndjson");

@@ -6,6 +6,7 @@
 //! market stage alone, without accounts. No price is made up where an attack is
 //! measured on a tape: the hostile orders are orders that really stood there.
 
+pub mod compare;
 pub mod dice;
 mod drafts;
 pub mod evaluate;

@@ -21,4 +21,5 @@ mod planted_ask;
 mod prelude;
 mod pump_buy;
 mod slow_buying;
+mod user;
 mod warm_up;

@@ -248,6 +248,11 @@ impl Pair {
         self.first.is_none_or(|first| self.last.since(first).secs_f64() < YOUNG)
     }
 
+    /// Returns how long it was followed, the time it was seeded with included.
+    pub fn followed(&self) -> Span {
+        self.first.map_or(Span::ZERO, |first| self.last.since(first))
+    }
+
     /// Returns the quote that takers of `side` spend a day.
     pub fn daily_quote(&self, side: Side) -> f64 {
         let Some(first) = self.first else { return self.volume.unwrap_or(0.0) / 2.0 };

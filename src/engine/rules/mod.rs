@@ -13,6 +13,7 @@ pub mod pump_buy;
 pub mod slow_buying;
 pub mod unfamiliar_address;
 pub mod unknown_origin;
+pub mod user;
 
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};

@@ -48,25 +48,12 @@ const UNLIKE: f64 = 0.5;
 pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     let (account, group) = (case.account, case.group);
     let spent = float(group.notional) * case.unit;
-    let mut terms = market_terms(case);
     // Whether anything moves is the market's matter, whatever this account is used to.
     let market = case.habit.episode.market.max(group.market);
-    terms.push(habit::novelty(account, case.new_pair));
-    terms.extend(habit::together(habit::size(account, group.side), habit::rate(account)));
-    terms.extend(round_trip(case));
-    match group.side {
-        Side::Buy => {
-            terms.push(habit::sold_before(account, case.time, group.symbol.base()));
-            terms.push(habit::whole_balance(account, group));
-            terms.extend(small_cap(settings, case, market));
-        }
-        Side::Sell => terms.push(selling(case)),
-    }
-    terms.push(habit::dormancy(account));
-    terms.push(habit::probed(account, group, case.new_pair || case.habit.orders <= 3));
-    terms.push(habit::cancelled_before(account, group));
-    terms.extend(case.origin_terms());
-    terms.retain(|term| term.nats != 0.0);
+    let mut terms = terms(settings, case);
+
+    // Weighs nothing by itself: it says why a loud market counts for so little.
+    terms.extend(young(case));
 
     let score: f64 = terms.iter().map(|term| term.nats).sum();
     let mut level = settings.levels.of(score, &terms)?;
@@ -105,6 +92,30 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     Some(case.finding(RuleName::PumpBuy, Kind::Pump, level, terms, reason))
 }
 
+/// Returns the summands of the joint score that say anything.
+pub fn terms(settings: &Settings, case: &Case<'_>) -> Vec<Term> {
+    let (account, group) = (case.account, case.group);
+    let market = case.habit.episode.market.max(group.market);
+    let mut terms = market_terms(case);
+    terms.push(habit::novelty(account, case.new_pair));
+    terms.extend(habit::together(habit::size(account, group.side), habit::rate(account)));
+    terms.extend(round_trip(case));
+    match group.side {
+        Side::Buy => {
+            terms.push(habit::sold_before(account, case.time, group.symbol.base()));
+            terms.push(habit::whole_balance(account, group));
+            terms.extend(small_cap(settings, case, market));
+        }
+        Side::Sell => terms.push(selling(case)),
+    }
+    terms.push(habit::dormancy(account));
+    terms.push(habit::probed(account, group, case.new_pair || case.habit.orders <= 3));
+    terms.push(habit::cancelled_before(account, group));
+    terms.extend(case.origin_terms());
+    terms.retain(|term| term.nats != 0.0);
+    terms
+}
+
 fn market_terms(case: &Case<'_>) -> Vec<Term> {
     if !case.group.taker {
         return Vec::new();
@@ -129,6 +140,12 @@ fn market_terms(case: &Case<'_>) -> Vec<Term> {
         term("market", Family::Market, market, seen, "nats before habit"),
         term("share_of_day", Family::Market, more.max(0.0), share.min(1e6) * 100.0, "% of daily quote"),
     ]
+}
+
+fn young(case: &Case<'_>) -> Option<Term> {
+    let followed = case.pair.filter(|pair| pair.young())?.followed().secs_f64() / 3_600.0;
+    let counts = term("young_pair", Family::Market, 0.0, followed, "hours followed, of 24");
+    case.group.taker.then_some(counts)
 }
 
 /// Pumps are made of small assets, and most small assets are not pumped: a weak prior, beside a market that moves for

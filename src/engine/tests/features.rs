@@ -5,7 +5,7 @@ use super::super::pair::{Bar, Features, Pair, Trade};
 use super::*;
 
 /// When (ms), which way, and the price and quantity of each trade.
-type Order<P> = (i64, Side, Vec<(P, &'static str)>);
+pub(super) type Order<P> = (i64, Side, Vec<(P, &'static str)>);
 
 /// A taker order, in seconds, quote units and price.
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +120,7 @@ fn by_hand(orders: &[Past], unit: f64) -> Features {
 }
 
 /// A day and a half of orders of both sides, one to three levels each, with a rush at the end.
-fn story() -> Vec<Order<&'static str>> {
+pub(super) fn story() -> Vec<Order<&'static str>> {
     let prices = ["0.0000199", "0.00002", "0.0000201", "0.0000202", "0.00001995"];
     let mut story = Vec::new();
     let mut millis = 0_i64;

@@ -4,6 +4,7 @@ mod bounds;
 mod features;
 mod history;
 mod interest;
+mod portable;
 mod wallets;
 
 use rust_decimal::Decimal;

@@ -66,8 +66,25 @@ pub struct Fold {
 }
 
 impl Record {
-    /// Returns it as a file keeps it.
+    /// Returns it as a file keeps it: with numbers of few digits, which read back as what they were written as.
     pub fn to_value(&self) -> Value {
-        serde_json::json!(self)
+        let mut value = serde_json::json!(self);
+        round(&mut value);
+        value
+    }
+}
+
+/// A number of many digits may come back from text as its neighbour, and a file would differ from itself once read.
+fn round(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let tidy = number.as_f64().map(super::tidy).and_then(serde_json::Number::from_f64);
+            if let Some(tidy) = tidy {
+                *number = tidy;
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(round),
+        Value::Object(fields) => fields.values_mut().for_each(round),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
