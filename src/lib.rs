@@ -29,6 +29,7 @@ pub mod replay;
 pub mod response;
 pub mod runtime;
 pub mod secret;
+pub mod serve;
 pub mod simulate;
 mod spelling;
 pub mod store;

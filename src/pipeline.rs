@@ -138,8 +138,9 @@ impl Pipeline {
                 | EventKind::Market(_)
                 | EventKind::Cap(_)
                 | EventKind::Leaks(_)
-                | EventKind::Answer(_)
                 | EventKind::Tick => {}
+                EventKind::Answer(answer) => self.alert.answer(answer, self.now, &mut self.wanted),
+                EventKind::Drill(drill) => self.alert.drill(drill, self.now, &mut self.wanted),
             }
             self.engine.judge(event, &mut self.findings);
         }

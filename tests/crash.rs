@@ -127,7 +127,7 @@ fn check(home: &Path, seed: u64) {
     let mut pipeline = Pipeline::new(pipeline::Settings::default());
     let leisure = home.join("leisure").join("fillguard.db");
     let mut store = Store::open(&leisure).unwrap();
-    let route = ChannelRoute { name: "console".into(), min_level: Level::Notice, accounts: None };
+    let route = ChannelRoute { name: "console".into(), min_level: Level::Notice, ..ChannelRoute::default() };
     let mut script = stream::stream(seed, ARRIVALS).into_iter();
     for arrival in journal::read_from(&settings.journal.dir, 1).unwrap() {
         let arrival = arrival.unwrap();

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use story::{account, at, effect, id};
 
 fn routes() -> Vec<ChannelRoute> {
-    let route = |name: &str, min_level| ChannelRoute { name: name.to_owned(), min_level, accounts: None };
+    let route = |name: &str, min_level| ChannelRoute { name: name.to_owned(), min_level, ..ChannelRoute::default() };
     vec![route("mail", Level::Alert), route("chat", Level::Act)]
 }
 
@@ -73,6 +73,7 @@ fn a_message_goes_to_the_channels_that_want_its_level_and_account() {
         name: "bob only".to_owned(),
         min_level: Level::Notice,
         accounts: Some(vec!["kucoin/bob".parse().unwrap()]),
+        ..ChannelRoute::default()
     });
     store.take(&[effect(1, &id(1), Level::Alert, "an alert")], &routes).unwrap();
     let due = |channel: &str| store.due(channel, at(60), 10).unwrap().len();

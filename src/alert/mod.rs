@@ -1,10 +1,15 @@
 //! Findings become incidents: one for each account and story, opened, growing, closed.
 
+mod answer;
+mod german;
 mod key;
+mod language;
 pub(crate) mod plan;
 mod wording;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use language::Language;
 
 use compact_str::CompactString;
 use rust_decimal::Decimal;
@@ -22,11 +27,20 @@ pub struct Settings {
     pub quiet: Span,
     /// People are told again of a growing incident when its loss is this many times what they were told.
     pub retell: Decimal,
+    /// For how long what the owner vouched for is not told again; 6 h by default.
+    pub exception: Span,
+    /// The language people are told in.
+    pub language: Language,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { quiet: Span::from_secs(1_800), retell: Decimal::from(3) }
+        Settings {
+            quiet: Span::from_secs(1_800),
+            retell: Decimal::from(3),
+            exception: Span::from_secs(6 * 3_600),
+            language: Language::default(),
+        }
     }
 }
 
@@ -37,6 +51,8 @@ pub struct Alert {
     open: BTreeMap<(AccountId, Story), Open>,
     due: BTreeSet<(Timestamp, AccountId, Story)>,
     opened: u64,
+    /// What owners vouched for.
+    vouched: BTreeMap<AccountId, Vec<answer::Vouched>>,
     /// The latest time that was heard of: a clock that jumped ahead and back must not close what it just opened.
     now: Timestamp,
 }
@@ -49,6 +65,8 @@ struct Open {
     losses: BTreeMap<Option<Symbol>, Lost>,
     /// The loss people were last told, by asset.
     told: BTreeMap<Asset, Decimal>,
+    /// True when the owner said that it was not them.
+    disowned: bool,
 }
 
 /// What was lost in a pair: in the bursts that are over, and in the one under way.
@@ -107,11 +125,15 @@ impl Alert {
 
     /// Takes a finding into its incident.
     pub fn take(&mut self, finding: Finding, out: &mut Vec<EffectKind>) {
+        if self.is_vouched(&finding) {
+            return;
+        }
         let story = if finding.kind == Kind::Blind { Story::Blind } else { Story::Takeover };
         let key = (finding.account.clone(), story);
         let due = finding.at.max(self.now) + self.settings.quiet;
+        let is_symptom = story == Story::Blind && self.is_taken_over(&key.0);
         let Some(open) = self.open.get_mut(&key) else {
-            self.open_incident(key, finding, due, out);
+            self.open_incident(key, finding, due, is_symptom, out);
             return;
         };
         self.due.remove(&(open.due, key.0.clone(), story));
@@ -126,13 +148,27 @@ impl Alert {
         let told_less = open.lost_more_than_told(self.settings.retell);
         let transition = if louder || !known { Transition::Raised } else { Transition::Updated };
         // A quieter rule that joins is history; people are told what raises the level, a new kind of alert, or money.
-        let tell = louder || (!known && finding.level >= Level::Alert) || told_less;
-        let message = tell.then(|| open.tell(transition));
+        let tell = (louder || (!known && finding.level >= Level::Alert) || told_less) && !is_symptom;
+        let message = tell.then(|| open.tell(transition, self.settings.language));
         let incident = open.incident.clone();
         out.push(EffectKind::Incident { transition, incident, finding: Some(finding), message });
     }
 
-    fn open_incident(&mut self, key: (AccountId, Story), finding: Finding, due: Timestamp, out: &mut Vec<EffectKind>) {
+    /// Says whether people were told that somebody else uses the account's key. That its feed then breaks off, because
+    /// the key was deleted or the thief changed it, is a symptom: a line in the history, not a message beside the other.
+    fn is_taken_over(&self, account: &AccountId) -> bool {
+        let open = self.open.get(&(account.clone(), Story::Takeover));
+        open.is_some_and(|open| open.incident.level >= Level::Alert)
+    }
+
+    fn open_incident(
+        &mut self,
+        key: (AccountId, Story),
+        finding: Finding,
+        due: Timestamp,
+        is_symptom: bool,
+        out: &mut Vec<EffectKind>,
+    ) {
         let twin = u32::from(self.open.contains_key(&(key.0.clone(), other(key.1))))
             * u32::from(
                 self.open
@@ -152,9 +188,9 @@ impl Alert {
             loss: Vec::new(),
             plan: plan::steps(&key.0, key.1),
         };
-        let mut open = Open { incident, due, losses: BTreeMap::new(), told: BTreeMap::new() };
+        let mut open = Open { incident, due, losses: BTreeMap::new(), told: BTreeMap::new(), disowned: false };
         open.take(&finding);
-        let message = Some(open.tell(Transition::Opened));
+        let message = (!is_symptom).then(|| open.tell(Transition::Opened, self.settings.language));
         let incident = open.incident.clone();
         self.due.insert((due, key.0.clone(), key.1));
         self.open.insert(key, open);
@@ -235,11 +271,11 @@ impl Open {
                 .any(|loss| self.told.get(loss.asset()).is_none_or(|told| loss.amount() > told.saturating_mul(times)))
     }
 
-    fn tell(&mut self, transition: Transition) -> Message {
+    fn tell(&mut self, transition: Transition, language: Language) -> Message {
         // What several rules said of one moment is still news.
         let transition = if self.incident.last == self.incident.opened { Transition::Opened } else { transition };
         self.told = self.incident.loss.iter().map(|loss| (loss.asset().clone(), loss.amount())).collect();
-        wording::message(&self.incident, transition)
+        wording::message(&self.incident, transition, language)
     }
 }
 

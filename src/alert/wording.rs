@@ -2,15 +2,15 @@
 
 use rust_decimal::prelude::ToPrimitive;
 
-use super::{capital, key};
+use super::{Language, capital, german, key};
 use crate::domain::{Finding, Incident, Kind, Level, Message, Money, Reason, Size, Story, Transition};
 use crate::engine::STAGED;
 
 /// Returns the message about an incident as it stands.
-pub fn message(incident: &Incident, transition: Transition) -> Message {
+pub fn message(incident: &Incident, transition: Transition, language: Language) -> Message {
     let mut by_weight: Vec<&Finding> = incident.findings.iter().collect();
     by_weight.sort_by(|a, b| b.level.cmp(&a.level).then(b.score.total_cmp(&a.score)));
-    let mut facts: Vec<String> = by_weight.iter().take(6).map(|finding| fact(finding)).collect();
+    let mut facts: Vec<String> = by_weight.iter().take(6).map(|finding| fact(finding, language)).collect();
     if by_weight.iter().any(|finding| finding.terms.iter().any(|term| term.name == "leak_mode")) {
         facts.push("Leak mode is on for this key, so less evidence is enough to tell of it.".to_owned());
     }
@@ -20,12 +20,26 @@ pub fn message(incident: &Incident, transition: Transition) -> Message {
     Message {
         incident: incident.id.clone(),
         level: incident.level,
-        headline: headline(incident, transition),
+        headline: match language {
+            Language::English => headline(incident, transition),
+            Language::German => german::headline(incident, transition),
+        },
         facts,
-        next_step: next_step(incident),
-        otherwise: otherwise(incident),
+        next_step: match language {
+            Language::English => next_step(incident),
+            Language::German => german::next_step(incident),
+        },
+        otherwise: match language {
+            Language::English => otherwise(incident),
+            Language::German => german::otherwise(incident),
+        },
         link: incident.account.venue.key_page().into(),
-        table: table(incident),
+        table: match language {
+            Language::English => table(incident),
+            Language::German => {
+                table(incident).into_iter().map(|(label, value)| (german::label(&label), value)).collect()
+            }
+        },
     }
 }
 
@@ -61,11 +75,16 @@ fn headline(incident: &Incident, transition: Transition) -> String {
     format!("{again}{account} {what}{loss}")
 }
 
-fn money(loss: &[Money]) -> String {
+pub(super) fn money(loss: &[Money]) -> String {
     loss.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
-fn fact(finding: &Finding) -> String {
+fn fact(finding: &Finding, language: Language) -> String {
+    if language == Language::German
+        && let Some(fact) = german::fact(finding)
+    {
+        return fact;
+    }
     let pair = finding.symbol.as_ref().map(ToString::to_string).unwrap_or_default();
     let text = match &finding.reason {
         Reason::Stands { spent, times_usual, move_percent, new_pair, buy, cap } => {
@@ -246,7 +265,7 @@ fn thousands(number: u32) -> String {
 }
 
 /// `0.31`, `4.2`, `38`, `12000`: as many digits as a person reads.
-fn brief(number: f64) -> String {
+pub(super) fn brief(number: f64) -> String {
     match number.abs() {
         n if n < 1.0 => format!("{number:.2}"),
         n if n < 10.0 => format!("{number:.1}"),

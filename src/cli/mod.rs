@@ -1,5 +1,6 @@
 //! The commands: a file each, what it reads, whom it calls, what it prints.
 
+pub mod ack;
 pub mod backtest;
 mod backtest_market;
 pub mod check;
@@ -8,11 +9,14 @@ pub mod diff;
 pub mod doctor;
 pub mod evidence;
 pub mod explain;
+pub mod drill;
 pub mod fields;
 pub mod import_tape;
+pub mod incidents;
 pub mod leak_mode;
 pub mod leakcheck;
 pub mod panic;
+pub mod notify;
 pub mod replay;
 pub mod respond;
 pub mod run;
@@ -70,6 +74,10 @@ enum Command {
     Panic(panic::Args),
     Doctor(doctor::Args),
     Evidence(evidence::Args),
+    Incidents(incidents::Args),
+    Ack(ack::Args),
+    Drill(drill::Args),
+    Notify(notify::Args),
     Simulate(simulate::Args),
     ImportTape(import_tape::Args),
     Backtest(backtest::Args),
@@ -139,6 +147,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::Panic(args) => panic::run(args, &mut out, io::stderr().is_terminal()),
         Command::Doctor(args) => doctor::run(args, &mut out),
         Command::Evidence(args) => evidence::run(args, &mut out),
+        Command::Incidents(args) => incidents::run(args, &mut out),
+        Command::Ack(args) => ack::run(args, &mut out),
+        Command::Drill(args) => drill::run(args, &mut out),
+        Command::Notify(args) => notify::run(args, &mut out),
         Command::Simulate(args) => {
             until_stopped(|stop| async move { simulate::run(args, &mut io::stdout(), stop).await.map(|()| FINE) })
         }

@@ -74,10 +74,13 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
 
 fn settings(config: Config, read: bool) -> Settings {
     let (inbox, leak_file, store_file) = (Some(config.respond_folder()), config.leak_file(), config.store_file());
+    let config_inbox = config.inbox();
     let setup = desk::Setup { settings: config.response, read, inbox };
     let places = hands::Places::of(&config.feed);
     Settings {
         response: Some(Answering { setup, keys: config.keys, places }),
+        inbox: Some(config_inbox),
+        answers: config.answers.clone(),
         leak_file: Some(leak_file),
         store: store::Settings { path: store_file, ..store::Settings::default() },
         journal: config.journal,

@@ -177,6 +177,7 @@ fn traded(event: &Event) -> Timestamp {
         | EventKind::Cap(_)
         | EventKind::Leaks(_)
         | EventKind::Answer(_)
+        | EventKind::Drill(_)
         | EventKind::Feed(_)
         | EventKind::Tick => Timestamp::EPOCH,
     }

@@ -6,6 +6,7 @@
 
 mod access;
 mod account;
+mod alive;
 mod book;
 mod credential;
 mod document;
@@ -59,6 +60,8 @@ pub struct Config {
     pub response: crate::response::Settings,
     /// The keys that act.
     pub keys: crate::response::Keys,
+    /// The answer page, where it is served.
+    pub answers: Option<crate::serve::Settings>,
     /// The daemon's own log.
     pub log: Log,
     /// Accounts whose own files have problems; they are not watched until that is mended.
@@ -132,6 +135,11 @@ impl Config {
     pub fn leak_file(&self) -> PathBuf {
         self.state_dir.join("leak-mode.json")
     }
+
+    /// Returns the folder in which commands ask something of a running daemon.
+    pub fn inbox(&self) -> PathBuf {
+        self.state_dir.join("inbox")
+    }
 }
 
 fn credentials() -> Option<PathBuf> {
@@ -197,9 +205,27 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
             pipeline.engine.tags.0.entry(tag.as_str().into()).or_default().insert(account.id.clone());
         }
     }
-    let notify = notify::notify(root, &accounts);
+    let mut notify = notify::notify(root, &accounts);
+    pipeline.alert.language = notify.language;
     let (response, keys) = response::response(root, book.holders(), taken);
+    let answers = alive::answers(root);
+    (notify.heartbeat, notify.daily) = alive::alive(root);
     let log = keeping::log(root);
     root.close();
-    Config { file, state_dir, journal, accounts, feed, pipeline, notify, response, keys, log, faulty, book, warnings }
+    Config {
+        file,
+        state_dir,
+        journal,
+        accounts,
+        feed,
+        pipeline,
+        notify,
+        response,
+        keys,
+        answers,
+        log,
+        faulty,
+        book,
+        warnings,
+    }
 }

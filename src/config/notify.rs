@@ -6,11 +6,14 @@ use super::account::{Account, account_name};
 use super::credential::{Found, secret};
 use super::section::{Scope, Section};
 use super::values::{integer, text};
+use crate::alert::Language;
 use crate::domain::Level;
 use crate::notify::email::{EmailSettings, Mailbox, Mailer, Tls};
 use crate::notify::telegram::{BASE_URL, Bot, Chat, TelegramSettings};
+use crate::notify::webhook::{Form, Webhook, WebhookSettings};
 use crate::notify::{ChannelSettings, Error, Settings, backoff, console};
 use crate::secret::Secret;
+use crate::store::{Burst, QuietHours};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -20,6 +23,7 @@ const LEVELS: [(&str, Level); 3] = [("notice", Level::Notice), ("alert", Level::
 struct Channels<'a> {
     accounts: &'a [Account],
     phrase: String,
+    language: Language,
     /// Names given so far, with their lines.
     names: Vec<(String, usize)>,
 }
@@ -31,14 +35,21 @@ pub(super) fn notify(root: &mut Section<'_>, accounts: &[Account]) -> Settings {
     if phrase.chars().count() > 80 || phrase.chars().any(char::is_control) {
         section.refuse("phrase", "must be one line of at most 80 characters");
     }
-    let mut channels = Channels { accounts, phrase, names: Vec::new() };
+    let languages = Language::ALL.map(|language| (language.code(), language));
+    let language = section.choice("language", Some(Language::default()), &languages).unwrap_or_default();
+    let usual = Settings::default();
+    let repeat = section.time_or("repeat", usual.repeat, "never", Duration::from_secs(60)..=30 * DAY);
+    let most = section.count("burst", u64::from(usual.burst.most), 1..=1_000);
+    let burst = Burst { most: u32::try_from(most).unwrap_or(usual.burst.most), ..usual.burst };
+    let mut channels = Channels { accounts, phrase, language, names: Vec::new() };
     let email: Vec<_> = section.sections("email").into_iter().filter_map(|one| channels.email(one)).collect();
     let telegram: Vec<_> = section.sections("telegram").into_iter().filter_map(|one| channels.telegram(one)).collect();
+    let webhook: Vec<_> = section.sections("webhook").into_iter().filter_map(|one| channels.webhook(one)).collect();
     let console = console_enabled(&mut section);
     let backoff = retry(&mut section);
     if root.gather.scope != Scope::Middle {
-        if !section.has("email") && !section.has("telegram") && !console {
-            let reason = "nobody would be told; add [[notify.email]], [[notify.telegram]] or [notify.console]";
+        if !section.has("email") && !section.has("telegram") && !section.has("webhook") && !console {
+            let reason = "nobody would be told; add [[notify.email]], [[notify.telegram]], [[notify.webhook]] or [notify.console]";
             root.refuse("notify", reason);
         } else if channels.phrase.is_empty() {
             root.gather
@@ -46,7 +57,14 @@ pub(super) fn notify(root: &mut Section<'_>, accounts: &[Account]) -> Settings {
         }
     }
     section.close();
-    Settings { email, telegram, console, backoff }
+    if root.gather.scope != Scope::Middle && !email.is_empty() | !telegram.is_empty() {
+        let mut channels = email.iter().map(|one| &one.channel).chain(telegram.iter().map(|one| &one.channel));
+        if channels.all(|channel| !channel.after.is_zero()) {
+            root.gather.warn("every channel waits for an answer on another one (after); nobody is told at once".into());
+        }
+    }
+    let phrase = channels.phrase;
+    Settings { email, telegram, webhook, console, backoff, burst, repeat, language, phrase, ..Settings::default() }
 }
 
 fn console_enabled(section: &mut Section<'_>) -> bool {
@@ -98,7 +116,11 @@ impl Channels<'_> {
         });
         // An empty list reads like everybody, and so it is meant.
         let accounts = Some(accounts).filter(|accounts| !accounts.is_empty());
-        ChannelSettings { name, min_level, accounts, phrase: self.phrase.clone() }
+        let person = section.text("person", Some("")).unwrap_or_default();
+        let after = section.time("after", Duration::ZERO, Duration::ZERO..=DAY);
+        let quiet = quiet_hours(section);
+        let (phrase, language) = (self.phrase.clone(), self.language);
+        ChannelSettings { name, min_level, accounts, phrase, person, after, quiet, language }
     }
 
     fn email(&mut self, mut section: Section<'_>) -> Option<EmailSettings> {
@@ -150,6 +172,10 @@ impl Channels<'_> {
         });
         let base_url = section.address("base_url", BASE_URL, "https");
         let timeout = section.time("timeout", Duration::from_secs(20), SECOND..=Duration::from_secs(600));
+        let users = section.list("users", |text| match text.parse::<i64>() {
+            Ok(user) if user > 0 => Ok(user),
+            Ok(_) | Err(_) => Err("must be a person's number, as @userinfobot tells it, in quotes".to_owned()),
+        });
         if !section.has("chat") {
             section.refuse("chat", format!("is missing: it {CHAT}"));
         }
@@ -166,7 +192,7 @@ impl Channels<'_> {
         };
         let settings = token.zip(chat).map(|(token, chat)| {
             let mut settings = TelegramSettings::new(channel, token, chat);
-            (settings.base_url, settings.timeout) = (base_url, timeout);
+            (settings.base_url, settings.timeout, settings.users) = (base_url, timeout, users);
             settings
         });
         if let Some(settings) = settings.as_ref().filter(|_| token_read) {
@@ -175,6 +201,91 @@ impl Channels<'_> {
         section.close();
         settings
     }
+}
+
+impl Channels<'_> {
+    fn webhook(&mut self, mut section: Section<'_>) -> Option<WebhookSettings> {
+        let channel = self.channel(&mut section, "webhook");
+        let url = secret(&mut section, "url_file", "url_credential");
+        let forms = [
+            ("fillguard", Form::Fillguard),
+            ("slack", Form::Slack),
+            ("discord", Form::Discord),
+            ("ntfy", Form::Ntfy),
+            ("alertmanager", Form::Alertmanager),
+        ];
+        let form = section.choice("form", Some(Form::default()), &forms).unwrap_or_default();
+        let signing = secret(&mut section, "secret_file", "secret_credential");
+        let timeout = section.time("timeout", Duration::from_secs(20), SECOND..=Duration::from_secs(600));
+        let look = section.gather.scope == Scope::Look;
+        let read = !matches!(url, Found::Unread);
+        let url = match url {
+            Found::Read(url) => Some(url),
+            Found::Unread => look.then(|| Secret::new(String::new())),
+            Found::Absent => {
+                if section.gather.scope != Scope::Middle {
+                    section.refuse("url_file", "is missing; name the file that holds the address to post to");
+                }
+                None
+            }
+        };
+        let signing = match signing {
+            Found::Absent => Some(None),
+            Found::Read(secret) => Some(Some(secret)),
+            Found::Unread => look.then_some(None),
+        };
+        let settings = (|| {
+            let mut settings = WebhookSettings::new(channel, url?);
+            (settings.form, settings.secret, settings.timeout) = (form, signing?, timeout);
+            Some(settings)
+        })();
+        if let Some(settings) = settings.as_ref().filter(|_| read) {
+            told(&section, Webhook::new(settings.clone()).err());
+        }
+        section.close();
+        settings
+    }
+}
+
+/// Reads `22:00-07:00` and whose clock it is.
+fn quiet_hours(section: &mut Section<'_>) -> Option<QuietHours> {
+    let quiet = section.ask("quiet", Some("\"\"".to_owned()), |value| match text(value)? {
+        "" => Ok(None),
+        text => {
+            let hours = text.split_once('-').and_then(|(from, until)| Some((clock(from)?, clock(until)?)));
+            match hours.filter(|(from, until)| from != until) {
+                Some(hours) => Ok(Some(hours)),
+                None => Err("must be two times of day, as in \"22:00-07:00\"".to_owned()),
+            }
+        }
+    });
+    let zone = time_zone(section);
+    let (from, until) = quiet??;
+    Some(QuietHours { from, until, zone: zone? })
+}
+
+/// Reads a time of day, as its minute.
+pub(super) fn clock(text: &str) -> Option<u16> {
+    let (hour, minute) = text.trim().split_once(':')?;
+    let two = |text: &str| text.parse::<u16>().ok().filter(|_| (1..=2).contains(&text.len()));
+    let (hour, minute) = (two(hour)?, two(minute)?);
+    (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+}
+
+/// Reads by which clock times of day are meant.
+pub(super) fn time_zone(section: &mut Section<'_>) -> Option<jiff::tz::TimeZone> {
+    let zone = section.text("time_zone", Some("UTC")).unwrap_or_default();
+    if zone == "UTC" {
+        return Some(jiff::tz::TimeZone::UTC);
+    }
+    let known = jiff::tz::TimeZone::get(&zone);
+    if known.is_err() {
+        section.refuse(
+            "time_zone",
+            "is not a time zone this machine knows, such as \"Europe/Berlin\"; see that the package tzdata is installed",
+        );
+    }
+    known.ok()
 }
 
 const CHAT: &str = "must be the chat's number (negative for groups), or the name of a public channel such as \"@desk\"";

@@ -29,6 +29,7 @@ pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks) -> pipeline::
     let usual = alert::Settings::default();
     let quiet = section.time("quiet", duration(usual.quiet), SECOND..=30 * DAY);
     let retell = section.number("retell", usual.retell, Decimal::new(11, 1)..=Decimal::from(1_000));
+    let exception = section.time("exception", duration(usual.exception), std::time::Duration::ZERO..=30 * DAY);
     section.close();
     let mut section = root.section("codec");
     let quotes = section.list("quotes", |text| match Asset::new(text) {
@@ -40,7 +41,7 @@ pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks) -> pipeline::
         codec: codec::Settings { quotes },
         engine,
         networks,
-        alert: alert::Settings { quiet: quiet.into(), retell },
+        alert: alert::Settings { quiet: quiet.into(), retell, exception: exception.into(), ..usual },
     }
 }
 

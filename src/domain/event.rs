@@ -45,6 +45,8 @@ pub enum EventKind {
     Leaks(Vec<super::LeakMode>),
     /// A person said of an alarm whose deed it was.
     Answer(super::Answer),
+    /// Somebody tries the way to people.
+    Drill(super::Drill),
     /// A feed came up, went down, skipped or could not be read.
     Feed(FeedChange),
     /// Time passed.

@@ -205,7 +205,7 @@ impl Engine {
                 }
             }
             EventKind::Feed(change) => self.feed(change, n, at, out),
-            EventKind::Tick => {}
+            EventKind::Drill(_) | EventKind::Tick => {}
         }
         self.mark_leaks(&mut out[before..], at);
         self.hold_back(&mut out[before..]);

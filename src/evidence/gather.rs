@@ -261,6 +261,7 @@ impl Pile {
             | EventKind::Cap(_)
             | EventKind::Leaks(_)
             | EventKind::Answer(_)
+            | EventKind::Drill(_)
             | EventKind::Tick => {}
         }
     }

@@ -15,6 +15,7 @@ use crate::arrival::Arrival;
 use crate::domain::{Effect, EventKind, Symbol, Venue};
 use crate::feed::Roll;
 use crate::feed::access::Receipts;
+use crate::notify::telegram::Pulse;
 use crate::pipeline::{self, Pipeline, SNAPSHOT_VERSION};
 use crate::runtime::backoff::{self, Backoff};
 use crate::runtime::clock;
@@ -64,6 +65,8 @@ pub(super) struct Chain {
     /// Since yesterday's line was written.
     pub(super) counters: Counters,
     pub(super) watchdog: Watchdog,
+    /// How it goes, for those who are asked.
+    pub(super) pulse: watch::Sender<Pulse>,
     /// Pairs that were left out at the start.
     pub(super) left_out: usize,
 }
@@ -179,6 +182,16 @@ impl Chain {
         self.keep(effects).await?;
         if self.faults.none() {
             self.watchdog.progress();
+            let (seen, accounts) = self.roll_call.seen();
+            let counts = self.pipeline.counts();
+            self.pulse.send_replace(Pulse {
+                seen,
+                accounts,
+                fills: counts.fills,
+                arrivals: counts.arrivals,
+                open: self.pipeline.open_incidents(),
+                at: batch.last().map_or(self.pipeline.now(), |arrival| arrival.at),
+            });
         }
         Ok(())
     }

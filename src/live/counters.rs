@@ -61,6 +61,7 @@ impl Counters {
                 | EventKind::Access(_)
                 | EventKind::Leaks(_)
                 | EventKind::Answer(_)
+                | EventKind::Drill(_)
                 | EventKind::KeyState(_)
                 | EventKind::KeyList(_)
                 | EventKind::Market(_)

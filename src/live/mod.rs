@@ -1,11 +1,16 @@
 //! The stages joined by queues: what an exchange sends goes to the journal, through the pipeline, into the store and
 //! to people; and when the daemon ends, it ends in that order.
 
+mod alive;
+mod attention;
 mod chain;
 pub mod counters;
 mod courier;
+mod desk;
+mod ears;
 mod fault;
 mod feed_log;
+pub mod inbox;
 mod operator;
 mod resume;
 mod roll;
@@ -21,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arrival::{Body, Incoming, Source};
 use crate::domain::{AccountId, Symbol, Venue, Wallet};
-use crate::response::{self, desk, hands};
+use crate::response::{self, desk as response_desk, hands};
 use crate::runtime::supervisor::{self, Outcome, Stage, Supervisor, Task};
 use crate::runtime::{clock, systemd};
 use crate::{feed, journal, notify, pipeline, store};
@@ -47,6 +52,10 @@ pub struct Settings {
     pub leak_file: Option<PathBuf>,
     /// What may be done about keys, where anything may.
     pub response: Option<Answering>,
+    /// The folder in which commands ask something of the daemon, where there is one.
+    pub inbox: Option<PathBuf>,
+    /// Where the answer page is served, if it is.
+    pub answers: Option<crate::serve::Settings>,
     /// How many faults are borne, and how long stopping may take.
     pub supervisor: supervisor::Settings,
     /// How often time itself arrives: what only its passing says is said at most this late, and the service manager's
@@ -79,6 +88,8 @@ impl Default for Settings {
             notify: notify::Settings::default(),
             leak_file: None,
             response: None,
+            inbox: None,
+            answers: None,
             feed: feed::Settings::default(),
             supervisor: supervisor::Settings::default(),
             tick: Duration::from_secs(10),
@@ -97,7 +108,7 @@ impl Default for Settings {
 #[derive(Clone, Debug)]
 pub struct Answering {
     /// The brakes, and where answers are left.
-    pub setup: desk::Setup,
+    pub setup: response_desk::Setup,
     /// The keys that act.
     pub keys: response::Keys,
     /// Where the exchanges are.
@@ -181,8 +192,17 @@ pub async fn run_fed_by(
     settings.feed.remembered.extend(resumed.remembered);
     settings.feed.access.remembered.clone_from(memory.access_logs());
     let receipts = settings.feed.access.receipts.clone();
-    let store = store::Handle::new(resumed.store, settings.notify.routes());
-    let couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
+    let mut kept = resumed.store;
+    if let Some(answers) = &settings.answers {
+        let key = kept.secret("answer links")?;
+        settings.notify.links = Some(notify::links::Links::new(&answers.public_url, &key));
+    }
+    let store = store::Handle::new(kept, settings.notify.routes());
+    let mut couriers = courier::tasks(&settings.notify, &store, screen, settings.supervisor.grace)?;
+    let (pulse, felt) = watch::channel(notify::telegram::Pulse::default());
+    couriers.extend(ears::tasks(&settings, &store, felt.clone())?);
+    couriers.push(attention::task(store.clone(), &settings.notify));
+    couriers.extend(alive::tasks(&settings.notify, &store, &felt)?);
 
     let (incoming, inbox) = mpsc::channel(settings.journal.queue.max(1));
     let (outbox, batches) = mpsc::channel(BATCHES);
@@ -202,6 +222,11 @@ pub async fn run_fed_by(
     let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
     tasks.extend(responding);
     tasks.extend(settings.leak_file.map(|file| operator::switches(file, incoming.clone())));
+    tasks.push(desk::task(store.clone(), &settings.notify, settings.pipeline.alert.quiet, incoming.clone()));
+    if let Some(folder) = settings.inbox.take() {
+        tasks.push(inbox::task(folder, store.clone(), &settings.notify, incoming.clone()));
+    }
+    tasks.extend(settings.answers.take().and_then(|answers| page(answers, &settings.notify, &store)));
     tasks.push(ticks(incoming, settings.tick));
     let journal = resumed.journal;
     tasks.push(Task::once("journal", Stage::Pipeline, move |stop| async move {
@@ -230,6 +255,7 @@ pub async fn run_fed_by(
         receipts,
         counters: counters::Counters::default(),
         watchdog: systemd::Watchdog::from_env(),
+        pulse,
     };
     // It ends when the journal has, not when it is told to: until then there is something to judge.
     tasks.push(Task::once("pipeline", Stage::Pipeline, move |_| async move { chain.run().await.map_err(Into::into) }));
@@ -255,7 +281,21 @@ fn responder(
     let hands = std::sync::Arc::new(reach);
     Ok(Task::restartable("responses", Stage::Responder, move |stop| {
         let (setup, store, incoming, hands) = (setup.clone(), store.clone(), incoming.clone(), hands.clone());
-        async move { Ok(desk::Desk::open(setup, hands, store, Some(incoming)).await?.run(stop).await?) }
+        async move { Ok(response_desk::Desk::open(setup, hands, store, Some(incoming)).await?.run(stop).await?) }
+    }))
+}
+
+/// Returns the task that serves the answer page.
+fn page(answers: crate::serve::Settings, notify: &notify::Settings, store: &store::Handle) -> Option<Task> {
+    let words = notify::words::words(notify.language);
+    let desk = crate::serve::Desk::new(store.clone(), notify.links.clone()?, notify.phrase.clone(), words);
+    let desk = std::sync::Arc::new(desk);
+    Some(Task::restartable("answer page", Stage::Notifiers, move |stop| {
+        let desk = std::sync::Arc::clone(&desk);
+        async move {
+            crate::serve::run(answers.listen, desk, stop).await;
+            Outcome::Ok(())
+        }
     }))
 }
 

@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 
 use crate::arrival::{Body, Incoming, Source};
+use crate::codec::operator;
+use crate::domain::{LeakMode, Timestamp};
 use crate::runtime::clock;
 use crate::runtime::supervisor::{Outcome, Stage, Task};
 
@@ -68,6 +70,18 @@ fn tell(text: &str) {
         }
         None => tracing::warn!("the file of leak modes is not understood; what was switched before stays"),
     }
+}
+
+/// Returns which leak modes a file switches on, each in words; none where it cannot be read.
+pub(super) fn modes(file: &Path, now: Timestamp) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let modes = operator::read(&text).unwrap_or_default();
+    let words = |mode: &LeakMode| {
+        let whom = [mode.tag.as_ref().map(ToString::to_string), mode.venue.map(|venue| venue.to_string())];
+        let whom = whom.into_iter().flatten().chain(mode.account.as_ref().map(ToString::to_string));
+        format!("Leak mode for {} until {}: {}", whom.collect::<Vec<_>>().join(", "), mode.until, mode.why)
+    };
+    modes.iter().filter(|mode| mode.until > now).map(words).collect()
 }
 
 /// When a file was written, and how long it is.

@@ -7,9 +7,11 @@ use tokio::select;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::words::{Words, words};
 use super::{backoff, wording};
+use crate::alert::Language;
 use crate::domain::{IncidentId, Level, Message, Timestamp};
-use crate::store::{Error, Handle, Queued};
+use crate::store::{Cause, ChannelRoute, Error, Handle, Next, Queued};
 
 /// Where a courier reads the time of day.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -57,6 +59,8 @@ pub struct Courier<C> {
     backoff: backoff::Settings,
     clock: Clock,
     others: Vec<String>,
+    route: ChannelRoute,
+    words: &'static Words,
     /// The wait after the last failure of the channel as a whole; zero while it works.
     down: Duration,
     told: bool,
@@ -70,7 +74,15 @@ const ABOUT_A_CHANNEL: &str = "channel/";
 impl<C: Carrier> Courier<C> {
     /// Joins a channel's name and its way to carry.
     pub fn new(name: String, carrier: C, store: Handle, backoff: backoff::Settings, clock: Clock) -> Self {
-        Courier { name, carrier, store, backoff, clock, others: Vec::new(), down: Duration::ZERO, told: false }
+        let (route, words) = (store.route(&name), words(Language::English));
+        let (others, down, told) = (Vec::new(), Duration::ZERO, false);
+        Courier { name, carrier, store, backoff, clock, others, route, words, down, told }
+    }
+
+    /// Has the courier word what it says itself in a language.
+    pub fn speaking(mut self, language: Language) -> Self {
+        self.words = words(language);
+        self
     }
 
     /// Names the channels that are told when this one fails.
@@ -93,15 +105,20 @@ impl<C: Carrier> Courier<C> {
         if interrupted > 0 {
             tracing::warn!(channel = %self.name, interrupted, "messages were being sent when the process ended; sending again");
         }
+        let name = self.name.clone();
+        let revived = self.store.with(move |store| store.revive(&name)).await?;
+        if revived > 0 {
+            tracing::warn!(channel = %self.name, revived, "messages that nobody got are tried again");
+        }
         let mut commits = self.store.commits();
         while !stop.is_cancelled() {
             commits.borrow_and_update();
             let pause = match self.next().await? {
-                Some(queued) => self.deliver(queued).await?,
-                None => {
+                Next::Send(queued) => self.deliver(*queued).await?,
+                Next::Wait(until) => {
                     select! {
                         () = stop.cancelled() => {}
-                        () = sleep(self.until_due().await?) => {}
+                        () = sleep(self.wait(until)) => {}
                         Ok(()) = commits.changed() => {}
                     }
                     continue;
@@ -115,17 +132,15 @@ impl<C: Carrier> Courier<C> {
         Ok(())
     }
 
-    async fn next(&mut self) -> Result<Option<Queued>, Error> {
-        let (name, now) = (self.name.clone(), (self.clock)());
-        Ok(self.store.with(move |store| store.due(&name, now, 1)).await?.pop())
+    async fn next(&mut self) -> Result<Next, Error> {
+        let (route, now, word) = (self.route.clone(), (self.clock)(), self.words.digest());
+        self.store.with(move |store| store.next(&route, now, word)).await
     }
 
-    async fn until_due(&mut self) -> Result<Duration, Error> {
-        let name = self.name.clone();
-        let due = self.store.with(move |store| store.next_due(&name)).await?;
-        let wait = due.map(|due| due.since((self.clock)()).nanos().max(0).unsigned_abs());
+    fn wait(&self, until: Option<Timestamp>) -> Duration {
+        let wait = until.map(|due| due.since((self.clock)()).nanos().max(0).unsigned_abs());
         // A millisecond more, so that the row is due when the sleep ends whatever the timer's grain is.
-        Ok(wait.map_or(LOOK_AGAIN, |nanos| LOOK_AGAIN.min(Duration::from_nanos(nanos) + Duration::from_millis(1))))
+        wait.map_or(LOOK_AGAIN, |nanos| LOOK_AGAIN.min(Duration::from_nanos(nanos) + Duration::from_millis(1)))
     }
 
     /// Tries once; returns how long the channel rests before it takes another message.
@@ -207,7 +222,7 @@ impl<C: Carrier> Courier<C> {
         if self.others.is_empty() || queued.incident.as_str().starts_with(ABOUT_A_CHANNEL) {
             return Ok(());
         }
-        self.store.queue(report(&self.name, queued, why), now, self.others.clone()).await
+        self.store.queue(report(&self.name, queued, why), now, self.others.clone(), Cause::Report).await
     }
 }
 

@@ -5,29 +5,73 @@ pub mod backoff;
 pub mod console;
 mod courier;
 pub mod email;
+pub mod heartbeat;
+mod http;
+pub mod links;
 pub mod telegram;
 mod tls;
-mod wording;
+pub mod webhook;
+pub(crate) mod wording;
+pub mod words;
 
 use std::io::Write;
 
 pub use courier::{Carrier, Clock, Courier, Failure};
 pub use tls::provider;
 
-use crate::domain::{AccountId, Level};
-use crate::store::{ChannelRoute, Handle, Queued};
+use std::time::Duration;
+
+use crate::alert::Language;
+use crate::domain::{AccountId, Level, Span};
+use crate::store::{Burst, ChannelRoute, Handle, Queued, QuietHours};
 
 /// Whom to tell, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Mailboxes.
     pub email: Vec<email::EmailSettings>,
     /// Telegram chats.
     pub telegram: Vec<telegram::TelegramSettings>,
+    /// Addresses that take JSON.
+    pub webhook: Vec<webhook::WebhookSettings>,
     /// Prints messages where the daemon runs, under the channel name `console`; off by default.
     pub console: bool,
     /// When a failed message is tried again.
     pub backoff: backoff::Settings,
+    /// Messages a person gets one by one within `burst.window`; the last of them tells all that waits. 3 in a minute by
+    /// default.
+    pub burst: Burst,
+    /// How often an open incident that nobody answered is told again; 4 h by default, never when absent.
+    pub repeat: Option<Duration>,
+    /// The language of what the channels say themselves.
+    pub language: Language,
+    /// Makes links to the answer page; set by the daemon, which knows the key.
+    pub links: Option<links::Links>,
+    /// Where to ping, so that somebody notices when the daemon is dead.
+    pub heartbeat: Option<heartbeat::HeartbeatSettings>,
+    /// When people get a line a day; never by default.
+    pub daily: Option<heartbeat::Daily>,
+    /// The phrase the user chose, for the answer page.
+    pub phrase: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            email: Vec::new(),
+            telegram: Vec::new(),
+            webhook: Vec::new(),
+            console: false,
+            backoff: backoff::Settings::default(),
+            burst: Burst::default(),
+            repeat: Some(Duration::from_secs(4 * 3_600)),
+            language: Language::default(),
+            links: None,
+            heartbeat: None,
+            daily: None,
+            phrase: String::new(),
+        }
+    }
 }
 
 /// What every channel has.
@@ -41,17 +85,42 @@ pub struct ChannelSettings {
     pub accounts: Option<Vec<AccountId>>,
     /// A phrase the user chose, shown in every message so that a forged one is recognised; none by default.
     pub phrase: String,
+    /// Who reads it; channels of one person share what a person gets at once. One nameless person by default.
+    pub person: String,
+    /// It is told of an incident only when nobody answered for this long; at once by default.
+    pub after: Duration,
+    /// When only `act` is told; never by default.
+    pub quiet: Option<QuietHours>,
+    /// The language of the words around what is told.
+    pub language: Language,
 }
 
 impl Default for ChannelSettings {
     fn default() -> Self {
-        ChannelSettings { name: String::new(), min_level: Level::Alert, accounts: None, phrase: String::new() }
+        ChannelSettings {
+            name: String::new(),
+            min_level: Level::Alert,
+            accounts: None,
+            phrase: String::new(),
+            person: String::new(),
+            after: Duration::ZERO,
+            quiet: None,
+            language: Language::default(),
+        }
     }
 }
 
 impl ChannelSettings {
     fn route(&self) -> ChannelRoute {
-        ChannelRoute { name: self.name.clone(), min_level: self.min_level, accounts: self.accounts.clone() }
+        ChannelRoute {
+            name: self.name.clone(),
+            min_level: self.min_level,
+            accounts: self.accounts.clone(),
+            after: Span::from(self.after),
+            quiet: self.quiet.clone(),
+            burst: None,
+            edits: false,
+        }
     }
 }
 
@@ -95,12 +164,37 @@ pub enum Error {
 impl Settings {
     /// Returns what the store needs to know of the channels, in the order of [`Settings::couriers`].
     pub fn routes(&self) -> Vec<ChannelRoute> {
-        let email = self.email.iter().map(|settings| settings.channel.route());
-        let telegram = self.telegram.iter().map(|settings| settings.channel.route());
+        // Of those told at once, every channel of a person has its part of what a person gets.
+        let shares = |person: &str| {
+            let told = self.people().filter(|channel| channel.person == person && channel.after.is_zero()).count();
+            let part = u64::from(self.burst.most) / (told.max(1) as u64);
+            Some(Burst { most: u32::try_from(part.max(1)).unwrap_or(1), ..self.burst })
+        };
+        let people = |channel: &ChannelSettings, edits: bool| ChannelRoute {
+            burst: shares(&channel.person),
+            edits,
+            ..channel.route()
+        };
+        let email = self.email.iter().map(|settings| people(&settings.channel, false));
+        let telegram = self.telegram.iter().map(|settings| people(&settings.channel, true));
         let console = self.console.then(|| {
             ChannelSettings { name: console::NAME.to_owned(), min_level: Level::Notice, ..Default::default() }.route()
         });
-        email.chain(telegram).chain(console).collect()
+        let webhook = self.webhook.iter().map(|settings| match settings.form.is_for_people() {
+            true => people(&settings.channel, false),
+            // Software hears of each incident.
+            false => settings.channel.route(),
+        });
+        email.chain(telegram).chain(webhook).chain(console).collect()
+    }
+
+    /// Channels that people carry with them.
+    fn people(&self) -> impl Iterator<Item = &ChannelSettings> {
+        let email = self.email.iter().map(|settings| &settings.channel);
+        let webhook = self.webhook.iter().filter(|settings| settings.form.is_for_people());
+        email
+            .chain(self.telegram.iter().map(|settings| &settings.channel))
+            .chain(webhook.map(|settings| &settings.channel))
     }
 
     /// Builds a courier for every channel; `screen` is where the console channel prints.
@@ -112,10 +206,20 @@ impl Settings {
     ) -> Result<Vec<Courier<Channel>>, Error> {
         let mut carriers = Vec::new();
         for settings in &self.email {
-            carriers.push((settings.channel.name.clone(), Channel::Email(email::Mailer::new(settings.clone())?)));
+            carriers.push((
+                settings.channel.name.clone(),
+                Channel::Email(Box::new(
+                    email::Mailer::new(settings.clone())?.linking(self.links.clone()).picturing(store.clone()),
+                )),
+            ));
         }
         for settings in &self.telegram {
-            carriers.push((settings.channel.name.clone(), Channel::Telegram(telegram::Bot::new(settings.clone())?)));
+            let bot = telegram::Bot::new(settings.clone())?.answering(store.clone());
+            carriers.push((settings.channel.name.clone(), Channel::Telegram(Box::new(bot))));
+        }
+        for settings in &self.webhook {
+            let webhook = webhook::Webhook::new(settings.clone())?;
+            carriers.push((settings.channel.name.clone(), Channel::Webhook(Box::new(webhook))));
         }
         if self.console {
             carriers.push((console::NAME.to_owned(), Channel::Console(console::Screen::new(screen))));
@@ -131,7 +235,9 @@ impl Settings {
             .into_iter()
             .map(|(name, carrier)| {
                 let others = names.iter().filter(|other| **other != name).cloned().collect();
-                Courier::new(name, carrier, store.clone(), self.backoff.clone(), clock.clone()).telling(others)
+                Courier::new(name, carrier, store.clone(), self.backoff.clone(), clock.clone())
+                    .telling(others)
+                    .speaking(self.language)
             })
             .collect())
     }
@@ -141,9 +247,11 @@ impl Settings {
 #[derive(Debug)]
 pub enum Channel {
     /// A mailbox.
-    Email(email::Mailer),
+    Email(Box<email::Mailer>),
     /// A Telegram chat.
-    Telegram(telegram::Bot),
+    Telegram(Box<telegram::Bot>),
+    /// An address that takes JSON.
+    Webhook(Box<webhook::Webhook>),
     /// Where the daemon runs.
     Console(console::Screen),
 }
@@ -153,6 +261,7 @@ impl Carrier for Channel {
         match self {
             Channel::Email(mailer) => mailer.carry(queued).await,
             Channel::Telegram(bot) => bot.carry(queued).await,
+            Channel::Webhook(webhook) => webhook.carry(queued).await,
             Channel::Console(screen) => screen.carry(queued).await,
         }
     }
@@ -161,6 +270,7 @@ impl Carrier for Channel {
         match self {
             Channel::Email(mailer) => mailer.pace(),
             Channel::Telegram(bot) => bot.pace(),
+            Channel::Webhook(webhook) => webhook.pace(),
             Channel::Console(screen) => screen.pace(),
         }
     }

@@ -7,7 +7,7 @@ pub(super) const REPEAT: &str = "This may be a repeat: an earlier attempt may ha
 ///
 /// Exchange names and user agents reach messages; a line break there could forge a header, an escape sequence could
 /// rewrite a terminal, and a right-to-left mark could turn an address around.
-pub(super) fn one_line(text: &str, most: usize) -> String {
+pub(crate) fn one_line(text: &str, most: usize) -> String {
     let mut line = String::new();
     let (mut gap, mut count, mut kept) = (false, 0, 0);
     for c in text.chars() {
@@ -42,7 +42,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// Returns `text` with the five characters that mean something in HTML written as entities.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match entity(c) {
@@ -65,7 +65,7 @@ fn entity(c: char) -> Option<&'static str> {
 }
 
 /// Returns `link` when it may stand behind a button: a web address over TLS without blanks or quotes.
-pub(super) fn web_link(link: &str) -> Option<&str> {
+pub(crate) fn web_link(link: &str) -> Option<&str> {
     let fine = link.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
         && link.len() <= 2_000
         && link.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '<' | '>' | '\\' | '`'));
@@ -73,7 +73,7 @@ pub(super) fn web_link(link: &str) -> Option<&str> {
 }
 
 /// Returns the host of a link, for a label.
-pub(super) fn host(link: &str) -> &str {
+pub(crate) fn host(link: &str) -> &str {
     let rest = link.split_once("://").map_or(link, |(_, rest)| rest);
     rest.split(['/', '?', '#']).next().unwrap_or(rest)
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 
-use super::{ChannelRoute, Error, Snapshot, Store, Taken};
-use crate::domain::{AccountId, Effect, EffectKind, Level, Message, Timestamp};
+use super::{Again, Answer, Answered, Attention, Cause, ChannelRoute, Error, Snapshot, Store, Taken};
+use crate::domain::{AccountId, Effect, EffectKind, Level, Message, Span, Timestamp};
 
 /// A share of the store. Callers wait for their turn, so what is queued is bounded by how many there are.
 #[derive(Clone, Debug)]
@@ -15,6 +15,7 @@ pub struct Handle {
     routes: Arc<[ChannelRoute]>,
     commits: watch::Sender<u64>,
     acts: watch::Sender<u64>,
+    answers: watch::Sender<u64>,
 }
 
 impl Handle {
@@ -25,6 +26,7 @@ impl Handle {
             routes: routes.into(),
             commits: watch::Sender::new(0),
             acts: watch::Sender::new(0),
+            answers: watch::Sender::new(0),
         }
     }
 
@@ -68,10 +70,16 @@ impl Handle {
     }
 
     /// Queues a message that no effect caused, for the channels named, and wakes them.
-    pub async fn queue(&self, message: Message, at: Timestamp, channels: Vec<String>) -> Result<(), Error> {
+    pub async fn queue(
+        &self,
+        message: Message,
+        at: Timestamp,
+        channels: Vec<String>,
+        cause: Cause,
+    ) -> Result<(), Error> {
         let commits = self.commits.clone();
         self.with(move |store| {
-            store.queue(&message, at, &channels)?;
+            store.queue(&message, at, &channels, cause)?;
             wake(&commits);
             Ok(())
         })
@@ -82,12 +90,54 @@ impl Handle {
     pub async fn tell(&self, message: Message, account: AccountId, at: Timestamp) -> Result<(), Error> {
         let routes = self.routes.iter().filter(|route| route.accepts(message.level, &account));
         let channels = routes.map(|route| route.name.clone()).collect();
-        self.queue(message, at, channels).await
+        self.queue(message, at, channels, Cause::News).await
     }
 
     /// Returns a counter that moves after every commit of an open incident that says `act`.
     pub fn acts(&self) -> watch::Receiver<u64> {
         self.acts.subscribe()
+    }
+
+    /// Queues what nobody answered (see [`Store::attend`]) and wakes the channels.
+    pub async fn attend(&self, now: Timestamp, repeat: Option<Span>, again: Again) -> Result<Attention, Error> {
+        let (routes, commits) = (Arc::clone(&self.routes), self.commits.clone());
+        self.with(move |store| {
+            let attention = store.attend(&routes, now, repeat, again)?;
+            if attention.escalated + attention.repeated > 0 {
+                wake(&commits);
+            }
+            Ok(attention)
+        })
+        .await
+    }
+
+    /// Keeps an answer (see [`Store::answer`]) and wakes those who wait for one.
+    pub async fn answer(&self, answer: Answer) -> Result<Answered, Error> {
+        let answers = self.answers.clone();
+        self.with(move |store| {
+            let answered = store.answer(&answer)?;
+            if matches!(answered, Answered::Kept(_)) {
+                wake(&answers);
+            }
+            Ok(answered)
+        })
+        .await
+    }
+
+    /// Returns a counter that moves after every answer.
+    pub fn answered(&self) -> watch::Receiver<u64> {
+        self.answers.subscribe()
+    }
+
+    /// Returns what a channel wants; one that nobody configured wants everything at once.
+    pub fn route(&self, name: &str) -> ChannelRoute {
+        let known = self.routes.iter().find(|route| route.name == name).cloned();
+        known.unwrap_or_else(|| ChannelRoute { name: name.to_owned(), ..ChannelRoute::default() })
+    }
+
+    /// Returns the channels and what they want.
+    pub fn routes(&self) -> &[ChannelRoute] {
+        &self.routes
     }
 
     /// Returns a counter that moves after every commit that queued a message; one who looks late misses nothing.

@@ -3,13 +3,18 @@
 //! Every effect has a name and is taken once, in the transaction that also writes its incident and queues its
 //! messages. So after a crash the pipeline may say again what it said before; nothing is lost and nothing is doubled.
 
+mod answers;
+mod attend;
 mod error;
 mod file;
 mod handle;
 mod incidents;
+mod next;
 mod outbox;
 mod responses;
+mod route;
 mod schema;
+mod silences;
 mod snapshot;
 mod take;
 
@@ -19,13 +24,18 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
 
+pub use answers::{Answer, Answered, Code, Verdict};
+pub use attend::{Again, Attention};
 pub use error::Error;
 pub use handle::Handle;
 pub use incidents::{Filter, Step};
-pub use outbox::{Backlog, Queued, Sent};
+pub use next::{DIGEST, Gathered, Next};
+pub use outbox::{Backlog, Cause, Delivery, Queued, Sent};
 pub use responses::ResponseAnswer;
+pub use route::{Burst, ChannelRoute, QuietHours};
+pub use silences::Silence;
 pub use snapshot::Snapshot;
-pub use take::{ChannelRoute, Taken};
+pub use take::Taken;
 
 /// Where the database is and how long it remembers.
 #[derive(Clone, Debug, PartialEq, Eq)]

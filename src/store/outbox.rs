@@ -5,6 +5,7 @@
 //! it is sent again and says that it may be a repeat.
 
 use rusqlite::{OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 
 use super::incidents::read;
 use super::take::queue;
@@ -36,6 +37,73 @@ pub struct Queued {
     pub waited: Span,
     /// The last message of the same incident that this channel has delivered.
     pub previous: Option<Sent>,
+    /// Why it is sent.
+    pub cause: Cause,
+}
+
+/// Why a message is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// Something happened.
+    News,
+    /// Nobody answered for long, or somebody asked to be asked again.
+    Repeat,
+    /// Nobody answered those who were told first.
+    Escalation,
+    /// Another channel did not deliver.
+    Report,
+    /// Many incidents told together.
+    Digest,
+    /// Somebody tries the channel.
+    Test,
+}
+
+impl Cause {
+    const ALL: [Cause; 6] = [Cause::News, Cause::Repeat, Cause::Escalation, Cause::Report, Cause::Digest, Cause::Test];
+
+    /// Returns the word used in output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Cause::News => "news",
+            Cause::Repeat => "repeat",
+            Cause::Escalation => "escalation",
+            Cause::Report => "report",
+            Cause::Digest => "digest",
+            Cause::Test => "test",
+        }
+    }
+
+    fn from_word(word: &str) -> Self {
+        Cause::ALL.into_iter().find(|cause| cause.as_str() == word).unwrap_or(Cause::News)
+    }
+}
+
+/// What became of one message on one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The row's number.
+    pub id: u64,
+    /// The channel.
+    pub channel: String,
+    /// `waiting`, `sending`, `sent`, `given_up` or `superseded`.
+    pub state: String,
+    /// Why it was queued.
+    pub cause: Cause,
+    /// How loud.
+    pub level: String,
+    /// When the arrival came that caused it.
+    pub at: Timestamp,
+    /// When it was last tried.
+    pub tried_at: Option<Timestamp>,
+    /// When it ended.
+    pub done_at: Option<Timestamp>,
+    /// How many attempts were begun.
+    pub attempts: u32,
+    /// What the last failure was.
+    pub why: Option<String>,
+    /// The row that says this one's news together with others.
+    pub digest: Option<u64>,
 }
 
 /// A delivered message, as a later one of the same incident needs it.
@@ -64,7 +132,8 @@ pub struct Backlog {
     pub why: Option<String>,
 }
 
-const COLUMNS: &str = "id, channel, incident, message, at, first_at, merged, attempts, uncertain, tried_at, retry_at";
+const COLUMNS: &str =
+    "id, channel, incident, message, at, first_at, merged, attempts, uncertain, tried_at, retry_at, cause";
 
 impl Store {
     /// Returns what `channel` should send now, the loudest first, then the oldest; at most `limit` rows.
@@ -98,6 +167,7 @@ impl Store {
                 }),
                 previous: self.previous(channel, &incident)?,
                 incident: IncidentId::known(&incident),
+                cause: Cause::from_word(&row.get::<_, String>(11)?),
             });
         }
         Ok(queued)
@@ -199,11 +269,52 @@ impl Store {
         Ok(())
     }
 
+    /// Makes messages of incidents that are open and that no channel delivered wait again on a channel that refused them
+    /// for good: it starts anew, so somebody may have corrected its settings. Returns how many.
+    pub fn revive(&mut self, channel: &str) -> Result<usize, Error> {
+        let rows = self
+            .connection
+            .prepare_cached(
+                "UPDATE outbox SET state = 'waiting', retry_at = 0, done_at = NULL
+                 WHERE channel = ?1 AND state = 'given_up' AND cause <> 'report'
+                 AND EXISTS (SELECT 1 FROM incidents WHERE id = outbox.incident AND closed IS NULL)
+                 AND NOT EXISTS (SELECT 1 FROM outbox AS told WHERE told.incident = outbox.incident
+                     AND told.state IN ('sent', 'waiting', 'sending'))
+                 AND id = (SELECT max(id) FROM outbox AS last WHERE last.channel = ?1 AND last.incident = outbox.incident)",
+            )?
+            .execute([channel])?;
+        Ok(rows)
+    }
+
+    /// Returns what became of the messages about an incident, oldest first.
+    pub fn deliveries(&self, incident: &IncidentId) -> Result<Vec<Delivery>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, channel, state, cause, level, at, done_at, attempts, why, digest, tried_at FROM outbox
+             WHERE incident = ?1 ORDER BY id",
+        )?;
+        let rows = statement.query_map([incident.as_str()], |row| {
+            Ok(Delivery {
+                id: number(row.get(0)?),
+                channel: row.get(1)?,
+                state: row.get(2)?,
+                cause: Cause::from_word(&row.get::<_, String>(3)?),
+                level: row.get(4)?,
+                at: Timestamp::from_nanos(row.get(5)?),
+                done_at: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_nanos),
+                attempts: row.get(7)?,
+                why: row.get(8)?,
+                digest: row.get::<_, Option<i64>>(9)?.map(number),
+                tried_at: row.get::<_, Option<i64>>(10)?.map(Timestamp::from_nanos),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Queues a message that no effect caused, such as one channel's failure told on the others.
-    pub fn queue(&mut self, message: &Message, at: Timestamp, channels: &[String]) -> Result<(), Error> {
+    pub fn queue(&mut self, message: &Message, at: Timestamp, channels: &[String], cause: Cause) -> Result<(), Error> {
         let transaction = self.connection.transaction()?;
         for channel in channels {
-            queue(&transaction, channel, message, at)?;
+            queue(&transaction, channel, message, at, cause)?;
         }
         transaction.commit()?;
         Ok(())

@@ -108,6 +108,52 @@ const STEPS: &[&str] = &[
     );
     CREATE INDEX response_answers_open ON response_answers (id) WHERE taken = 0;
 ",
+    "
+    -- Why a row is there, and which row says what it says together with others.
+    ALTER TABLE outbox ADD COLUMN cause TEXT NOT NULL DEFAULT 'news';
+    ALTER TABLE outbox ADD COLUMN digest INTEGER;
+    CREATE INDEX outbox_digest ON outbox (digest) WHERE digest IS NOT NULL;
+    CREATE INDEX outbox_recent ON outbox (channel, done_at);
+
+    CREATE TABLE answers (
+        id        INTEGER PRIMARY KEY AUTOINCREMENT,
+        epoch     INTEGER NOT NULL,
+        incident  TEXT NOT NULL,
+        verdict   TEXT NOT NULL CHECK (verdict IN ('seen', 'mine', 'not_mine', 'later')),
+        rank      INTEGER NOT NULL,
+        by        TEXT NOT NULL,
+        via       TEXT NOT NULL,
+        at        INTEGER NOT NULL,
+        until     INTEGER,
+        code      TEXT UNIQUE,
+        journaled INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX answers_incident ON answers (epoch, incident, id);
+    CREATE INDEX answers_unjournaled ON answers (id) WHERE journaled = 0;
+
+    -- What buttons carry; a row goes when its code is used.
+    CREATE TABLE codes (
+        code     TEXT PRIMARY KEY,
+        incident TEXT NOT NULL,
+        channel  TEXT NOT NULL,
+        deed     TEXT NOT NULL,
+        user     INTEGER,
+        expires  INTEGER NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE silences (
+        id        INTEGER PRIMARY KEY AUTOINCREMENT,
+        account   TEXT NOT NULL,
+        by        TEXT NOT NULL,
+        why       TEXT NOT NULL,
+        at        INTEGER NOT NULL,
+        until     INTEGER NOT NULL,
+        swallowed INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX silences_account ON silences (account, until);
+
+    CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+",
 ];
 
 /// Sets what holds for a connection rather than for the file.

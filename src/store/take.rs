@@ -2,19 +2,10 @@
 
 use rusqlite::{Transaction, TransactionBehavior, params};
 
-use super::{Error, Store, column};
-use crate::domain::{AccountId, Effect, EffectKind, Finding, Incident, Level, Message, Timestamp, Transition};
-
-/// Which messages a channel wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChannelRoute {
-    /// The channel's name.
-    pub name: String,
-    /// The quietest level it wants.
-    pub min_level: Level,
-    /// The accounts it wants to hear of; all when absent.
-    pub accounts: Option<Vec<AccountId>>,
-}
+use super::outbox::Cause;
+use super::silences::swallows;
+use super::{ChannelRoute, Error, Store, column};
+use crate::domain::{Effect, EffectKind, Finding, Incident, Message, Timestamp, Transition};
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,13 +16,6 @@ pub struct Taken {
     pub repeated: usize,
     /// Messages queued, counted once a channel.
     pub queued: usize,
-}
-
-impl ChannelRoute {
-    /// Says whether the channel wants a message of this level about this account.
-    pub fn accepts(&self, level: Level, account: &AccountId) -> bool {
-        level >= self.min_level && self.accounts.as_ref().is_none_or(|accounts| accounts.contains(account))
-    }
 }
 
 impl Store {
@@ -66,10 +50,7 @@ impl Store {
                     };
                     step.write(&transaction, self.epoch, incident)?;
                     if let Some(message) = message {
-                        for route in channels.iter().filter(|route| route.accepts(message.level, &incident.account)) {
-                            queue(&transaction, &route.name, message, effect.at)?;
-                            taken.queued += 1;
-                        }
+                        taken.queued += spread(&transaction, channels, incident, message, effect.at)?;
                     }
                 }
             }
@@ -80,6 +61,37 @@ impl Store {
         transaction.commit()?;
         Ok(taken)
     }
+}
+
+/// Queues a message for the channels that want it now; returns for how many.
+fn spread(
+    transaction: &Transaction<'_>,
+    channels: &[ChannelRoute],
+    incident: &Incident,
+    message: &Message,
+    at: Timestamp,
+) -> Result<usize, Error> {
+    let mut wanting = channels.iter().filter(|route| route.accepts(message.level, &incident.account)).peekable();
+    if wanting.peek().is_none() || swallows(transaction, &incident.account, message.level, at)? {
+        return Ok(0);
+    }
+    let mut queued = 0;
+    for route in wanting {
+        // Who is told only of what nobody answered hears of its growth once told, and not before.
+        if route.is_later() && !was_told(transaction, &route.name, incident)? {
+            continue;
+        }
+        queue(transaction, &route.name, message, at, Cause::News)?;
+        queued += 1;
+    }
+    Ok(queued)
+}
+
+fn was_told(transaction: &Transaction<'_>, channel: &str, incident: &Incident) -> Result<bool, Error> {
+    let told = transaction
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM outbox WHERE channel = ?1 AND incident = ?2 AND at >= ?3)")?
+        .query_row(params![channel, incident.id.as_str(), incident.opened.nanos()], |row| row.get(0))?;
+    Ok(told)
 }
 
 fn write_incident(transaction: &Transaction<'_>, epoch: i64, incident: &Incident) -> Result<(), Error> {
@@ -143,6 +155,7 @@ pub(super) fn queue(
     channel: &str,
     message: &Message,
     at: Timestamp,
+    cause: Cause,
 ) -> Result<(), Error> {
     let incident = message.incident.as_str();
     let (merged, first_at): (i64, Option<i64>) = transaction
@@ -167,8 +180,8 @@ pub(super) fn queue(
     }
     transaction
         .prepare_cached(
-            "INSERT INTO outbox (channel, incident, level, message, state, at, first_at, merged)
-             VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, ?6, ?7)",
+            "INSERT INTO outbox (channel, incident, level, message, state, at, first_at, merged, cause)
+             VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
             channel,
@@ -178,6 +191,7 @@ pub(super) fn queue(
             at.nanos(),
             first_at.unwrap_or(at.nanos()).min(at.nanos()),
             merged,
+            cause.as_str(),
         ])?;
     Ok(())
 }

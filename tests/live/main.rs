@@ -8,6 +8,7 @@ mod exchange;
 #[path = "../support/stream.rs"]
 mod stream;
 
+mod answers;
 mod daemon;
 mod end_to_end;
 mod key_state;

@@ -55,7 +55,7 @@ pub fn clock() -> Clock {
 pub fn handle(channels: &[&str]) -> Handle {
     let routes = channels
         .iter()
-        .map(|name| ChannelRoute { name: (*name).to_owned(), min_level: Level::Alert, accounts: None })
+        .map(|name| ChannelRoute { name: (*name).to_owned(), min_level: Level::Alert, ..ChannelRoute::default() })
         .collect();
     Handle::new(Store::in_memory().unwrap(), routes)
 }

@@ -165,7 +165,8 @@ fn a_mail_is_the_same_bytes_every_time_and_no_word_of_it_can_forge_a_header() {
     message.link = format!("https://example.org/{nasty}");
     let mut settings = mailbox(25, Tls::None);
     settings.channel.phrase = nasty.to_owned();
-    let letter = Letter { row: 3, at: at(9), repeat: true, previous: Some(format!("<a@b>{nasty}")) };
+    let letter =
+        Letter { row: 3, at: at(9), repeat: true, previous: Some(format!("<a@b>{nasty}")), ..Letter::default() };
     let mail = eml(&message, &settings, &letter).unwrap();
     assert_eq!(mail, eml(&message, &settings, &letter).unwrap());
     let text = String::from_utf8(mail).unwrap();
@@ -282,7 +283,7 @@ async fn an_independent_server_receives_the_mail_over_starttls_and_reads_it_as_m
     assert_eq!(mail["to"][0], "desk@example.org");
     assert_eq!(mail["date"], "2026-03-01T09:00:05+00:00");
     let header = |name: &str| mail["headers"][name].as_str().unwrap().to_owned();
-    assert_eq!(header("Subject"), "[fillguard] act: 38 x the usual size in 币安人生-USDT, about 0.42 BTC lost");
+    assert_eq!(header("Subject"), "[fillguard] act now: 38 x the usual size in 币安人生-USDT, about 0.42 BTC lost");
     assert_eq!(header("Message-ID"), receipt);
     assert_eq!(header("Auto-Submitted"), "auto-generated");
     assert_eq!(header("X-Fillguard-Incident"), "binance-alice-1");

@@ -19,6 +19,7 @@ mod channels;
 mod courier;
 mod email;
 mod telegram;
+mod webhook;
 
 use fillguard::domain::Level;
 use fillguard::notify::ChannelSettings;
@@ -46,5 +47,6 @@ fn queued(level: Level, headline: &str) -> Queued {
         uncertain: false,
         waited: fillguard::domain::Span::ZERO,
         previous: None,
+        cause: fillguard::store::Cause::News,
     }
 }

@@ -3,11 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
-use lettre::message::{Message as Mail, MultiPart, SinglePart};
+use lettre::message::{Attachment, Message as Mail, MultiPart, SinglePart};
 
 use super::super::Error;
-use super::super::wording::{REPEAT, one_line, wrap};
-use super::{EmailSettings, html};
+use super::super::wording::{one_line, wrap};
+use super::super::words::{Words, words};
+use super::{EmailSettings, Picture, html};
 use crate::domain::{Message, Timestamp};
 use crate::store::Queued;
 
@@ -22,6 +23,10 @@ pub struct Letter {
     pub repeat: bool,
     /// The Message-ID of the last mail about the same incident.
     pub previous: Option<String>,
+    /// Where it can be answered.
+    pub answer: Option<String>,
+    /// The loss as it grew.
+    pub picture: Option<Picture>,
 }
 
 impl From<&Queued> for Letter {
@@ -31,6 +36,8 @@ impl From<&Queued> for Letter {
             at: queued.at,
             repeat: queued.uncertain,
             previous: queued.previous.as_ref().map(|sent| sent.receipt.clone()),
+            answer: None,
+            picture: None,
         }
     }
 }
@@ -46,17 +53,25 @@ pub fn compose(message: &Message, settings: &EmailSettings, letter: &Letter) -> 
         .message_id(Some(message_id(message, settings, letter)))
         .in_reply_to(follows.unwrap_or(&thread).to_owned())
         .references(references)
-        .subject(subject(message))
+        .subject(subject(message, words(settings.channel.language)))
         .header(AutoSubmitted)
         .header(IncidentName(incident_name(message)));
     for mailbox in &settings.to {
         builder = builder.to(mailbox.clone());
     }
     let phrase = one_line(&settings.channel.phrase, 200);
-    let parts = MultiPart::alternative()
-        .boundary(format!("fillguard-{}", digest(&message_id(message, settings, letter))))
-        .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text(message, &phrase, letter)))
-        .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(html::page(message, &phrase, letter)));
+    let words = words(settings.channel.language);
+    let boundary = |part: &str| format!("fillguard-{}{part}", digest(&message_id(message, settings, letter)));
+    let plain = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text(message, &phrase, letter, words));
+    let page = SinglePart::builder().header(ContentType::TEXT_HTML).body(html::page(message, &phrase, letter, words));
+    let parts = MultiPart::alternative().boundary(boundary("")).singlepart(plain);
+    let parts = match (&letter.picture, ContentType::parse("image/png")) {
+        (Some(picture), Ok(kind)) => {
+            let inline = Attachment::new_inline(html::PICTURE.to_owned()).body(picture.png.clone(), kind);
+            parts.multipart(MultiPart::related().boundary(boundary("-p")).singlepart(page).singlepart(inline))
+        }
+        (Some(_) | None, _) => parts.singlepart(page),
+    };
     builder.multipart(parts).map_err(|why| Error::Compose(why.to_string()))
 }
 
@@ -84,8 +99,9 @@ fn is_message_id(text: &str) -> bool {
     text.len() <= 300 && text.starts_with('<') && text.ends_with('>') && text.chars().all(|c| c.is_ascii_graphic())
 }
 
-fn subject(message: &Message) -> String {
-    format!("[fillguard] {}: {}", message.level, one_line(&message.headline, 180))
+fn subject(message: &Message, words: &Words) -> String {
+    let level = words.level(message.level).to_lowercase();
+    format!("[fillguard] {level}: {}", one_line(&message.headline, 180))
 }
 
 fn incident_name(message: &Message) -> String {
@@ -96,7 +112,7 @@ fn date(at: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(at.nanos()).unwrap_or(0))
 }
 
-fn text(message: &Message, phrase: &str, letter: &Letter) -> String {
+fn text(message: &Message, phrase: &str, letter: &Letter, words: &Words) -> String {
     let mut lines = wrap(&one_line(&message.headline, 1_000), 76);
     lines.push(String::new());
     for fact in &message.facts {
@@ -105,27 +121,34 @@ fn text(message: &Message, phrase: &str, letter: &Letter) -> String {
         }
     }
     lines.push(String::new());
-    lines.extend(wrap(&format!("What to do now: {}", one_line(&message.next_step, 1_000)), 76));
+    lines.extend(wrap(&format!("{}: {}", words.what_now, one_line(&message.next_step, 1_000)), 76));
     let link = one_line(&message.link, 2_000);
     if !link.is_empty() {
         // On a line of its own and unbroken, so that mail programs make it a link.
         lines.push(link);
     }
-    lines.push(String::new());
-    lines.extend(wrap(&format!("If nothing is done: {}", one_line(&message.otherwise, 1_000)), 76));
+    if let Some(answer) = &letter.answer {
+        lines.push(String::new());
+        lines.push(format!("{}:", words.answer));
+        lines.push(answer.clone());
+    }
+    if !message.otherwise.is_empty() {
+        lines.push(String::new());
+        lines.extend(wrap(&format!("{}: {}", words.otherwise, one_line(&message.otherwise, 1_000)), 76));
+    }
     lines.push(String::new());
     for (label, value) in &message.table {
         lines.push(format!("{}: {}", one_line(label, 60), one_line(value, 500)));
     }
     lines.push(String::new());
     if letter.repeat {
-        lines.push(REPEAT.to_owned());
+        lines.push(words.repeat.to_owned());
     }
     if !phrase.is_empty() {
-        lines.push(format!("Your phrase: {phrase}"));
+        lines.push(format!("{}: {phrase}", words.phrase));
     }
-    lines.push(format!("Incident {}, {}", incident_name(message), letter.at));
-    lines.push("fillguard never asks for a password or a key.".to_owned());
+    lines.push(format!("{} {}, {}", words.incident, incident_name(message), letter.at));
+    lines.push(words.never_asks.to_owned());
     lines.join("\r\n") + "\r\n"
 }
 

@@ -1,6 +1,7 @@
 //! The HTML form of a mail: tables and inline styles, which every mail program shows; nothing is loaded from anywhere.
 
-use super::super::wording::{REPEAT, escape, host, one_line, web_link};
+use super::super::wording::{escape, host, one_line, web_link};
+use super::super::words::Words;
 use super::Letter;
 use crate::domain::{Level, Message};
 
@@ -17,14 +18,18 @@ const STYLE: &str = "\
 }
 @media (max-width:480px){.pad{padding-left:16px!important;padding-right:16px!important}}";
 
+/// The name under which the page finds its picture inside the mail.
+pub(super) const PICTURE: &str = "loss";
+
 const FONT: &str = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";
 
 /// Returns the page.
-pub(super) fn page(message: &Message, phrase: &str, letter: &Letter) -> String {
-    let (colour, word) = match message.level {
-        Level::Notice => ("#3b5b7a", "Notice"),
-        Level::Alert => ("#a85b00", "Alert"),
-        Level::Act => ("#b3261e", "Act now"),
+pub(super) fn page(message: &Message, phrase: &str, letter: &Letter, words: &Words) -> String {
+    let word = words.level(message.level);
+    let colour = match message.level {
+        Level::Notice => "#3b5b7a",
+        Level::Alert => "#a85b00",
+        Level::Act => "#b3261e",
     };
     let headline = shown(&message.headline, 1_000);
     let mut rows = String::new();
@@ -54,12 +59,25 @@ pub(super) fn page(message: &Message, phrase: &str, letter: &Letter) -> String {
             ),
         );
     }
-    row(&mut rows, &step(message, colour, pad));
+    if let Some(picture) = &letter.picture {
+        let (from, until, loss) = (picture.from, picture.until, shown(&picture.loss.to_string(), 80));
+        let what = words.picture;
+        row(
+            &mut rows,
+            &format!(
+                "<td class=\"pad soft\" style=\"{pad};padding-top:14px;{FONT};font-size:13px;color:#55606a\">\
+                 <img src=\"cid:{PICTURE}\" alt=\"{what}: {loss}\" width=\"544\" style=\"width:100%;max-width:544px;height:auto;display:block\">\
+                 {what}: {loss}, {from} &ndash; {until}</td>"
+            ),
+        );
+    }
+    row(&mut rows, &step(message, letter, words, colour, pad));
     if !message.otherwise.is_empty() {
         row(
             &mut rows,
             &format!(
-                "<td class=\"pad ink\" style=\"{pad};padding-top:16px;{FONT};font-size:15px;line-height:1.5;color:#1a1d1f\"><b>If nothing is done:</b> {}</td>",
+                "<td class=\"pad ink\" style=\"{pad};padding-top:16px;{FONT};font-size:15px;line-height:1.5;color:#1a1d1f\"><b>{}:</b> {}</td>",
+                words.otherwise,
                 shown(&message.otherwise, 1_000)
             ),
         );
@@ -67,9 +85,10 @@ pub(super) fn page(message: &Message, phrase: &str, letter: &Letter) -> String {
     if !message.table.is_empty() {
         row(&mut rows, &format!("<td class=\"pad\" style=\"{pad};padding-top:20px\">{}</td>", table(message)));
     }
-    row(&mut rows, &foot(message, phrase, letter, pad));
+    row(&mut rows, &foot(message, phrase, letter, words, pad));
+    let code = words.language.code();
     format!(
-        "<!DOCTYPE html>\r\n<html lang=\"en\"><head><meta charset=\"utf-8\">\r\n\
+        "<!DOCTYPE html>\r\n<html lang=\"{code}\"><head><meta charset=\"utf-8\">\r\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\r\n\
          <meta name=\"color-scheme\" content=\"light dark\"><meta name=\"supported-color-schemes\" content=\"light dark\">\r\n\
          <title>{headline}</title>\r\n<style>{STYLE}</style></head>\r\n\
@@ -87,10 +106,15 @@ fn row(rows: &mut String, cell: &str) {
 }
 
 /// The one next step, and where to take it. The address stands beneath in full, so that people see where they go.
-fn step(message: &Message, colour: &str, pad: &str) -> String {
+fn step(message: &Message, letter: &Letter, words: &Words, colour: &str, pad: &str) -> String {
     let what = shown(&message.next_step, 1_000);
     let style = format!("{pad};padding-top:18px;{FONT};font-size:16px;line-height:1.5;color:#1a1d1f");
     let sentence = format!("<div class=\"ink\" style=\"font-weight:700\">{what}</div>");
+    let answer = letter.answer.as_deref().map(|link| {
+        let link = escape(link);
+        format!("<div style=\"padding-top:16px\"><a class=\"link\" href=\"{link}\" style=\"color:#0b57d0;font-weight:700\">{}</a></div>", words.answer)
+    });
+    let (answer, open) = (answer.unwrap_or_default(), words.open);
     match web_link(&message.link) {
         Some(link) => {
             let (link, host) = (escape(link), escape(host(link)));
@@ -98,12 +122,12 @@ fn step(message: &Message, colour: &str, pad: &str) -> String {
                 "<td class=\"pad ink\" style=\"{style}\">{sentence}\
                  <table role=\"presentation\" cellpadding=\"0\" cellspacing=\"0\" border=\"0\" style=\"margin:12px 0 8px 0\"><tr>\
                  <td bgcolor=\"{colour}\" style=\"background:{colour};border-radius:6px\">\
-                 <a href=\"{link}\" style=\"display:inline-block;padding:13px 22px;{FONT};font-size:16px;font-weight:700;color:#ffffff;text-decoration:none\">Open {host}</a>\
+                 <a href=\"{link}\" style=\"display:inline-block;padding:13px 22px;{FONT};font-size:16px;font-weight:700;color:#ffffff;text-decoration:none\">{open} {host}</a>\
                  </td></tr></table>\
-                 <div style=\"font-size:13px;word-break:break-all\"><a class=\"link\" href=\"{link}\" style=\"color:#0b57d0\">{link}</a></div></td>"
+                 <div style=\"font-size:13px;word-break:break-all\"><a class=\"link\" href=\"{link}\" style=\"color:#0b57d0\">{link}</a></div>{answer}</td>"
             )
         }
-        None => format!("<td class=\"pad ink\" style=\"{style}\">{sentence}{}</td>", shown(&message.link, 300)),
+        None => format!("<td class=\"pad ink\" style=\"{style}\">{sentence}{}{answer}</td>", shown(&message.link, 300)),
     }
 }
 
@@ -125,16 +149,16 @@ fn table(message: &Message) -> String {
     format!("<table width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" border=\"0\">{rows}</table>")
 }
 
-fn foot(message: &Message, phrase: &str, letter: &Letter, pad: &str) -> String {
+fn foot(message: &Message, phrase: &str, letter: &Letter, words: &Words, pad: &str) -> String {
     let mut lines = Vec::new();
     if letter.repeat {
-        lines.push(REPEAT.to_owned());
+        lines.push(words.repeat.to_owned());
     }
     if !phrase.is_empty() {
-        lines.push(format!("Your phrase: <b>{}</b>", escape(phrase)));
+        lines.push(format!("{}: <b>{}</b>", words.phrase, escape(phrase)));
     }
-    lines.push(format!("Incident {}, {}", shown(message.incident.as_str(), 120), letter.at));
-    lines.push("fillguard never asks for a password or a key.".to_owned());
+    lines.push(format!("{} {}, {}", words.incident, shown(message.incident.as_str(), 120), letter.at));
+    lines.push(words.never_asks.to_owned());
     format!(
         "<td class=\"pad soft\" style=\"{pad};padding-top:22px;padding-bottom:24px;{FONT};font-size:13px;line-height:1.6;color:#55606a\">{}</td>",
         lines.join("<br>")

@@ -2,6 +2,7 @@
 
 mod compose;
 mod html;
+mod picture;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,12 +17,14 @@ use lettre::transport::smtp::extension::ClientId;
 use tokio::time::timeout;
 
 pub use compose::{Letter, compose, eml};
+pub use picture::{Picture, picture};
 
 use super::courier::{Carrier, Failure};
+use super::links::Links;
 use super::wording::one_line;
 use super::{ChannelSettings, Error, is_loopback, tls};
 use crate::secret::Secret;
-use crate::store::Queued;
+use crate::store::{Handle, Queued};
 
 /// An address with or without a name: `Trading desk <desk@example.org>`.
 pub type Mailbox = LettreMailbox;
@@ -86,6 +89,9 @@ pub struct Mailer {
     settings: EmailSettings,
     parameters: Option<TlsParameters>,
     hello: ClientId,
+    links: Option<Links>,
+    /// Where an incident's history is, for its picture.
+    store: Option<Handle>,
 }
 
 impl Mailer {
@@ -107,11 +113,32 @@ impl Mailer {
             Tls::None => return Err(Error::Plain { channel: channel(), server: settings.server.clone() }),
             Tls::Starttls | Tls::Implicit => Some(parameters(&settings)?),
         };
-        Ok(Mailer { settings, parameters, hello: ClientId::default() })
+        Ok(Mailer { settings, parameters, hello: ClientId::default(), links: None, store: None })
+    }
+
+    /// Puts a picture of the loss into what has one.
+    pub fn picturing(mut self, store: Handle) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    async fn picture(&self, queued: &Queued) -> Option<Picture> {
+        let (store, id) = (self.store.as_ref().filter(|_| queued.is_answerable())?, queued.incident.clone());
+        // A mail without its picture is better than none.
+        store.with(move |store| Ok(picture(&store.history(&id)?))).await.ok().flatten()
+    }
+
+    /// Puts a link to the answer page into what can be answered.
+    pub fn linking(mut self, links: Option<Links>) -> Self {
+        self.links = links;
+        self
     }
 
     async fn send(&self, queued: &Queued, progress: &mut Progress) -> Result<String, Failure> {
-        let letter = Letter::from(queued);
+        let answer = self.links.as_ref().filter(|_| queued.is_answerable());
+        let answer = answer.map(|links| links.link(&queued.incident, &self.settings.channel.name, queued.at));
+        let picture = self.picture(queued).await;
+        let letter = Letter { answer, picture, ..Letter::from(queued) };
         let message =
             compose(&queued.message, &self.settings, &letter).map_err(|why| Failure::Never { why: why.to_string() })?;
         let mut connection = self.connect().await.map_err(|why| failure(&why, false))?;

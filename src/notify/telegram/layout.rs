@@ -1,21 +1,19 @@
 //! A message as Telegram's HTML, within its 4,096 characters.
 
-use super::super::wording::{REPEAT, escape, one_line, web_link};
-use crate::domain::{Level, Message};
+use super::super::wording::{escape, one_line, web_link};
+use super::super::words::Words;
+use crate::domain::Message;
+use crate::store::Answer;
 
 /// Telegram's limit. It counts UTF-16 units after the entities are read; counting them before is stricter.
 const MOST: usize = 4_096;
 
 /// Returns the text: headline, next step, what happens otherwise and the phrase whole, and as many facts and figures
 /// as fit between them. Nothing is cut inside an entity, because whole lines are left out.
-pub fn layout(message: &Message, phrase: &str, repeat: bool) -> String {
-    let word = match message.level {
-        Level::Notice => "Notice",
-        Level::Alert => "Alert",
-        Level::Act => "Act now",
-    };
+pub fn layout(message: &Message, phrase: &str, repeat: bool, answered: Option<&Answer>, words: &Words) -> String {
+    let word = words.level(message.level);
     let head = format!("<b>{word}: {}</b>\n", shown(&message.headline, 300));
-    let foot = foot(message, phrase, repeat);
+    let foot = foot(message, phrase, repeat, answered, words);
     let mut room = MOST.saturating_sub(units(&head) + units(&foot) + 32);
     let mut facts = String::new();
     let mut left_out = 0;
@@ -26,7 +24,7 @@ pub fn layout(message: &Message, phrase: &str, repeat: bool) -> String {
     for (label, value) in &message.table {
         keep(&mut table, &mut room, &mut left_out, format!("\n{}: <b>{}</b>", shown(label, 40), shown(value, 200)));
     }
-    let cut = if left_out > 0 { format!("\n({left_out} more lines)") } else { String::new() };
+    let cut = if left_out > 0 { format!("\n({left_out} {})", words.more_lines) } else { String::new() };
     let gap = if table.is_empty() { "" } else { "\n" };
     format!("{head}{facts}{gap}{table}{cut}{foot}")
 }
@@ -42,21 +40,24 @@ fn keep(kept: &mut String, room: &mut usize, left_out: &mut u32, line: String) {
     }
 }
 
-fn foot(message: &Message, phrase: &str, repeat: bool) -> String {
-    let mut foot = format!("\n\n<b>{}</b>", shown(&message.next_step, 300));
+fn foot(message: &Message, phrase: &str, repeat: bool, answered: Option<&Answer>, words: &Words) -> String {
+    let mut foot = format!("\n\n<b>{}</b>", shown(&message.next_step, 400));
     match web_link(&message.link).filter(|link| link.len() <= 300) {
         Some(link) => foot.push_str(&format!("\n<a href=\"{0}\">{0}</a>", escape(link))),
         None if message.link.is_empty() => {}
         None => foot.push_str(&format!("\n{}", shown(&message.link, 200))),
     }
     if !message.otherwise.is_empty() {
-        foot.push_str(&format!("\nIf nothing is done: {}", shown(&message.otherwise, 300)));
+        foot.push_str(&format!("\n{}: {}", words.otherwise, shown(&message.otherwise, 300)));
     }
     if repeat {
-        foot.push_str(&format!("\n{REPEAT}"));
+        foot.push_str(&format!("\n{}", words.repeat));
     }
     if !phrase.is_empty() {
         foot.push_str(&format!("\n\n<i>{}</i>", shown(phrase, 100)));
+    }
+    if let Some(answer) = answered {
+        foot.push_str(&format!("\n\n<b>{}</b>", shown(&words.answered(answer), 300)));
     }
     foot.push_str(&format!("\n<code>{}</code>", shown(message.incident.as_str(), 100)));
     foot
@@ -89,7 +90,9 @@ fn units(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::IncidentId;
+    use crate::alert::Language;
+    use crate::domain::{IncidentId, Level};
+    use crate::notify::words::words;
 
     fn message(facts: Vec<String>) -> Message {
         Message {
@@ -133,7 +136,7 @@ mod tests {
     #[test]
     fn a_long_message_loses_facts_but_not_what_to_do() {
         let facts = (0..200).map(|number| format!("fact {number} & <tag> \"quoted\" 币安人生 🚀")).collect();
-        let text = layout(&message(facts), "blue elephant", true);
+        let text = layout(&message(facts), "blue elephant", true, None, words(Language::English));
         assert!(units(&text) <= MOST && is_well_formed(&text), "{text}");
         for part in ["fact 0 ", "more lines)", "Delete the key", "It goes on", "blue elephant", "may be a repeat"] {
             assert!(text.contains(part), "{part}");
@@ -142,7 +145,7 @@ mod tests {
 
     #[test]
     fn markup_in_a_message_is_shown_as_written() {
-        let text = layout(&message(vec!["<a href='x'>".to_owned()]), "", false);
+        let text = layout(&message(vec!["<a href='x'>".to_owned()]), "", false, None, words(Language::English));
         assert!(text.contains("38 x the usual size &amp; &lt;b&gt;new&lt;/b&gt; pair"));
         assert!(text.contains("&lt;a href=&#39;x&#39;&gt;") && is_well_formed(&text));
     }
@@ -156,7 +159,7 @@ mod tests {
             message.headline = headline.clone();
             message.next_step = headline.clone();
             message.otherwise = headline;
-            let text = layout(&message, &phrase, true);
+            let text = layout(&message, &phrase, true, None, words(Language::German));
             proptest::prop_assert!(units(&text) <= MOST);
             proptest::prop_assert!(is_well_formed(&text), "{}", text);
         }

@@ -2,28 +2,31 @@
 //!
 //! The token is part of every address there, so errors lose their address before anybody sees them.
 
+mod api;
+mod buttons;
 mod layout;
+mod listen;
+mod talk;
 
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Client, redirect};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub use layout::layout;
+pub use listen::{Listener, Pulse, Surroundings};
 
 use super::courier::{Carrier, Failure};
-use super::wording::one_line;
-use super::{ChannelSettings, Error, is_loopback, tls};
+use super::words::{Words, words};
+use super::{ChannelSettings, Error, http};
+use crate::domain::Timestamp;
+use crate::runtime::clock;
 use crate::secret::Secret;
-use crate::store::Queued;
+use crate::store::{self, Answer, Code, Handle, Queued};
+use api::{Api, Refusal};
 
 /// Where Telegram answers.
 pub const BASE_URL: &str = "https://api.telegram.org";
-/// An answer is a few hundred bytes; more is not an answer.
-const MOST_BYTES: usize = 256 * 1024;
-
 /// Which chat: its number, or the public name of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chat {
@@ -46,12 +49,29 @@ pub struct TelegramSettings {
     pub chat: Chat,
     /// How long one call may take; 20 s by default.
     pub timeout: Duration,
+    /// The numbers of the people who may answer and command; in a group nobody by default, else who the chat is with.
+    pub users: Vec<i64>,
 }
 
 impl TelegramSettings {
     /// Joins what has no default: the channel, the token and the chat.
     pub fn new(channel: ChannelSettings, token: Secret, chat: Chat) -> Self {
-        TelegramSettings { channel, base_url: BASE_URL.to_owned(), token, chat, timeout: Duration::from_secs(20) }
+        TelegramSettings {
+            channel,
+            base_url: BASE_URL.to_owned(),
+            token,
+            chat,
+            timeout: Duration::from_secs(20),
+            users: Vec::new(),
+        }
+    }
+
+    /// Returns who may answer and command.
+    pub fn allowed(&self) -> Vec<i64> {
+        match self.chat {
+            Chat::Number(number) if number > 0 && self.users.is_empty() => vec![number],
+            Chat::Number(_) | Chat::Name(_) => self.users.clone(),
+        }
     }
 }
 
@@ -59,14 +79,17 @@ impl TelegramSettings {
 pub struct Bot {
     settings: TelegramSettings,
     chat: Chat,
-    client: Client,
+    api: Api,
+    words: &'static Words,
+    /// Where answers are kept; without it messages have no buttons.
+    desk: Option<Handle>,
 }
 
 impl Bot {
     /// Checks the settings; says nothing to Telegram yet.
     pub fn new(settings: TelegramSettings) -> Result<Self, Error> {
-        let channel = || settings.channel.name.clone();
-        let value = |what: &str| Error::Value { channel: channel(), what: what.to_owned() };
+        let name = &settings.channel.name;
+        let value = |what: &str| Error::Value { channel: name.clone(), what: what.to_owned() };
         let (number, secret) = settings.token.expose().split_once(':').unwrap_or_default();
         let fine = !number.is_empty()
             && number.chars().all(|c| c.is_ascii_digit())
@@ -82,58 +105,77 @@ impl Bot {
             }
             Chat::Number(_) | Chat::Name(_) => {}
         }
-        let url = reqwest::Url::parse(&settings.base_url).map_err(|_| value("base_url is not an address"))?;
-        let host = url.host_str().unwrap_or_default();
-        match url.scheme() {
-            "https" => {}
-            "http" if is_loopback(host) => {}
-            "http" => return Err(Error::Plain { channel: channel(), server: host.to_owned() }),
-            _ => return Err(value("base_url must start with https://")),
+        if settings.users.iter().any(|user| *user <= 0) {
+            return Err(value("users are the numbers of people, which are above zero"));
         }
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::client()?)
-            // A redirect would carry the token to wherever it points.
-            .redirect(redirect::Policy::none())
-            .timeout(settings.timeout)
-            .build()
-            .map_err(|why| Error::Tls(why.without_url().to_string()))?;
-        let chat = settings.chat.clone();
-        Ok(Bot { settings, chat, client })
+        http::check(name, "base_url", &settings.base_url)?;
+        let api = Api::new(&settings.base_url, settings.token.clone(), settings.timeout)?;
+        let (chat, words) = (settings.chat.clone(), words(settings.channel.language));
+        Ok(Bot { settings, chat, api, words, desk: None })
+    }
+
+    /// Puts buttons under what can be answered; answers are kept in `desk`.
+    pub fn answering(mut self, desk: Handle) -> Self {
+        self.desk = (!self.settings.allowed().is_empty()).then_some(desk);
+        self
     }
 
     async fn tell(&mut self, queued: &Queued) -> Result<String, Failure> {
-        let text = layout(&queued.message, &self.settings.channel.phrase, queued.uncertain);
-        if let Some(sent) = &queued.previous {
+        let (answered, codes) = self.buttons(queued).await.map_err(|why| Failure::Down {
+            why: format!("the store cannot be asked: {why}"),
+            after: None,
+            uncertain: false,
+        })?;
+        let phrase = &self.settings.channel.phrase;
+        let text = layout(&queued.message, phrase, queued.uncertain, answered.as_ref(), self.words);
+        let keyboard = codes.map(|codes| buttons::keyboard(&codes, self.words));
+        if let Some(sent) = queued.previous.as_ref().filter(|_| queued.is_edit())
+            && let Ok(number) = sent.receipt.parse::<i64>()
+        {
             // An edit makes no sound, so what has become louder is told anew.
-            if let (Ok(number), true) = (sent.receipt.parse::<i64>(), queued.message.level <= sent.level) {
-                match self.call("editMessageText", &text, Some(number)).await {
-                    Ok(_) => return Ok(sent.receipt.clone()),
-                    Err(Refusal::Said { code: 400, description, .. })
-                        if description.contains("message is not modified") =>
-                    {
-                        return Ok(sent.receipt.clone());
-                    }
-                    // Too old to edit, or deleted by somebody: tell it anew.
-                    Err(Refusal::Said { code: 400, .. }) => {}
-                    Err(other) => return Err(other.into()),
+            match self.call("editMessageText", &text, Some(number), keyboard.as_ref()).await {
+                Ok(_) => return Ok(sent.receipt.clone()),
+                Err(Refusal::Said { code: 400, description, .. })
+                    if description.contains("message is not modified") =>
+                {
+                    return Ok(sent.receipt.clone());
                 }
+                // Too old to edit, or deleted by somebody: tell it anew.
+                Err(Refusal::Said { code: 400, .. }) => {}
+                Err(other) => return Err(other.into()),
             }
         }
-        let number = match self.call("sendMessage", &text, None).await {
+        let number = match self.call("sendMessage", &text, None, keyboard.as_ref()).await {
             Err(Refusal::Said { code: 400, moved_to: Some(chat), .. }) => {
                 tracing::warn!(channel = %self.settings.channel.name, chat, "the group became a supergroup; put its new number into the configuration");
                 self.chat = Chat::Number(chat);
-                self.call("sendMessage", &text, None).await?
+                self.call("sendMessage", &text, None, keyboard.as_ref()).await?
             }
             outcome => outcome?,
         };
         Ok(number.to_string())
     }
 
+    /// Returns what was answered last, and codes for the buttons where there are any.
+    async fn buttons(&self, queued: &Queued) -> Result<(Option<Answer>, Option<Vec<Code>>), store::Error> {
+        let Some(desk) = &self.desk else { return Ok((None, None)) };
+        if !queued.is_answerable() {
+            return Ok((None, None));
+        }
+        let (incident, channel) = (queued.incident.clone(), self.settings.channel.name.clone());
+        let now = clock::now();
+        desk.with(move |store| offer(store, &incident, &channel, now).map(|(answer, codes)| (answer, Some(codes))))
+            .await
+    }
+
     /// Calls the Bot API; returns the number of the message.
-    async fn call(&self, method: &str, text: &str, edit: Option<i64>) -> Result<i64, Refusal> {
-        let base = self.settings.base_url.trim_end_matches('/');
-        let address = format!("{base}/bot{}/{method}", self.settings.token.expose());
+    async fn call(
+        &self,
+        method: &str,
+        text: &str,
+        edit: Option<i64>,
+        keyboard: Option<&Value>,
+    ) -> Result<i64, Refusal> {
         let chat = match &self.chat {
             Chat::Number(number) => json!(number),
             Chat::Name(name) => json!(name),
@@ -144,63 +186,27 @@ impl Bot {
             "parse_mode": "HTML",
             "link_preview_options": { "is_disabled": true },
         });
-        if let (Some(number), Value::Object(fields)) = (edit, &mut body) {
-            fields.insert("message_id".to_owned(), json!(number));
+        if let Value::Object(fields) = &mut body {
+            fields.extend(edit.map(|number| ("message_id".to_owned(), json!(number))));
+            fields.extend(keyboard.map(|keyboard| ("reply_markup".to_owned(), keyboard.clone())));
         }
-        let response = self.client.post(address).json(&body).send().await.map_err(|why| self.broken(why, true))?;
-        let status = response.status().as_u16();
-        let bytes = self.read(response).await?;
-        let Ok(answer) = serde_json::from_slice::<Answer>(&bytes) else {
-            // A proxy's page instead of Telegram's answer: after 2xx the message may have arrived.
-            let why = format!("the answer (HTTP {status}) is not Telegram's");
-            return Err(Refusal::Broken { why, uncertain: (200..300).contains(&status) });
-        };
-        match answer {
-            Answer { ok: true, result, .. } => {
-                Ok(result.as_ref().and_then(|result| result.get("message_id")?.as_i64()).unwrap_or(0))
-            }
-            Answer { error_code, description, parameters, .. } => {
-                let parameters = parameters.unwrap_or_default();
-                Err(Refusal::Said {
-                    code: error_code.unwrap_or(status),
-                    description: self.censored(&description.unwrap_or_default()),
-                    after: parameters.retry_after,
-                    moved_to: parameters.migrate_to_chat_id,
-                })
-            }
-        }
+        let result = self.api.call(method, &body).await?;
+        Ok(result.get("message_id").and_then(Value::as_i64).unwrap_or(0))
     }
+}
 
-    async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Refusal> {
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|why| self.broken(why, true))? {
-            if bytes.len() + chunk.len() > MOST_BYTES {
-                return Err(Refusal::Broken { why: "the answer is too long".to_owned(), uncertain: true });
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
-    }
-
-    /// Says what broke, without the address, down to the cause.
-    fn broken(&self, why: reqwest::Error, uncertain: bool) -> Refusal {
-        let uncertain = uncertain && !why.is_connect();
-        let why = why.without_url();
-        let mut text = why.to_string();
-        let mut cause = std::error::Error::source(&why);
-        while let Some(inner) = cause {
-            text = format!("{text}: {inner}");
-            cause = inner.source();
-        }
-        Refusal::Broken { why: self.censored(&text), uncertain }
-    }
-
-    /// The last line of defence, should a proxy's words hold the token.
-    fn censored(&self, text: &str) -> String {
-        let token = self.settings.token.expose();
-        let secret = token.split_once(':').map_or(token, |(_, secret)| secret);
-        one_line(&text.replace(token, "<redacted>").replace(secret, "<redacted>"), 300)
-    }
+/// Makes codes for what can be answered now.
+fn offer(
+    store: &mut store::Store,
+    incident: &crate::domain::IncidentId,
+    channel: &str,
+    now: Timestamp,
+) -> Result<(Option<Answer>, Vec<Code>), store::Error> {
+    let answered = store.answers(incident)?.pop();
+    let deeds = buttons::offered(answered.as_ref());
+    let codes = buttons::codes(&deeds, incident, channel, None, now + buttons::GOOD_FOR);
+    store.keep_codes(&codes, now)?;
+    Ok((answered, codes))
 }
 
 impl Carrier for Bot {
@@ -220,43 +226,5 @@ impl Carrier for Bot {
 impl fmt::Debug for Bot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bot").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    ok: bool,
-    result: Option<Value>,
-    error_code: Option<u16>,
-    description: Option<String>,
-    parameters: Option<Parameters>,
-}
-
-#[derive(Default, Deserialize)]
-struct Parameters {
-    retry_after: Option<u64>,
-    migrate_to_chat_id: Option<i64>,
-}
-
-/// What came of a call that did not succeed.
-enum Refusal {
-    Said { code: u16, description: String, after: Option<u64>, moved_to: Option<i64> },
-    Broken { why: String, uncertain: bool },
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Said { code: code @ (400 | 401 | 403 | 404), description, .. } => {
-                Failure::Never { why: format!("Telegram refused ({code}): {description}") }
-            }
-            Refusal::Said { code, description, after, .. } => Failure::Down {
-                why: format!("Telegram answered {code}: {description}"),
-                // An hour at most, so that a nonsensical number does not silence the channel for good.
-                after: after.map(|seconds| Duration::from_secs(seconds.min(3_600))),
-                uncertain: false,
-            },
-            Refusal::Broken { why, uncertain } => Failure::Down { why, after: None, uncertain },
-        }
     }
 }

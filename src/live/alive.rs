@@ -1,0 +1,114 @@
+//! Signs of life: a ping to somebody who notices when it stays away, and a line a day for people.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::domain::Span;
+use crate::notify::heartbeat::{Daily, Heartbeat};
+use crate::notify::telegram::Pulse;
+use crate::notify::{self, words};
+use crate::runtime::clock;
+use crate::runtime::supervisor::{Outcome, Stage, Task};
+use crate::store::{Cause, Handle};
+
+/// Returns the tasks that are configured.
+pub(super) fn tasks(
+    settings: &notify::Settings,
+    store: &Handle,
+    pulse: &watch::Receiver<Pulse>,
+) -> Result<Vec<Task>, notify::Error> {
+    let mut tasks = Vec::new();
+    if let Some(beat) = &settings.heartbeat {
+        // Its settings are checked here, before anything runs.
+        Heartbeat::new(beat.clone())?;
+        let (beat, late) = (beat.clone(), settings.backoff.late);
+        let (store, pulse) = (store.clone(), pulse.clone());
+        tasks.push(Task::restartable("heartbeat", Stage::Notifiers, move |stop| {
+            let (beat, store, pulse) = (beat.clone(), store.clone(), pulse.clone());
+            async move {
+                let heartbeat = Heartbeat::new(beat)?;
+                let mut judged = None;
+                let mut said = false;
+                loop {
+                    let now = pulse.borrow().arrivals;
+                    let why = match judged.replace(now) {
+                        Some(before) if before == now => Some("nothing was judged since the last ping"),
+                        _ if stuck(&store, late).await? => Some("no channel delivers"),
+                        _ => None,
+                    };
+                    match why {
+                        None => {
+                            said = false;
+                            if let Err(why) = heartbeat.ping().await {
+                                tracing::warn!(%why, "the heartbeat's ping did not arrive");
+                            }
+                        }
+                        // Whoever waits for the ping notices that it stays away.
+                        Some(why) if !std::mem::replace(&mut said, true) => tracing::error!("no ping is sent: {why}"),
+                        Some(_) => {}
+                    }
+                    tokio::select! {
+                        () = stop.cancelled() => return Outcome::Ok(()),
+                        () = sleep(heartbeat.every()) => {}
+                    }
+                }
+            }
+        }));
+    }
+    if let Some(daily) = settings.daily.clone() {
+        let (store, pulse, words) = (store.clone(), pulse.clone(), words::words(settings.language));
+        tasks.push(Task::restartable("daily line", Stage::Notifiers, move |stop| {
+            let (store, pulse, daily) = (store.clone(), pulse.clone(), daily.clone());
+            async move {
+                loop {
+                    tokio::select! {
+                        () = stop.cancelled() => return Outcome::Ok(()),
+                        () = sleep(wait(&daily)) => {}
+                    }
+                    let today = daily.day(clock::now());
+                    let known = store.with(|store| store.mark("daily")).await?;
+                    if known.as_deref() == Some(today.as_str()) || !daily.is_over(clock::now()) {
+                        continue;
+                    }
+                    let (now, felt) = (clock::now(), pulse.borrow().clone());
+                    let (incidents, drill) = store
+                        .with(move |store| {
+                            store.set_mark("daily", &today)?;
+                            let since = Some(now - Span::from_secs(86_400));
+                            let filter = crate::store::Filter {
+                                min_level: Some(crate::domain::Level::Alert),
+                                since,
+                                ..Default::default()
+                            };
+                            let incidents = store.incidents(&filter)?;
+                            let incidents =
+                                incidents.iter().filter(|one| !one.id.as_str().starts_with("drill-")).count();
+                            Ok((incidents, store.mark("drill")?))
+                        })
+                        .await?;
+                    let message = words.daily(&felt, incidents, drill.as_deref());
+                    let channels = store.routes().iter().filter(|route| !route.is_later());
+                    let channels = channels.map(|route| route.name.clone()).collect();
+                    store.queue(message, now, channels, Cause::Test).await?;
+                }
+            }
+        }));
+    }
+    Ok(tasks)
+}
+
+/// Looked at every minute at most, so that a clock that was set is followed.
+fn wait(daily: &Daily) -> Duration {
+    daily.wait(clock::now()).clamp(Duration::from_secs(1), Duration::from_secs(60))
+}
+
+/// Says whether every channel that has something to send is late with it, so that people cannot be told.
+async fn stuck(store: &Handle, late: Duration) -> Result<bool, crate::store::Error> {
+    let before = clock::now() - late.into();
+    let backlog = store.with(|store| store.backlog()).await?;
+    let mut waiting = backlog.iter().filter(|one| one.channel != notify::console::NAME).peekable();
+    let some = waiting.peek().is_some();
+    Ok(some && waiting.all(|one| one.oldest.is_some_and(|oldest| oldest < before)))
+}

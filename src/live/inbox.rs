@@ -1,0 +1,253 @@
+//! What commands ask of a running daemon: a file each in a folder of the state's directory, which only its owner may
+//! write. The daemon takes them in order and removes each once what it asks is on disk.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::arrival::{Body, Incoming, Source};
+use crate::codec::operator;
+use crate::domain::{Drill, IncidentId, Timestamp};
+use crate::notify::{self, words};
+use crate::runtime::clock;
+use crate::runtime::supervisor::{Outcome, Stage, Task};
+use crate::store::{self, Answer, Answered, Cause, Handle, Verdict};
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Order {
+    /// An answer to an incident.
+    Answer {
+        /// The incident's name.
+        incident: String,
+        /// What is said.
+        verdict: Verdict,
+        /// Who says it.
+        by: String,
+        /// When, in nanoseconds since 1970.
+        at: i64,
+        /// Until when it holds.
+        until: Option<i64>,
+    },
+    /// A mock attack that tries the way to people.
+    Drill {
+        /// Its name.
+        code: String,
+        /// Whose account it names, as in `binance/alice`.
+        account: String,
+        /// Who asks.
+        by: String,
+    },
+    /// A message to try a channel.
+    Test {
+        /// The channel.
+        channel: String,
+        /// Who asks.
+        by: String,
+        /// When, in nanoseconds since 1970.
+        at: i64,
+    },
+}
+
+/// How often the folder is looked at.
+const EVERY: Duration = Duration::from_millis(500);
+/// Files taken at one look, and the bytes of the largest one.
+const MOST_FILES: usize = 100;
+const MOST_BYTES: u64 = 16 << 10;
+/// What a refused file is renamed to.
+const REFUSED: &str = "refused";
+
+/// Puts an order into the folder; returns its file, which is gone when the daemon has taken it.
+pub fn put(folder: &Path, order: &Order) -> io::Result<PathBuf> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let name = format!("{:020}-{:08x}", clock::now().nanos(), rand::random::<u32>());
+    let (beside, file) = (folder.join(format!("{name}.new")), folder.join(format!("{name}.json")));
+    let text = serde_json::to_vec(order).map_err(io::Error::other)?;
+    let mut new = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    new.write_all(&text)?;
+    new.sync_all()?;
+    // Asked by root, it must be the daemon's own user who can take it.
+    if let Some(about) = folder.parent().and_then(|dir| std::fs::metadata(dir).ok()) {
+        let _ = std::os::unix::fs::chown(folder, Some(about.uid()), Some(about.gid()));
+        let _ = std::os::unix::fs::chown(&beside, Some(about.uid()), Some(about.gid()));
+    }
+    std::fs::rename(&beside, &file)?;
+    Ok(file)
+}
+
+/// Returns the task that takes what is put into the folder.
+pub(super) fn task(
+    folder: PathBuf,
+    store: Handle,
+    notify: &notify::Settings,
+    incoming: mpsc::Sender<Incoming>,
+) -> Task {
+    let words = words::words(notify.language);
+    Task::restartable("inbox", Stage::Feeds, move |stop| {
+        let (folder, store, incoming) = (folder.clone(), store.clone(), incoming.clone());
+        async move {
+            let mut said = None;
+            loop {
+                match waiting(&folder) {
+                    Ok(files) => {
+                        said = None;
+                        for file in files {
+                            take(&file, &store, words, &incoming).await?;
+                        }
+                    }
+                    Err(why) if said == Some(why.kind()) => {}
+                    Err(why) => {
+                        tracing::warn!(folder = %folder.display(), %why, "what commands ask cannot be read");
+                        said = Some(why.kind());
+                    }
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return Outcome::Ok(()),
+                    () = tokio::time::sleep(EVERY) => {}
+                }
+            }
+        }
+    })
+}
+
+/// Returns the files that wait, oldest first.
+fn waiting(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(why) => return Err(why),
+    };
+    let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        if name.ends_with(".json") {
+            files.insert(name, path);
+            if files.len() > MOST_FILES {
+                files.pop_last();
+            }
+        }
+    }
+    Ok(files.into_values().collect())
+}
+
+fn read(file: &Path) -> Result<Order, String> {
+    let about = std::fs::symlink_metadata(file).map_err(|why| why.to_string())?;
+    if !about.is_file() || about.len() > MOST_BYTES {
+        return Err("it is no small file".to_owned());
+    }
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).map_err(|why| why.to_string())?;
+    opened.take(MOST_BYTES).read_to_string(&mut text).map_err(|why| why.to_string())?;
+    serde_json::from_str(&text).map_err(|why| format!("it is not understood: {why}"))
+}
+
+/// Does what a file asks, then removes it. One that cannot be done is kept beside, under another name.
+async fn take(
+    file: &Path,
+    store: &Handle,
+    words: &'static words::Words,
+    incoming: &mpsc::Sender<Incoming>,
+) -> Result<(), store::Error> {
+    let refused = match read(file) {
+        Ok(order) => carry_out(order, file, store, words, incoming).await?,
+        Err(why) => Some(why),
+    };
+    let put_away = match refused {
+        None => std::fs::remove_file(file),
+        Some(why) => {
+            tracing::warn!(file = %file.display(), %why, "what a command asked is refused");
+            std::fs::rename(file, file.with_extension(REFUSED))
+        }
+    };
+    if let Err(why) = put_away {
+        tracing::warn!(file = %file.display(), %why, "what a command asked cannot be put away");
+    }
+    Ok(())
+}
+
+async fn carry_out(
+    order: Order,
+    file: &Path,
+    store: &Handle,
+    words: &'static words::Words,
+    incoming: &mpsc::Sender<Incoming>,
+) -> Result<Option<String>, store::Error> {
+    match order {
+        Order::Answer { incident, verdict, by, at, until } => {
+            let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+            let answer = Answer {
+                id: 0,
+                incident: IncidentId::known(&incident),
+                verdict,
+                by: by.chars().take(100).collect::<String>().into(),
+                via: "command".into(),
+                at: Timestamp::from_nanos(at),
+                until: until.map(Timestamp::from_nanos),
+                // A file that could not be removed is not an answer given twice.
+                code: name.map(|name| format!("file/{name}")),
+            };
+            Ok(match store.answer(answer).await? {
+                Answered::Kept(_) | Answered::Used(_) => None,
+                Answered::Unknown => Some(format!("there is no incident {incident}")),
+            })
+        }
+        Order::Drill { code, account, by } => {
+            let Ok(account) = account.parse() else { return Ok(Some("it names no account".to_owned())) };
+            let drill = Drill { code: code.into(), account, by: by.chars().take(100).collect::<String>().into() };
+            if !drill.is_fine() {
+                return Ok(Some("its name is not 1 to 16 letters and digits".to_owned()));
+            }
+            let now = clock::now();
+            let text = operator::write_drill(&drill);
+            let asked = Incoming { at: now, from: Source::Operator, body: Body::from_text(text) };
+            if incoming.send(asked).await.is_err() {
+                return Ok(Some("the daemon is stopping".to_owned()));
+            }
+            store.with(move |store| store.set_mark("drill", &now.to_string())).await?;
+            Ok(None)
+        }
+        Order::Test { channel, by, at } => {
+            if !store.routes().iter().any(|route| route.name == channel) {
+                return Ok(Some(format!("there is no channel {channel}")));
+            }
+            let message = words.test(&channel, &by, Timestamp::from_nanos(at));
+            store.queue(message, clock::now(), vec![channel], Cause::Test).await?;
+            Ok(None)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn what_is_put_in_is_taken_in_order_and_what_is_not_understood_is_kept_aside() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("inbox");
+        assert!(waiting(&folder).unwrap().is_empty());
+        let order = |channel: &str| Order::Test { channel: channel.into(), by: "me".into(), at: 1 };
+        let file = put(&folder, &order("chat")).unwrap();
+        let stranger = put(&folder, &order("nobody")).unwrap();
+        std::fs::write(folder.join("9.json"), "{").unwrap();
+        let route = crate::store::ChannelRoute { name: "chat".into(), ..Default::default() };
+        let store = Handle::new(Store::in_memory().unwrap(), vec![route]);
+        let words = words::words(crate::alert::Language::English);
+        for file in waiting(&folder).unwrap() {
+            take(&file, &store, words, &mpsc::channel(1).0).await.unwrap();
+        }
+        assert!(!file.exists() && stranger.with_extension(REFUSED).exists());
+        assert!(folder.join("9.refused").exists() && waiting(&folder).unwrap().is_empty());
+        let due = store.with(|store| store.due("chat", clock::now(), 9)).await.unwrap();
+        assert_eq!(due.len(), 1);
+        assert_eq!(due[0].cause, Cause::Test);
+    }
+}

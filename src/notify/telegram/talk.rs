@@ -1,0 +1,167 @@
+//! What a person wrote to the bot, read: a command with its arguments, or a pressed button.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::domain::AccountId;
+
+/// One update, as far as the bot reads it (<https://core.telegram.org/bots/api#update>).
+#[derive(Debug, Deserialize)]
+pub(super) struct Update {
+    pub(super) update_id: i64,
+    pub(super) message: Option<Note>,
+    pub(super) callback_query: Option<Press>,
+}
+
+/// A message to the bot.
+#[derive(Debug, Deserialize)]
+pub(super) struct Note {
+    #[serde(default)]
+    pub(super) message_id: i64,
+    #[serde(default)]
+    pub(super) date: i64,
+    pub(super) from: Option<User>,
+    pub(super) chat: Place,
+    pub(super) text: Option<String>,
+}
+
+/// A pressed button.
+#[derive(Debug, Deserialize)]
+pub(super) struct Press {
+    pub(super) id: String,
+    pub(super) from: User,
+    pub(super) message: Option<Note>,
+    pub(super) data: Option<String>,
+}
+
+/// A person.
+#[derive(Debug, Deserialize)]
+pub(super) struct User {
+    pub(super) id: i64,
+    #[serde(default)]
+    pub(super) username: Option<String>,
+    #[serde(default)]
+    pub(super) first_name: Option<String>,
+}
+
+/// A chat.
+#[derive(Debug, Deserialize)]
+pub(super) struct Place {
+    pub(super) id: i64,
+    #[serde(default)]
+    pub(super) username: Option<String>,
+}
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Status,
+    Incidents,
+    Incident(String),
+    Silence {
+        account: AccountId,
+        time: Duration,
+        why: String,
+    },
+    Unsilence(AccountId),
+    Silences,
+    LeakMode,
+    Panic,
+    Drill,
+    Help,
+    /// Something that was meant as one; what would be right.
+    Wrong(&'static str),
+}
+
+/// The longest silence.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+const SILENCE: &str = "/silence ACCOUNT TIME WHY, as in: /silence binance/alice 2h moving house (at most 7d), \
+                       /silence off binance/alice, or /silence to list them";
+
+impl User {
+    /// Returns how answers name the person.
+    pub(super) fn name(&self) -> String {
+        match (&self.username, &self.first_name) {
+            (Some(name), _) => format!("@{name}"),
+            (None, Some(name)) => format!("{name} ({})", self.id),
+            (None, None) => self.id.to_string(),
+        }
+    }
+}
+
+impl Command {
+    /// Reads a text; nothing when it is no command.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let rest = text.strip_prefix('/')?;
+        let mut words = rest.split_whitespace();
+        // In groups a command may name the bot: /status@fillguard_bot.
+        let verb = words.next().unwrap_or_default().split('@').next().unwrap_or_default().to_lowercase();
+        let rest: Vec<&str> = words.collect();
+        Some(match (verb.as_str(), rest.as_slice()) {
+            ("status", _) => Command::Status,
+            ("incidents", _) => Command::Incidents,
+            ("incident", [name]) => Command::Incident((*name).to_owned()),
+            ("incident", _) => Command::Wrong("/incident NAME, as in: /incident binance-alice-4711"),
+            ("silence", []) => Command::Silences,
+            ("silence", ["off", account]) => match account.parse() {
+                Ok(account) => Command::Unsilence(account),
+                Err(_) => Command::Wrong(SILENCE),
+            },
+            ("silence", [account, time, why @ ..]) if !why.is_empty() => match (account.parse(), span(time)) {
+                (Ok(account), Some(time)) if !time.is_zero() && time <= LONGEST => {
+                    Command::Silence { account, time, why: why.join(" ").chars().take(200).collect() }
+                }
+                (Ok(_) | Err(_), _) => Command::Wrong(SILENCE),
+            },
+            ("silence", _) => Command::Wrong(SILENCE),
+            ("leakmode", _) => Command::LeakMode,
+            ("panic", _) => Command::Panic,
+            ("drill", _) => Command::Drill,
+            ("help" | "start", _) => Command::Help,
+            _ => Command::Wrong("/help lists what can be asked"),
+        })
+    }
+}
+
+/// Reads `30m`, `2h` or `3d`.
+fn span(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(seconds)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read_as_people_write_them() {
+        assert_eq!(Command::read("hello"), None);
+        assert_eq!(Command::read("/status"), Some(Command::Status));
+        assert_eq!(Command::read(" /Incidents@fillguard_bot please"), Some(Command::Incidents));
+        assert_eq!(Command::read("/incident binance-alice-4"), Some(Command::Incident("binance-alice-4".into())));
+        assert_eq!(Command::read("/start"), Some(Command::Help));
+        assert!(matches!(Command::read("/incident"), Some(Command::Wrong(_))));
+        assert!(matches!(Command::read("/rm -rf"), Some(Command::Wrong(_))));
+    }
+
+    #[test]
+    fn a_silence_needs_whom_how_long_and_why() {
+        let account: AccountId = "binance/alice".parse().unwrap();
+        let asked = Command::read("/silence binance/alice 2h moving house");
+        let time = Duration::from_secs(7_200);
+        assert_eq!(asked, Some(Command::Silence { account: account.clone(), time, why: "moving house".into() }));
+        assert_eq!(Command::read("/silence off binance/alice"), Some(Command::Unsilence(account)));
+        assert_eq!(Command::read("/silence"), Some(Command::Silences));
+        for wrong in ["/silence binance/alice 2h", "/silence alice 2h x", "/silence binance/alice 30d x"] {
+            assert!(matches!(Command::read(wrong), Some(Command::Wrong(_))), "{wrong}");
+        }
+    }
+}
