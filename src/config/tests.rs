@@ -91,7 +91,8 @@ fn the_demo_needs_nothing_but_the_simulator() {
 
 #[test]
 fn an_unknown_key_is_told_in_every_table() {
-    let text = uncommented().replace("networks = ", "#").replace("market_model = ", "#").replace("\ndir = \"rules\"", "");
+    let text =
+        uncommented().replace("networks = ", "#").replace("market_model = ", "#").replace("\ndir = \"rules\"", "");
     let tables: Vec<usize> =
         text.lines().enumerate().filter(|(_, line)| line.starts_with('[')).map(|(at, _)| at + 1).collect();
     assert!(tables.len() > 25);
@@ -106,7 +107,8 @@ fn an_unknown_key_is_told_in_every_table() {
 
 #[test]
 fn a_value_of_the_wrong_kind_is_told_for_every_key() {
-    let text = uncommented().replace("networks = ", "#").replace("market_model = ", "#").replace("\ndir = \"rules\"", "");
+    let text =
+        uncommented().replace("networks = ", "#").replace("market_model = ", "#").replace("\ndir = \"rules\"", "");
     for (at, line) in text.lines().enumerate() {
         let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else { continue };
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

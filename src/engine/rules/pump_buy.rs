@@ -50,7 +50,7 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     let spent = float(group.notional) * case.unit;
     // Whether anything moves is the market's matter, whatever this account is used to.
     let market = case.habit.episode.market.max(group.market);
-    let terms = terms(settings, case);
+    let mut terms = terms(settings, case);
 
     // Weighs nothing by itself: it says why a loud market counts for so little.
     terms.extend(young(case));

@@ -74,8 +74,10 @@ fn microseconds_within_one_taker_order_change_nothing() {
 fn trades_that_the_exchange_adds_up_by_price_score_as_single_ones() {
     let added = rows(&story());
     // Each trade was met by three makers at its price.
-    let single: Vec<Row> =
-        added.iter().flat_map(|&(at, side, price, all)| ["0.5", "0.3", "0.2"].map(|part| (at, side, price, all * dec(part)))).collect();
+    let single: Vec<Row> = added
+        .iter()
+        .flat_map(|&(at, side, price, all)| ["0.5", "0.3", "0.2"].map(|part| (at, side, price, all * dec(part))))
+        .collect();
     same(&scores(&mut Pair::default(), &added, 1.0), &scores(&mut Pair::default(), &single, 1.0));
 }
 
