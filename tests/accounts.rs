@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fillguard::arrival::{Body, REMOVED};
+use fillguard::arrival::{Body, REMOVED, Source};
 use fillguard::domain::{AccountId, Side, Symbol, Venue, Wallet};
 use fillguard::feed::{self, Limits, ReadKey, Remembered, Roll, Settings, Timing, tasks};
 use fillguard::pipeline::{self, Pipeline};
@@ -39,6 +39,8 @@ struct World {
     handle: Handle,
     roll: watch::Sender<Arc<Roll>>,
     judged: Arc<Mutex<Judged>>,
+    /// Which wallets of Binance's accounts are watched.
+    wallets: BTreeSet<Wallet>,
     stop: CancellationToken,
     running: JoinSet<()>,
 }
@@ -56,6 +58,13 @@ fn watched(account: &SimAccount) -> feed::Account {
     feed::Account { id: id(account), key: key.unwrap(), known_until: None }
 }
 
+/// The same account with its key of Coinbase Exchange.
+fn on_exchange(account: &SimAccount) -> feed::Account {
+    let key = account.exchange.as_ref().unwrap();
+    let key = ReadKey::coinbase_exchange(&key.key_id, &key.secret, &key.passphrase).unwrap();
+    feed::Account { key, ..watched(account) }
+}
+
 fn scenario(binance: u32, others: u32) -> Scenario {
     let scene = |dca| Scene { dca, grid: 0, retail: 0, rebalancer: 0, chaser: 0, victims: 0, ..Scene::default() };
     Scenario {
@@ -71,6 +80,15 @@ fn scenario(binance: u32, others: u32) -> Scenario {
 impl World {
     /// Starts with the accounts that `first` picks; `room` is that of a Binance connection.
     async fn start(scenario: Scenario, room: usize, first: impl Fn(&SimAccount) -> bool) -> World {
+        World::of_wallets([Wallet::Spot].into(), scenario, room, first).await
+    }
+
+    async fn of_wallets(
+        wallets: BTreeSet<Wallet>,
+        scenario: Scenario,
+        room: usize,
+        first: impl Fn(&SimAccount) -> bool,
+    ) -> World {
         let settings =
             simulate::Settings { scenario, speed: 0.001, weight_per_minute: u32::MAX, ..simulate::Settings::default() };
         let simulator = Simulator::start(settings).await.unwrap();
@@ -111,7 +129,7 @@ impl World {
                 judged.pipeline.step(&arrival);
             }
         });
-        World { places, accounts, handle, roll, judged, stop, running }
+        World { places, accounts, handle, roll, judged, wallets, stop, running }
     }
 
     fn of(&self, venue: Venue) -> Vec<SimAccount> {
@@ -124,14 +142,21 @@ impl World {
             change(&mut accounts);
             // As the daemon does: whoever comes back goes on where the memory ends.
             let pipeline = &self.judged.lock().unwrap().pipeline;
-            let mut remembered = BTreeMap::new();
+            let (mut remembered, mut wallets) = (BTreeMap::new(), BTreeMap::new());
             for account in &mut accounts {
+                if account.id.venue == Venue::Binance {
+                    let known = self.wallets.iter().filter(|one| pipeline.knows(&account.id, one));
+                    let until = known.filter_map(|one| Some((one.clone(), pipeline.blind_since(&account.id, one)?)));
+                    let watched = self.wallets.clone();
+                    let watched = feed::Wallets { watched, known_until: until.collect() };
+                    wallets.insert(account.id.clone(), watched);
+                }
                 let Some(known) = pipeline.account(&account.id) else { continue };
                 account.known_until = pipeline.blind_since(&account.id, &Wallet::Spot);
                 let pairs = known.pairs().cloned().collect();
                 remembered.insert(account.id.clone(), Remembered { pairs, ..Remembered::default() });
             }
-            *roll = Arc::new(Roll { accounts, remembered, ..Roll::default() });
+            *roll = Arc::new(Roll { accounts, remembered, wallets, ..Roll::default() });
         });
     }
 
@@ -148,6 +173,24 @@ impl World {
         let pair = if account.venue == Venue::Coinbase { "BTC-USD" } else { "BTC-USDT" };
         let pair = Symbol::from_dashed(pair).unwrap();
         self.handle.trade(&id(account), &pair, Side::Buy, Decimal::from(20)).unwrap();
+    }
+
+    /// Trades once in each watched wallet of an account.
+    fn trade_everywhere(&self, account: &SimAccount) {
+        if account.venue != Venue::Binance {
+            return self.trade(account);
+        }
+        for wallet in &self.wallets {
+            let pair = if *wallet == Wallet::Futures { "BTC_PERP-USDT" } else { "BTC-USDT" };
+            let pair = Symbol::from_dashed(pair).unwrap();
+            self.handle.trade_in(wallet, &id(account), &pair, Side::Buy, Decimal::from(20)).unwrap();
+        }
+    }
+
+    /// Returns whose feeds an account has.
+    fn feeds_of(&self, account: &SimAccount) -> BTreeSet<String> {
+        let wallets = if account.venue == Venue::Binance { self.wallets.clone() } else { [Wallet::Spot].into() };
+        wallets.into_iter().map(|wallet| Source::feed(id(account), wallet).to_string()).collect()
     }
 
     fn traded(&self, account: &SimAccount) -> usize {
@@ -209,11 +252,18 @@ fn feeds(places: &Places, room: usize, roll: watch::Receiver<Arc<Roll>>) -> Sett
         kucoin_connects: most,
         coinbase_calls: most,
         coinbase_connects: most,
+        binance_futures_weight: most,
+        binance_futures_connects: most,
+        coinbase_exchange_calls: most,
         ..Limits::default()
     };
     settings.binance.rest.clone_from(&places.binance.rest);
     settings.binance.ws_api.clone_from(&places.binance.ws_api);
     settings.binance.stream.clone_from(&places.binance.stream);
+    settings.binance.futures_rest.clone_from(&places.binance.futures_rest);
+    settings.binance.futures_stream.clone_from(&places.binance.futures_stream);
+    settings.coinbase.exchange_rest.clone_from(&places.coinbase.exchange_rest);
+    settings.coinbase.exchange_ws.clone_from(&places.coinbase.exchange_ws);
     settings.binance.accounts_per_connection = room;
     settings.kucoin.rest.clone_from(&places.kucoin.rest);
     settings.kucoin.uta_push.clone_from(&places.kucoin.uta_push);
@@ -284,6 +334,68 @@ async fn accounts_come_go_and_change_keys_while_fills_flow_and_nothing_is_lost_o
     world.watch(|all| all.push(watched(gone)));
     world.until("what was missed", || world.judged(gone) == world.traded(gone)).await;
     assert_eq!(world.handle.connects(&world.places.binance.ws_api), before + 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn margin_futures_and_coinbase_exchange_change_keys_go_and_come_back_without_losing_a_fill() {
+    let isolated = Wallet::Isolated(Symbol::from_dashed("BTC-USDT").unwrap());
+    let wallets = BTreeSet::from([Wallet::Spot, Wallet::Margin, isolated, Wallet::Futures]);
+    let world = World::of_wallets(wallets, scenario(2, 2), 10, |_| false).await;
+    let (binance, coinbase) = (world.of(Venue::Binance), world.of(Venue::Coinbase));
+    let all: Vec<&SimAccount> = binance.iter().chain(&coinbase).collect();
+    let every: BTreeSet<String> = all.iter().flat_map(|account| world.feeds_of(account)).collect();
+    world.watch(|list| {
+        list.extend(binance.iter().map(watched));
+        list.extend(coinbase.iter().map(on_exchange));
+    });
+    let ups = || world.judged.lock().unwrap().ups.clone();
+    world.until("all to be up", || every.iter().all(|feed| ups().contains_key(feed))).await;
+    let caught_up = || all.iter().all(|one| world.judged(one) == world.traded(one));
+    all.iter().for_each(|account| world.trade_everywhere(account));
+    world.until("the first fills", caught_up).await;
+
+    // New keys: nobody is said to be down, and no fill is lost or doubled meanwhile.
+    let places = &world.places;
+    let doors = [&places.binance.ws_api, &places.coinbase.exchange_ws];
+    let connects = || doors.map(|door| world.handle.connects(door));
+    let before = connects();
+    for account in [&binance[0], &coinbase[0]] {
+        let renewed = world.handle.rekey(&id(account)).unwrap();
+        let renewed = if account.venue == Venue::Binance { watched(&renewed) } else { on_exchange(&renewed) };
+        world.watch(|list| {
+            let known = list.iter_mut().find(|one| one.id == renewed.id).unwrap();
+            *known = renewed;
+        });
+        all.iter().for_each(|account| world.trade_everywhere(account));
+    }
+    // Spot and margin are on two connections, and each is followed by one with the new key.
+    world.until("the new keys", || connects()[0] >= before[0] + 2 && connects()[1] == before[1] + 1).await;
+    for _ in 0..30 {
+        all.iter().for_each(|account| world.trade_everywhere(account));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.until("all fills", caught_up).await;
+    assert_eq!(world.downs(), [], "somebody was blind meanwhile");
+    assert!(ups().iter().all(|(feed, times)| *times == 1 || !every.contains(feed)), "{:?}", ups());
+
+    // One of each goes, with all of its wallets; who stays notices nothing.
+    let gone = [&binance[0], &coinbase[0]];
+    let stay = [&binance[1], &coinbase[1]];
+    world.watch(|list| list.retain(|one| !gone.iter().any(|account| id(account) == one.id)));
+    let left: BTreeSet<String> = gone.iter().flat_map(|account| world.feeds_of(account)).collect();
+    world.until("the farewells", || world.downs().len() == left.len()).await;
+    assert!(world.downs().iter().all(|(feed, why)| left.contains(feed) && why == REMOVED), "{:?}", world.downs());
+    all.iter().for_each(|account| world.trade_everywhere(account));
+    world.until("the fills of who stays", || stay.iter().all(|one| world.judged(one) == world.traded(one))).await;
+    assert!(gone.iter().all(|one| world.judged(one) < world.traded(one)), "who is gone is watched no longer");
+    assert_eq!(world.downs().len(), left.len());
+
+    // They come back, and what they did meanwhile is asked for.
+    let back =
+        [watched(&world.handle.rekey(&id(gone[0])).unwrap()), on_exchange(&world.handle.rekey(&id(gone[1])).unwrap())];
+    world.watch(|list| list.extend(back));
+    world.until("what was missed", caught_up).await;
     world.end().await;
 }
 

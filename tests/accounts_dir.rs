@@ -6,7 +6,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use fillguard::config::{Book, Config, Look, Problems};
+use fillguard::config::{Book, Config, Look, NewRules, Problems, RuleBook};
+use fillguard::domain::AccountId;
 use tempfile::TempDir;
 
 const SECRET: &str = "canary0Secret1That2Nobody3May4See";
@@ -231,4 +232,33 @@ fn a_channel_may_name_an_account_whose_file_is_broken() {
     assert!(home.load().is_ok());
     home.write("fillguard.toml", &format!("{MAIN}{}", channel.replace("NAME", "mallory")));
     assert!(home.load().unwrap_err().to_string().contains("there is no account binance/mallory"));
+}
+
+#[test]
+fn tags_and_policies_of_accounts_that_come_change_and_go_judge_without_a_restart() {
+    let home = Home::new();
+    home.account("alice");
+    let config = home.load().unwrap_or_else(|problems| panic!("{problems}"));
+    let (mut book, mut rules) = (config.book, RuleBook::new(&config.file, &config.pipeline));
+    let bob: AccountId = "binance/bob".parse().unwrap();
+    let mut expected = |text: Option<&str>| {
+        match text {
+            Some(text) => {
+                home.secrets("bob", SECRET);
+                home.write("accounts.d/bob.toml", &format!("{}{text}", toml("bob")));
+            }
+            None => fs::remove_file(home.path("accounts.d/bob.toml")).unwrap(),
+        }
+        assert!(settled(&mut book).accounts.is_some(), "the change was not seen");
+        let NewRules::Taken(settings, _) = rules.look(true) else { panic!("the rules stayed as they were") };
+        let policies = settings.engine.key_policy.expected.clone();
+        let policy = policies.into_iter().find(|(id, _)| *id == bob).map(|(_, policy)| policy);
+        let tagged = settings.engine.tags.0.get("3commas").is_some_and(|of| of.contains(&bob));
+        (tagged, policy.map(|policy| (policy.allow.len(), policy.restricted)))
+    };
+    let tagged = "tags = [\"3commas\"]\n";
+    assert_eq!(expected(Some(&format!("{tagged}[policy]\nallow = [\"read\"]\n"))), (true, Some((1, false))));
+    assert_eq!(expected(Some("[policy]\nrestricted = true\n")), (false, Some((0, true))));
+    assert_eq!(expected(Some(tagged)), (true, None));
+    assert_eq!(expected(None), (false, None));
 }

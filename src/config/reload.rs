@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::section::Scope;
 use super::{Config, document};
+use crate::domain::AccountId;
+use crate::engine::rules::key_policy::Policy;
 use crate::pipeline;
 
 /// The rules as they are in force, and the files they came from.
@@ -15,7 +18,11 @@ pub struct RuleBook {
     /// Seen changed at the last look; taken when they stay so, because an editor may still be writing.
     settling: Option<Stamps>,
     described: Described,
+    /// What is known of the accounts: their tags, and what their owners expect of their keys.
+    accounts: Accounts,
 }
+
+type Accounts = (crate::engine::fleet::Tags, Vec<(AccountId, Policy)>);
 
 /// What came of a look.
 #[derive(Debug)]
@@ -36,7 +43,8 @@ type Described = BTreeMap<String, String>;
 impl RuleBook {
     /// Begins with the rules that are in force.
     pub fn new(file: &Path, settings: &pipeline::Settings) -> Self {
-        RuleBook { file: file.to_owned(), read: stamps(file), settling: None, described: describe(settings) }
+        let (read, described) = (stamps(file), describe(settings));
+        RuleBook { file: file.to_owned(), read, settling: None, described, accounts: accounts(settings) }
     }
 
     /// Looks whether the files changed; `at_once` reads them even where they seem not to have.
@@ -54,10 +62,17 @@ impl RuleBook {
         }
         self.settling = None;
         self.read = now;
-        let settings = match Config::pipeline_only(&self.file) {
+        let mut settings = match Config::pipeline_only(&self.file) {
             Ok(settings) => settings,
             Err(problems) => return NewRules::Refused(problems.to_string().lines().map(str::to_owned).collect()),
         };
+        // Rules alone know nothing of the accounts' folder. Where the rest has mistakes, the accounts stay as they were.
+        let whole = document::read(&self.file)
+            .and_then(|text| super::read(&self.file, &text, Scope::Run, super::credentials()));
+        if let Ok(config) = whole {
+            self.accounts = accounts(&config.pipeline);
+        }
+        (settings.engine.tags, settings.engine.key_policy.expected) = self.accounts.clone();
         let described = describe(&settings);
         let news = changes(&self.described, &described);
         if news.is_empty() {
@@ -66,6 +81,10 @@ impl RuleBook {
         self.described = described;
         NewRules::Taken(Box::new(settings), news)
     }
+}
+
+fn accounts(settings: &pipeline::Settings) -> Accounts {
+    (settings.engine.tags.clone(), settings.engine.key_policy.expected.clone())
 }
 
 fn stamps(file: &Path) -> Stamps {

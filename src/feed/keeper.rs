@@ -115,6 +115,11 @@ impl Keeper {
         self.links.get(&number).map_or(0, |kept| kept.count.up())
     }
 
+    /// Returns how many a link is for.
+    pub(super) fn subjects(&self, number: Number) -> usize {
+        self.links.get(&number).map_or(0, |kept| (kept.sources)().len())
+    }
+
     /// Ends a link that was replaced, a little later: what was said on it before may be on its way.
     pub(super) fn retire(&mut self, number: Number) {
         self.ending.insert((clock::steady() + LINGER, number));

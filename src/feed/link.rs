@@ -26,7 +26,7 @@ use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
 use inspections::{Inspected, Inspections};
 use jobs::{Done, Jobs};
-use owed::Owed;
+use owed::{Owed, Question};
 pub use protocol::{Gap, Protocol, Session, Step};
 
 /// How long a connection that was replaced is still listened to: what the exchange said on it before the new one was
@@ -403,7 +403,7 @@ impl<P: Protocol> Link<P> {
                 Step::Up(source) => self.up(source).await?,
                 Step::Down(source, error) => self.one_down(&source, &error, connection.socket.heard_at()).await?,
                 Step::Job(job) => {
-                    if let Some((source, gap)) = self.jobs.add(None, job) {
+                    if let Some((source, gap)) = self.jobs.add(None, job, false) {
                         self.owed.failed(&source, gap, Advice::Retry, clock::steady());
                     }
                     self.start();
@@ -572,12 +572,12 @@ impl<P: Protocol> Link<P> {
 
     /// Puts the questions whose time has come.
     fn ask(&mut self) {
-        for (source, gap) in self.owed.questions(clock::steady(), clock::now()) {
+        for Question { source, gap, standing } in self.owed.questions(clock::steady(), clock::now()) {
             let Some(job) = self.protocol.fill(&source, gap) else {
                 self.owed.unanswerable(&source);
                 continue;
             };
-            if let Some((source, gap)) = self.jobs.add(Some((source, gap)), job) {
+            if let Some((source, gap)) = self.jobs.add(Some((source, gap)), job, standing) {
                 self.owed.failed(&source, gap, Advice::Retry, clock::steady());
             }
         }
@@ -610,7 +610,7 @@ impl<P: Protocol> Link<P> {
     }
 
     /// Takes a job's end; returns whose feed it casts a doubt on.
-    async fn done(&mut self, Done { purpose, ended }: Done) -> Result<Option<(Source, Error)>, Error> {
+    async fn done(&mut self, Done { purpose, ended, .. }: Done) -> Result<Option<(Source, Error)>, Error> {
         self.start();
         let whose = purpose.as_ref().map(|(source, _)| source.clone());
         let advice = ended.as_ref().and_then(|ended| ended.as_ref().err()).map_or(Advice::Retry, Error::advice);

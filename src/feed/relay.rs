@@ -1,4 +1,4 @@
-//! Links that follow each other: the next one takes over once as many are up on it as on those before.
+//! Links that follow each other: the next one takes over once as many are up on it as on those before, or all it has.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ impl Relays {
     pub(super) fn settle(&mut self, keeper: &mut Keeper) {
         for links in self.links.values_mut().filter(|links| links.len() > 1) {
             if let [old, new] = links.as_slice()
-                && keeper.up(*new) >= keeper.up(*old)
+                && keeper.up(*new) >= keeper.up(*old).min(keeper.subjects(*new))
             {
                 keeper.retire(*old);
                 links.remove(0);

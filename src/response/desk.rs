@@ -145,7 +145,8 @@ impl<H: Hands> Desk<H> {
         let incidents = self.store.with(move |store| store.incidents(&filter)).await?;
         for incident in incidents {
             let new = !self.machine.memory().cases.contains_key(&incident.id) && !self.known.contains(&incident.id);
-            if !new || !self.is_ours(&incident.account, now) {
+            // Nothing is done without evidence; a drill has none.
+            if !new || incident.findings.is_empty() || !self.is_ours(&incident.account, now) {
                 continue;
             }
             self.known.insert(incident.id.clone());

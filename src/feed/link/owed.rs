@@ -1,6 +1,6 @@
 //! What the feeds of accounts may have missed: from when on each is to be asked for, and when it is asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::protocol::Gap;
@@ -17,6 +17,16 @@ const PATIENCE: u32 = 3;
 pub(super) struct Owed {
     timing: Timing,
     debts: BTreeMap<Source, Debt>,
+    /// Those who wait to be asked about: this is looked at with every frame, and there may be a thousand others.
+    waiting: BTreeSet<Source>,
+}
+
+/// A question whose time has come.
+pub(super) struct Question {
+    pub(super) source: Source,
+    pub(super) gap: Gap,
+    /// True for a standing comparison: nothing is known to be missing.
+    pub(super) standing: bool,
 }
 
 /// One subject's account.
@@ -25,6 +35,8 @@ struct Debt {
     proven: Option<Timestamp>,
     /// From when on nobody was asked yet; none while nothing is owed.
     since: Option<Timestamp>,
+    /// Whether nothing but a standing comparison is owed.
+    standing: bool,
     /// Where the question that is out begins.
     asked: Option<Timestamp>,
     /// Not before this, after a failure.
@@ -37,7 +49,8 @@ struct Debt {
 impl Owed {
     /// Starts with what is known from before this process: up to when each subject's events are known.
     pub(super) fn new(timing: Timing, subjects: impl Iterator<Item = (Source, Option<Timestamp>)>) -> Self {
-        Owed { timing, debts: subjects.map(|(source, proven)| (source, Debt::new(timing, proven))).collect() }
+        let debts = subjects.map(|(source, proven)| (source, Debt::new(timing, proven))).collect();
+        Owed { timing, debts, waiting: BTreeSet::new() }
     }
 
     /// Takes a subject that may have come later, and up to when its events are known.
@@ -49,6 +62,16 @@ impl Owed {
     /// Drops a subject.
     pub(super) fn forget(&mut self, source: &Source) {
         self.debts.remove(source);
+        self.note(source);
+    }
+
+    /// Notes whether somebody waits to be asked about, after whatever changed that.
+    fn note(&mut self, source: &Source) {
+        if self.debts.get(source).is_some_and(Debt::waits) {
+            self.waiting.insert(source.clone());
+        } else {
+            self.waiting.remove(source);
+        }
     }
 
     /// Takes that a link came up which was lost at `lost`: what came before it is asked for at once, from the last
@@ -63,6 +86,7 @@ impl Owed {
         };
         debt.owe(from);
         debt.again = None;
+        self.note(source);
     }
 
     /// Takes that from `since` on something may have been missed.
@@ -70,6 +94,7 @@ impl Owed {
         if let Some(debt) = self.debts.get_mut(source) {
             debt.owe(since);
         }
+        self.note(source);
     }
 
     /// Owes what came since the last answer, as a standing comparison does. Who is being asked already, or is to be
@@ -79,32 +104,38 @@ impl Owed {
         let Some(debt) = self.debts.get_mut(source) else { return };
         if debt.since.is_none() && debt.asked.is_none() {
             debt.owe(debt.proven.unwrap_or(now - every) - overlap);
+            debt.standing = true;
         }
+        self.note(source);
     }
 
     /// Returns when there is next something to ask; nothing while nothing is owed.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
-        self.debts.values().filter(|debt| debt.waits()).map(|debt| debt.again.unwrap_or(now)).min()
+        self.waiting.iter().filter_map(|source| self.debts.get(source)).map(|debt| debt.again.unwrap_or(now)).min()
     }
 
     /// Takes out the questions whose time has come.
-    pub(super) fn questions(&mut self, now: Instant, until: Timestamp) -> Vec<(Source, Gap)> {
+    pub(super) fn questions(&mut self, now: Instant, until: Timestamp) -> Vec<Question> {
         let mut questions = Vec::new();
-        for (source, debt) in &mut self.debts {
+        for source in &self.waiting {
+            let Some(debt) = self.debts.get_mut(source) else { continue };
             if !debt.waits() || debt.again.is_some_and(|again| again > now) {
                 continue;
             }
             if let Some(since) = debt.since.take() {
                 debt.asked = Some(since);
-                questions.push((source.clone(), Gap { since: since.min(until), until }));
+                let gap = Gap { since: since.min(until), until };
+                questions.push(Question { source: source.clone(), gap, standing: debt.standing });
             }
         }
+        questions.iter().for_each(|question| self.note(&question.source));
         questions
     }
 
     /// Takes that nothing can be asked about a subject.
     pub(super) fn unanswerable(&mut self, source: &Source) {
         self.debts.remove(source);
+        self.note(source);
     }
 
     /// Takes that the exchange answered for a whole interval.
@@ -114,6 +145,7 @@ impl Owed {
         (debt.asked, debt.again, debt.failures) = (None, None, 0);
         (debt.backoff, debt.refused) = (Backoff::new(timing.backoff), Backoff::new(timing.refused));
         debt.proven = debt.proven.max(Some(gap.until));
+        self.note(source);
     }
 
     /// Takes that a question failed, or was never put: its interval stays owed and is asked for again after a wait.
@@ -121,14 +153,18 @@ impl Owed {
     pub(super) fn failed(&mut self, source: &Source, gap: Gap, advice: Advice, now: Instant) -> bool {
         let Some(debt) = self.debts.get_mut(source) else { return false };
         debt.asked = None;
+        let standing = debt.standing && debt.since.is_none();
         debt.owe(gap.since);
+        debt.standing = standing;
         debt.failures += 1;
         let wait = match advice {
             Advice::Retry | Advice::Reconnect => debt.backoff.draw(),
             Advice::GiveUp => debt.refused.draw(),
         };
         debt.again = Some(now + wait);
-        debt.failures == PATIENCE
+        let tell = debt.failures == PATIENCE;
+        self.note(source);
+        tell
     }
 }
 
@@ -137,6 +173,7 @@ impl Debt {
         Debt {
             proven,
             since: None,
+            standing: false,
             asked: None,
             again: None,
             failures: 0,
@@ -147,6 +184,7 @@ impl Debt {
 
     fn owe(&mut self, since: Timestamp) {
         self.since = Some(self.since.map_or(since, |owed| owed.min(since)));
+        self.standing = false;
     }
 
     /// One question at a time: the next covers what came meanwhile.
@@ -176,8 +214,8 @@ mod tests {
 
     /// Asks for what is due; returns where it begins, in seconds.
     fn ask(owed: &mut Owed, now: Instant, until: i64) -> Option<i64> {
-        let (_, gap) = owed.questions(now, at(until)).pop()?;
-        Some(gap.since.millis() / 1_000 - 1_000_000)
+        let question = owed.questions(now, at(until)).pop()?;
+        Some(question.gap.since.millis() / 1_000 - 1_000_000)
     }
 
     fn gap(since: i64, until: i64) -> Gap {
@@ -200,6 +238,25 @@ mod tests {
         owed.answered(&alice(), gap(-60, 301));
         owed.reconcile(&alice(), at(600));
         assert_eq!(ask(&mut owed, again, 600), Some(241));
+    }
+
+    #[test]
+    fn a_comparison_stops_being_a_standing_one_when_a_link_is_lost() {
+        let (mut owed, now) = (owed(Some(at(0))), clock::steady());
+        let standing = |owed: &mut Owed| owed.questions(now, at(400)).pop().map(|question| question.standing);
+        owed.reconcile(&alice(), at(300));
+        assert_eq!((standing(&mut owed), standing(&mut owed)), (Some(true), None));
+        owed.failed(&alice(), gap(-60, 300), Advice::Retry, now);
+        let again = owed.due(now).unwrap();
+        assert!(owed.questions(again, at(400)).pop().unwrap().standing, "tried again, it is as little urgent");
+        owed.up(&alice(), Some(at(310)), at(320));
+        owed.failed(&alice(), gap(-60, 300), Advice::Retry, now);
+        let again = owed.due(now).unwrap();
+        assert!(!owed.questions(again, at(400)).pop().unwrap().standing);
+        owed.answered(&alice(), gap(-60, 400));
+        assert_eq!(owed.due(now), None);
+        owed.reconcile(&alice(), at(600));
+        assert_eq!(standing(&mut owed), Some(true));
     }
 
     #[test]

@@ -154,6 +154,15 @@ pub fn income(floor: &Floor, who: Option<usize>, params: &Params) -> Result<Valu
     Ok(within.filter_map(row).take(limit).collect())
 }
 
+/// Answers `leverageBracket`: one bracket for everybody.
+pub fn brackets(floor: &Floor, _who: Option<usize>, _params: &Params) -> Result<Value, Fault> {
+    let world = floor.world();
+    let dollars = world.pairs_of(Venue::Binance).filter(|(_, pair)| pair.quote() == "USDT");
+    let bracket = json!({"bracket": 1, "initialLeverage": 20, "notionalCap": 10_000_000, "notionalFloor": 0,
+        "maintMarginRatio": 0.025, "cum": 0.0});
+    Ok(dollars.map(|(_, pair)| json!({"symbol": pair.spelled(), "notionalCoef": 1.0, "brackets": [bracket]})).collect())
+}
+
 /// Answers `openOrders`: market orders leave none.
 pub fn open_orders(floor: &Floor, who: Option<usize>, _params: &Params) -> Result<Value, Fault> {
     margin::wallet(floor, who, &Wallet::Futures).map(|_| json!([]))

@@ -108,6 +108,7 @@ pub const ROUTES: &[Route] = &[
     signed(["GET /fapi/v3/balance", ""], |_| 5, futures::balance),
     signed(["GET /fapi/v2/positionRisk", ""], |_| 5, futures::positions),
     signed(["GET /fapi/v3/positionRisk", ""], |_| 5, futures::positions),
+    signed(["GET /fapi/v1/leverageBracket", ""], |_| 1, futures::brackets),
     signed(["GET /fapi/v1/userTrades", ""], |_| 5, futures::user_trades),
     signed(["GET /fapi/v1/income", ""], |_| 30, futures::income),
     signed(["GET /fapi/v1/openOrders", ""], |_| 40, futures::open_orders),

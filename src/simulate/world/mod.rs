@@ -233,6 +233,9 @@ impl World {
         let key = Key::make(owner.venue, owner.key.is_ed25519(), &mut owner.dice)?;
         self.by_key.insert((owner.venue, key.id.clone()), account);
         owner.older.push(std::mem::replace(&mut owner.key, key));
+        if let Some(exchange) = &mut owner.exchange {
+            owner.older.push(std::mem::replace(exchange, Key::exchange(&mut owner.dice)));
+        }
         Ok(())
     }
 

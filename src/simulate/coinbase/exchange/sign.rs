@@ -6,7 +6,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use super::wire::Fault;
 use crate::domain::Timestamp;
 use crate::simulate::keys::Key;
-use crate::simulate::world::World;
+use crate::simulate::world::{Account, World};
 
 /// How far a request's time may be from the server's, in seconds.
 const DRIFT: f64 = 30.0;
@@ -27,10 +27,12 @@ pub struct Shown<'a> {
 /// Returns who showed a key and signed `said`, which comes after the time: the account's place in the world.
 pub fn check(world: &World, shown: &Shown<'_>, said: &str, now: Timestamp) -> Result<usize, Fault> {
     let at = |key: &Key| key.id == shown.key;
-    let who = world.accounts.iter().position(|account| account.exchange.as_ref().is_some_and(at));
+    let has = |account: &Account| account.exchange.iter().chain(&account.older).any(at);
+    let who = world.accounts.iter().position(has);
     let who = who.ok_or_else(|| Fault::new(401, "Invalid API Key"))?;
     let owner = world.accounts.get(who).filter(|owner| !owner.revoked);
-    let key = owner.and_then(|owner| owner.exchange.as_ref()).ok_or_else(|| Fault::new(401, "Invalid API Key"))?;
+    let key = owner.and_then(|owner| owner.exchange.iter().chain(&owner.older).find(|key| at(key)));
+    let key = key.ok_or_else(|| Fault::new(401, "Invalid API Key"))?;
     if key.passphrase.as_ref().is_none_or(|passphrase| passphrase.expose() != shown.passphrase) {
         return Err(Fault::new(401, "Invalid Passphrase"));
     }
