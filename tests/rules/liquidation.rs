@@ -123,7 +123,11 @@ fn a_rebalancer_whose_holdings_are_emptied_is_told_of_it() {
     let verdict = tale.replay();
     let told = verdict.of(RULE).iter().any(|found| found.n > since && found.level >= Level::Alert);
     assert!(told, "{}", verdict.told());
-    assert!(!verdict.of(RULE).iter().any(|found| found.n <= since && found.level >= Level::Alert), "{}", verdict.told());
+    assert!(
+        !verdict.of(RULE).iter().any(|found| found.n <= since && found.level >= Level::Alert),
+        "{}",
+        verdict.told()
+    );
 }
 
 #[test]
