@@ -129,6 +129,8 @@ impl Codecs {
             Source::Access(_) => self.access.decode(arrival, out),
             Source::MarketCap(_) => market_cap::decode(arrival, out),
             Source::Operator => operator::decode(arrival, out),
+            // It is kept as evidence; rules judge what the exchange says of the key afterwards.
+            Source::Respond => Ok(()),
             Source::Clock => Err(unread("a clock only ticks")),
             Source::Account(_)
             | Source::AccountRest(_)

@@ -9,6 +9,7 @@ mod incident;
 mod key;
 mod leak;
 mod money;
+mod network;
 mod time;
 mod wallet;
 
@@ -24,5 +25,6 @@ pub use incident::{Effect, EffectKind, Incident, IncidentId, Message, PlanStep, 
 pub use key::{Fingerprint, KeyList, KeyName, KeyState, NotARight, Restriction, Right, WhichKey};
 pub use leak::LeakMode;
 pub use money::{Asset, Money, Price, Quantity, Refused, Symbol, decimal};
+pub use network::Network;
 pub use time::{NotASpan, Span, Timestamp};
 pub use wallet::{NotAWallet, Wallet};

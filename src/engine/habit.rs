@@ -33,6 +33,16 @@ pub fn novelty(account: &Account, new_pair: bool) -> Term {
 /// Returns what five minutes of spending say, against the sessions' largest: a t distribution with four degrees of
 /// freedom around median and spread.
 pub fn size(account: &Account, side: Side) -> Term {
+    let Some((median, _, tail)) = size_tail(account, side) else {
+        return term("size", Family::Habit, 0.0, 0.0, "x usual");
+    };
+    let times = (account.spent(side).ln() - median).exp();
+    term("size", Family::Habit, (0.5 / tail.max(1e-9)).ln().clamp(-1.5, 6.0), times, "x usual")
+}
+
+/// Returns median and spread of ln of the sessions' largest spending, and how probable as much as now or more is; nothing
+/// while fewer than three are known.
+pub fn size_tail(account: &Account, side: Side) -> Option<(f64, f64, f64)> {
     let past = match side {
         Side::Buy => &account.buys,
         // Who hardly ever sells has no usual sale: what it buys at most is the measure of what it has to do with.
@@ -40,12 +50,10 @@ pub fn size(account: &Account, side: Side) -> Term {
         Side::Sell => &account.sells,
     };
     let spent = account.spent(side);
-    let Some((median, scale)) = past.median_and_scale().filter(|_| past.len() >= 3 && spent > 0.0) else {
-        return term("size", Family::Habit, 0.0, 0.0, "x usual");
-    };
+    let (median, scale) = past.median_and_scale().filter(|_| past.len() >= 3 && spent > 0.0)?;
     let above = (spent.ln() - median) / scale.max(0.35);
     let tail = StudentsT::new(0.0, 1.0, 4.0).map_or(0.5, |t| t.sf(above)).max(seen_before(past, spent.ln()));
-    term("size", Family::Habit, (0.5 / tail.max(1e-9)).ln().clamp(-1.5, 6.0), (spent.ln() - median).exp(), "x usual")
+    Some((median, scale.max(0.35), tail))
 }
 
 /// Returns the rate of past sessions that went as far: what an owner did before is no longer wild, whatever a
@@ -59,19 +67,20 @@ fn seen_before(past: &Recent<64>, value: f64) -> f64 {
 
 /// Returns what the orders of a minute say, against the sessions' busiest: a negative binomial, for small counts.
 pub fn rate(account: &Account) -> Term {
+    let nats = rate_tail(account).map_or(0.0, |(.., tail)| (0.3 / tail.max(1e-9)).ln().clamp(-1.0, 6.0));
+    term("rate", Family::Habit, nats, account.rate(), "orders a minute")
+}
+
+/// Returns mean and variance of the sessions' busiest minutes, and how probable as many orders as now or more are; nothing
+/// while fewer than three are known.
+pub fn rate_tail(account: &Account) -> Option<(f64, f64, f64)> {
     let now = account.rate();
-    let nats = match busiest(&account.rates) {
-        Some((mean, variance)) => {
-            // Never narrower than Poisson with a fifth more, so that three equal sessions do not make a law.
-            let spread = (variance - mean).max(0.2 * mean);
-            let r = mean * mean / spread;
-            let tail = if now < 1.0 { 1.0 } else { beta_reg(now, r, mean / (mean + r)) };
-            let tail = tail.max(seen_before(&account.rates, now));
-            (0.3 / tail.max(1e-9)).ln().clamp(-1.0, 6.0)
-        }
-        None => 0.0,
-    };
-    term("rate", Family::Habit, nats, now, "orders a minute")
+    let (mean, variance) = busiest(&account.rates)?;
+    // Never narrower than Poisson with a fifth more, so that three equal sessions do not make a law.
+    let spread = (variance - mean).max(0.2 * mean);
+    let r = mean * mean / spread;
+    let tail = if now < 1.0 { 1.0 } else { beta_reg(now, r, mean / (mean + r)) };
+    Some((mean, variance, tail.max(seen_before(&account.rates, now))))
 }
 
 fn busiest(rates: &Recent<64>) -> Option<(f64, f64)> {
@@ -116,6 +125,11 @@ pub fn probed(account: &Account, group: &Group, new_pair: bool) -> Term {
 /// which it sold as many).
 pub fn selling_cap(account: &Account, holdings: usize) -> f64 {
     (0.8 / rate_of(&account.sold_by, holdings, account.sessions)).ln().clamp(0.0, 4.8)
+}
+
+/// Returns in how many sessions the account sold at least so many holdings within a minute.
+pub fn sessions_that_sold(account: &Account, holdings: usize) -> f64 {
+    f64::from(account.sold_by.iter().skip(holdings.min(account.sold_by.len() - 1)).sum::<u32>())
 }
 
 /// Returns what it says that the account sells at all, by how many of its sessions sold anything.

@@ -9,6 +9,7 @@ mod stories;
 #[path = "../support/tale.rs"]
 mod tale;
 
+mod address;
 mod answer;
 mod blind;
 mod churn_loss;

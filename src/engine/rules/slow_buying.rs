@@ -35,7 +35,7 @@ impl Default for Settings {
 }
 
 /// A pair also is thin for an account that holds more than this part of its day.
-const HEAVY: f64 = 0.02;
+pub(in crate::engine) const HEAVY: f64 = 0.02;
 /// Selling out bit by bit is what owners do: it takes this much more, in nats.
 const SELLS_NEED: f64 = 2.5;
 /// Who traded the pair for less than this part of a run before it hardly knows the pair: a few small trades in advance
