@@ -225,12 +225,10 @@ pub fn heat(account: &Account, market: f64) -> f64 {
 /// Returns what it says that the account traded about as far from a pair's price before: who buys what a public group raises
 /// does so every week, and nobody wants to be called each time.
 ///
-/// It is -ln(p / 0.05) with p the rate of past sessions at least 0.6 times as far, four nats at most.
+/// It is -2 ln(1 + n) with n the past sessions at least half as far, five nats at most.
 pub fn far_before(account: &Account, far: f64) -> Term {
-    let past = &account.far;
-    let reached = past.at_least(0.6 * far);
-    let p = (reached as f64 + 1.0) / (past.len() as f64 + 2.0);
-    let nats = if past.len() < 5 || reached == 0 { 0.0 } else { -(p / 0.05).ln().clamp(0.0, 4.0) };
+    let reached = account.far.at_least(0.5 * far);
+    let nats = if account.far.len() < 5 || reached == 0 { 0.0 } else { -(2.0 * (1.0 + reached as f64).ln()).min(5.0) };
     term("far_before", Family::Habit, nats, reached as f64, "sessions as far")
 }
 

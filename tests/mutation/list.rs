@@ -112,6 +112,14 @@ pub fn mutations() -> Vec<Mutation> {
         ),
         whole("habit.rs", "seen_before(past, spent.ln())", "0.0"),
         part("habit.rs", "market <= 0.0 || past.len() < 5", "past.len() < 5", "true"),
+        whole("habit.rs", "account.far.len() < 5 || reached == 0", "true"),
+        part(
+            "habit.rs",
+            "account.sells.len() < 3 && account.sessions >= WARM_SESSIONS => &account.buys",
+            "account.sells.len() < 3",
+            "false",
+        ),
+        part("habit.rs", "if account.sessions < WARM_SESSIONS { 0.0 }", "account.sessions < WARM_SESSIONS", "true"),
         // the account's memory
         whole(
             "account/group.rs",

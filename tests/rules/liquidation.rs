@@ -101,3 +101,50 @@ fn a_sale_of_yesterday_is_not_judged_again_with_the_sales_of_today() {
     let verdict = tale.replay();
     assert_eq!(verdict.level(RULE), None, "{}", verdict.told());
 }
+
+#[test]
+fn a_rebalancer_whose_holdings_are_emptied_is_told_of_it() {
+    let mut tale = alice();
+    for week in 0..12 {
+        tale.days(7.0);
+        let side = if week % 2 == 0 { Side::Sell } else { Side::Buy };
+        for (pair, price, quantity) in &SALES[..2] {
+            let part = (dec(quantity) * dec("0.2")).to_string();
+            tale.deal(&Deal::new(side, "alice", pair).at(price, &part).unseen());
+            tale.wait(8.0);
+        }
+    }
+    tale.days(3.0);
+    let since = tale.arrivals.len() as u64;
+    for (pair, price, quantity) in SALES {
+        tale.deal(&Deal::sell("alice", pair).at(price, quantity).unseen());
+        tale.wait(5.0);
+    }
+    let verdict = tale.replay();
+    let told = verdict.of(RULE).iter().any(|found| found.n > since && found.level >= Level::Alert);
+    assert!(told, "{}", verdict.told());
+    assert!(
+        !verdict.of(RULE).iter().any(|found| found.n <= since && found.level >= Level::Alert),
+        "{}",
+        verdict.told()
+    );
+}
+
+#[test]
+fn an_account_of_two_sessions_is_a_notice_at_most() {
+    let mut tale = Tale::binance();
+    let held = [("BTC", "0.05"), ("ETH", "4"), ("ADA", "3000"), ("XLM", "9000"), ("LTC", "11")];
+    tale.up("alice").holds("alice", &held);
+    for (pair, price, _) in SALES {
+        tale.trade(Side::Buy, pair, &[(dec(price), dec("10"))]);
+    }
+    for _ in 0..2 {
+        tale.deal(&Deal::buy("alice", "ETH-BTC").at("0.03100000", "0.5").unseen()).days(1.0);
+    }
+    for (pair, price, quantity) in SALES {
+        tale.deal(&Deal::sell("alice", pair).at(price, quantity).unseen());
+        tale.wait(5.0);
+    }
+    let verdict = tale.replay();
+    assert!(verdict.level(RULE) < Some(Level::Alert), "{}", verdict.told());
+}

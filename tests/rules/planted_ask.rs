@@ -86,3 +86,26 @@ fn what_she_holds_of_the_pair_is_not_worth_the_planted_price() {
     let share = verdict.of(RULE)[0].terms.iter().find(|term| term.name == "overpaid").unwrap().value;
     assert!(share > 10.0, "0.7 of 4.2 is lost, not {share} %");
 }
+
+#[test]
+fn who_trades_as_far_from_the_price_every_week_is_not_called_each_time() {
+    let mut tale = alice_and_a_thin_pair();
+    let mut levels = Vec::new();
+    for _ in 0..14 {
+        tale.days(7.0).quiet("APPC-BTC", "0.00002000", "0.0008", 7_200);
+        let since = tale.arrivals.len() as u64;
+        tale.deal(&Deal::buy("alice", "APPC-BTC").at("0.00002700", "9000"));
+        tale.wait(60.0).deal(&Deal::sell("alice", "APPC-BTC").at("0.00002650", "9000"));
+        let verdict = tale.replay();
+        levels.push(verdict.of(RULE).iter().filter(|found| found.n > since).map(|found| found.level).max());
+    }
+    assert!(levels[0] >= Some(Level::Alert), "{levels:?}");
+    assert!(levels[12..].iter().all(|level| *level < Some(Level::Alert)), "{levels:?}");
+    // Forty times the price is no habit of hers.
+    tale.days(7.0).quiet("APPC-BTC", "0.00002000", "0.0008", 7_200);
+    let since = tale.arrivals.len() as u64;
+    tale.deal(&Deal::buy("alice", "APPC-BTC").at("0.00080000", "900"));
+    let verdict = tale.replay();
+    let told = verdict.of(RULE).iter().any(|found| found.n > since && found.level >= Level::Alert);
+    assert!(told, "{}", verdict.told());
+}

@@ -43,7 +43,7 @@ const SELLS_NEED: f64 = 2.5;
 const FAMILIAR: f64 = 0.25;
 /// Orders that got a better price than all before are at least this part where somebody averages; what that is worth.
 const AVERAGES: f64 = 0.7;
-const AVERAGING: f64 = 3.5;
+const AVERAGING: f64 = 4.5;
 /// Of whom little is known it takes this much more, in nats.
 const UNKNOWN: f64 = 2.5;
 /// Origin evidence from here, in nats, makes up for a pair that is known.
