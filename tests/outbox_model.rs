@@ -173,7 +173,7 @@ async fn play(turns: Vec<Turn>, chat: Vec<Fault>, mail: Vec<Fault>) {
             }
             if one.cause == Cause::Report {
                 let told = said.iter().filter(|effect| one.facts.contains(headline(effect)));
-                reached.extend(told.map(|effect| incident(effect)));
+                reached.extend(told.map(incident));
             }
         }
         for (row, sent) in rows {

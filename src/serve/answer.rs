@@ -99,8 +99,9 @@ impl Desk {
                 return (StatusCode::INTERNAL_SERVER_ERROR, self.notice(self.words.not_kept));
             }
         };
-        let used = answers.iter().filter(|answer| answer.code.as_deref().is_some_and(|used| used.starts_with(&code)));
-        let offered: &[Verdict] = match used.last().map(|answer| answer.verdict) {
+        let mut used =
+            answers.iter().rev().filter(|answer| answer.code.as_deref().is_some_and(|used| used.starts_with(&code)));
+        let offered: &[Verdict] = match used.next().map(|answer| answer.verdict) {
             None => &[Verdict::Mine, Verdict::NotMine, Verdict::Later],
             Some(Verdict::Mine | Verdict::Later | Verdict::Seen) => &[Verdict::NotMine],
             Some(Verdict::NotMine) => &[],

@@ -41,6 +41,9 @@ pub struct Pulse {
     pub at: Timestamp,
 }
 
+/// Begins a drill for somebody; says why where it cannot.
+pub type Drill = dyn Fn(&str) -> Result<(), String> + Send + Sync;
+
 /// What the bot may look at beside the store.
 #[derive(Clone)]
 pub struct Surroundings {
@@ -49,7 +52,7 @@ pub struct Surroundings {
     /// Which leak modes are on, in words.
     pub leak_modes: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Begins a drill; says what was begun.
-    pub drill: Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>,
+    pub drill: Arc<Drill>,
 }
 
 /// One bot's ear, for all its chats.
