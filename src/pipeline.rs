@@ -62,7 +62,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 12;
+pub const SNAPSHOT_VERSION: u32 = 13;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -137,6 +137,7 @@ impl Pipeline {
                 | EventKind::Market(_)
                 | EventKind::Cap(_)
                 | EventKind::Leaks(_)
+                | EventKind::Answer(_)
                 | EventKind::Tick => {}
             }
             self.engine.judge(event, &mut self.findings);

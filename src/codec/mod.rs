@@ -176,6 +176,7 @@ fn traded(event: &Event) -> Timestamp {
         | EventKind::Market(_)
         | EventKind::Cap(_)
         | EventKind::Leaks(_)
+        | EventKind::Answer(_)
         | EventKind::Feed(_)
         | EventKind::Tick => Timestamp::EPOCH,
     }

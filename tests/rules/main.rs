@@ -9,6 +9,7 @@ mod stories;
 #[path = "../support/tale.rs"]
 mod tale;
 
+mod answer;
 mod blind;
 mod churn_loss;
 mod co_trading;
@@ -21,3 +22,4 @@ mod prelude;
 mod pump_buy;
 mod slow_buying;
 mod user;
+mod warm_up;
