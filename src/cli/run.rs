@@ -17,7 +17,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use super::{FAILED, FINE, MISUSE};
 use crate::config::{Book, Config, Log, LogFormat, Look, NewRules, RuleBook};
 use crate::live::{self, Answering, Settings};
-use crate::response::{desk, hands};
+use crate::response::{Holder, desk, hands};
 use crate::runtime::{limits, systemd};
 use crate::store;
 
@@ -77,8 +77,11 @@ fn settings(config: Config, read: bool) -> Settings {
     let config_inbox = config.inbox();
     let setup = desk::Setup { settings: config.response, read, inbox };
     let places = hands::Places::of(&config.feed);
+    let may = |holder: &Holder| holder.master.is_some() || holder.trade.is_some() || holder.token.is_some();
+    let armed = config.keys.holders.values().any(may);
     Settings {
-        response: Some(Answering { setup, keys: config.keys, places }),
+        // Where no key may act, and nothing shall be written down, there is no task for it.
+        response: armed.then_some(Answering { setup, keys: config.keys, places }),
         inbox: Some(config_inbox),
         answers: config.answers.clone(),
         leak_file: Some(leak_file),
