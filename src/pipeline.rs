@@ -63,7 +63,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 13;
+pub const SNAPSHOT_VERSION: u32 = 14;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -138,6 +138,7 @@ impl Pipeline {
                 | EventKind::Market(_)
                 | EventKind::Cap(_)
                 | EventKind::Leaks(_)
+                | EventKind::Answer(_)
                 | EventKind::Tick => {}
             }
             self.engine.judge(event, &mut self.findings);

@@ -452,7 +452,7 @@ fn what_is_not_built_is_said_and_not_called_unknown() {
     let told =
         folder.problems(&format!("{account}{CONSOLE}[[access.log]]\npath = \"x\"\n[rules.unknown_origin]\nact = 9\n"));
     assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told[0].starts_with("6: account.response: this version only writes down"), "{told:?}");
+    assert!(told[0].starts_with("6: account.response: needs to know how"), "{told:?}");
     assert_eq!(told[1], "11: access.log: is written [[access.file]]");
     assert!(told[2].starts_with("14: rules.unknown_origin.act: this rule rests on one kind"), "{told:?}");
 }

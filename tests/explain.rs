@@ -155,7 +155,7 @@ fn check(weighed: &Value, fills: &[Fill]) -> usize {
                 close(nats, (0.6 / p).ln().clamp(0.0, 1.5), name);
             }
             "sold_before" => {
-                let p = (input("sessions that sold several") + 0.5) / (over as f64 + 2.0);
+                let p = (input("sessions that sold as many") + 0.5) / (over as f64 + 2.0);
                 close(&inputs["most"], (0.8 / p).ln().clamp(0.0, 4.8), "most");
                 close(nats, (1.2 * input("holdings")).min(4.8).min(input("most")), name);
             }

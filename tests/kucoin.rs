@@ -342,6 +342,28 @@ async fn too_many_requests_are_waited_out_as_long_as_kucoin_says_also_under_http
 }
 
 #[tokio::test]
+async fn a_book_that_the_key_may_not_read_leaves_the_gap_unverified_and_one_that_is_not_there_does_not() {
+    for (status, code, verified) in [(200, "400007", false), (403, "400007", false), (200, "130203", true)] {
+        let refusal = json!({"code": code, "msg": "no"}).to_string();
+        let exchange = Exchange::open(move |port, request: &Request| match request.path.split('?').next().unwrap() {
+            "/api/v3/hf/margin/account/ledgers" if status == 200 => Reply::json(refusal.clone()),
+            "/api/v3/hf/margin/account/ledgers" => Reply::status(status, &refusal),
+            _ => rest(port, request),
+        });
+        let mut exchange = exchange.await;
+        let (mut arrivals, stop, mut running) = feed(&exchange, timing());
+        let mut peer = exchange.peer().await;
+        let_in(&mut peer).await;
+        let came = until(&mut arrivals, |one| matches!(one.body, Body::Filled { .. })).await;
+        let Body::Filled { verified: said, .. } = came.last().unwrap().body else { panic!("{came:?}") };
+        assert_eq!(said, verified, "{code} under {status}");
+        assert!(!came.iter().any(|one| matches!(one.body, Body::LinkDown { .. })), "{came:?}");
+        stop.cancel();
+        within("the end", running.join_next()).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_trade_that_the_ledger_names_and_no_page_holds_leaves_the_gap_unverified() {
     let exchange = Exchange::open(|port, request: &Request| match request.path.split('?').next().unwrap() {
         "/api/v1/hf/accounts/ledgers" => {

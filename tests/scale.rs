@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -14,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use fillguard::arrival::Body;
 use fillguard::domain::{AccountId, Side, Symbol, Venue};
-use fillguard::journal;
+use fillguard::journal::{self, Reader};
 use fillguard::pipeline::{self, Pipeline};
 use fillguard::runtime::{clock, limits};
-use fillguard::simulate::{self, Places, Scenario, Scene, SimAccount, Simulator};
+use fillguard::simulate::{self, Pace, Places, Scenario, Scene, SimAccount, Simulator};
 use rust_decimal::Decimal;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +35,10 @@ impl Drop for Daemon {
 fn scenario(accounts: u32) -> Scenario {
     let scene = |dca| Scene { dca, grid: 0, retail: 0, rebalancer: 0, chaser: 0, victims: 0, ..Scene::default() };
     let own = accounts / 20;
+    let never = 1e8;
     Scenario {
+        // Nobody trades by habit while the others are waited for.
+        pace: Pace { dca: never, grid: never, retail: never, rebalancer: never, chaser: never },
         attack_after_secs: None,
         history_days: 0,
         binance: scene(accounts - 2 * own),
@@ -69,7 +73,7 @@ fn configuration(places: &Places) -> String {
     let Places { binance, kucoin, coinbase } = places;
     let most = 1_000_000;
     format!(
-        "[state]\ndir = \"state\"\n[accounts]\ndir = \"accounts.d\"\n[notify.console]\nenabled = true\n\
+        "[state]\ndir = \"state\"\n[journal]\nsegment_bytes = \"4 GiB\"\n[accounts]\ndir = \"accounts.d\"\n[notify.console]\nenabled = true\n\
          [feed]\nreconcile = \"0s\"\nconnect = \"1m\"\nack = \"1m\"\npong = \"1m\"\nheartbeat = \"1m\"\n[feed.limits]\nbinance_weight = {most}00\nbinance_connects = {most}\n\
          kucoin_weight = {most}\nkucoin_connects = 3000\ncoinbase_calls = {most}\ncoinbase_connects = 50\n\
          [feed.binance]\nrest = \"{}\"\nws_api = \"{}\"\nstream = \"{}\"\n\
@@ -100,18 +104,37 @@ fn processor(pid: u32) -> f64 {
     (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
 }
 
-/// The journal so far, judged as the daemon judges it.
+/// The journal so far, judged as the daemon judges it. It is one segment, and each look reads on where the last one
+/// ended.
 struct Known {
     pipeline: Pipeline,
     next: u64,
+    read: u64,
     ups: BTreeMap<String, usize>,
     downs: usize,
 }
 
 impl Known {
     fn follow(&mut self, dir: &Path) {
-        let Ok(arrivals) = journal::read_from(dir, self.next) else { return };
-        for arrival in arrivals.map_while(Result::ok) {
+        let Some(segment) = journal::segments(dir).unwrap_or_default().pop() else { return };
+        let mut file = File::open(&segment.path).unwrap();
+        file.seek(SeekFrom::Start(self.read)).unwrap();
+        let mut lines = Vec::new();
+        file.read_to_end(&mut lines).unwrap();
+        lines.truncate(lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1));
+        if lines.is_empty() {
+            return;
+        }
+        let header = match self.read {
+            0 => String::new(),
+            _ => format!(
+                "{{\"fillguard\":1,\"kind\":\"journal\",\"created\":\"2026-11-22T10:00:00Z\",\"first\":{}}}\n",
+                self.next
+            ),
+        };
+        self.read += lines.len() as u64;
+        let reader = Reader::new(Cursor::new(header.into_bytes()).chain(Cursor::new(lines)), "the journal").unwrap();
+        for arrival in reader.map(Result::unwrap) {
             self.next = arrival.n + 1;
             match &arrival.body {
                 Body::LinkUp if arrival.from.account().is_some() => {
@@ -177,7 +200,7 @@ async fn very_many_accounts_are_watched_by_one_daemon() {
     let pid = daemon.0.id();
     let dir = home.path().join("state").join("journal");
     let pipeline = Pipeline::new(pipeline::Settings::default());
-    let mut known = Known { pipeline, next: 1, ups: BTreeMap::new(), downs: 0 };
+    let mut known = Known { pipeline, next: 1, read: 0, ups: BTreeMap::new(), downs: 0 };
     let mut up = |known: &mut Known, what: &str, is_so: &dyn Fn(&Known) -> bool| -> Instant {
         let deadline = clock::steady() + patience;
         loop {
@@ -187,8 +210,9 @@ async fn very_many_accounts_are_watched_by_one_daemon() {
             }
             assert!(
                 daemon.0.try_wait().unwrap().is_none() && clock::steady() < deadline,
-                "{what}: {} of {count} are up; log: {}",
+                "{what}: {} of {count} are up, {} judged; log: {}",
                 known.ups.len(),
+                known.next,
                 tail(&log)
             );
             std::thread::sleep(Duration::from_millis(100));

@@ -315,10 +315,7 @@ struct Does(Response);
 
 impl Does {
     fn name(&self) -> &'static str {
-        match self.0 {
-            Response::Off => "off",
-            Response::Dry => "dry",
-        }
+        self.0.as_str()
     }
 }
 
@@ -348,6 +345,10 @@ impl fmt::Display for Summary {
         if !self.watch.is_empty() {
             writeln!(f, "watches   {}", self.watch.join(" "))?;
         }
-        writeln!(f, "response  only written down: this version never touches a key or an order")
+        let armed = self.accounts.iter().filter(|(_, _, response)| response.acts()).count();
+        match armed {
+            0 => writeln!(f, "response  only written down: no key and no order is touched"),
+            armed => writeln!(f, "response  may take keys away on {armed} accounts (see `fillguard doctor`)"),
+        }
     }
 }

@@ -19,7 +19,7 @@ fn uncommented() -> String {
 fn asked(text: &str) -> Vec<(String, Option<String>)> {
     let document = document::parse(text);
     let gather = Gather::new(document.lines, PathBuf::new(), Scope::Middle, None, document.faults);
-    let _config = walk(&mut Section::root(&gather, document.root.get_ref()), PathBuf::new());
+    let _config = walk(&mut Section::root(&gather, document.root.get_ref()), PathBuf::new(), &mut Default::default());
     gather.asked.take()
 }
 

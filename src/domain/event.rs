@@ -43,6 +43,8 @@ pub enum EventKind {
     Cap(Cap),
     /// The operator told which leak modes are on; those not named are off.
     Leaks(Vec<super::LeakMode>),
+    /// A person said of an alarm whose deed it was.
+    Answer(super::Answer),
     /// A feed came up, went down, skipped or could not be read.
     Feed(FeedChange),
     /// Time passed.

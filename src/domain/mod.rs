@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod answer;
 mod event;
 mod finding;
 mod incident;
@@ -14,6 +15,7 @@ mod wallet;
 
 pub use access::{LogMark, LogProgress, LogRequest};
 pub use account::{AccountId, NotAnAccount, Venue};
+pub use answer::Answer;
 pub use event::{
     Access, BY_EXCHANGE, Balance, BalanceWhy, Basis, Cap, Confirmation, Event, EventKind, FeedChange, FeedKind, Fill,
     Market, MarketKind, OrderChange, OrderStep, Side, Via,

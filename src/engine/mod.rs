@@ -199,6 +199,11 @@ impl Engine {
                 }
             }
             EventKind::Leaks(modes) => self.memory.leaks.take(modes),
+            EventKind::Answer(answer) => {
+                if let Some(account) = self.memory.find(&answer.account) {
+                    self.memory.watched_mut(account).account.answer(answer);
+                }
+            }
             EventKind::Feed(change) => self.feed(change, n, at, out),
             EventKind::Tick => {}
         }
@@ -372,7 +377,7 @@ impl Engine {
             group,
             habit,
             pair: (pair.last_price().is_some() && pair.last().since(group.last) <= STALE).then_some(pair),
-            new_pair: group.last.since(habit.first) < Span::from_secs(86_400),
+            new_pair: account.is_new(&group.symbol, group.last),
             time: group.last,
             n,
             at,
@@ -411,15 +416,18 @@ impl Engine {
         let pair = self.memory.pair(order.account.venue, &order.symbol, time);
         self.memory.interest(pair, time);
         let watched = self.memory.watched_mut(account);
-        watched.account.cancels.hear(time);
         match order.step {
             OrderStep::Accepted => {
+                watched.account.hear_of_order(time);
                 let (client_id, source) = origin_of(order.client_order_id.as_deref(), order.source.as_deref());
                 watched.account.sight(&order.order_id, client_id, source, time);
                 watched.claims.sent(&order.order_id, client_id, at);
                 self.memory.reckon(account, &self.settings.blind);
             }
-            OrderStep::Cancelled => watched.account.cancels.take(&order.order_id, time),
+            OrderStep::Cancelled => {
+                watched.account.cancels.hear(time);
+                watched.account.cancels.take(&order.order_id, time);
+            }
             OrderStep::Amended | OrderStep::Done | OrderStep::Expired | OrderStep::Rejected | OrderStep::Other => {}
         }
     }
@@ -676,6 +684,11 @@ impl Engine {
     /// A session that alarmed does not become a habit.
     fn mark_alarms(&mut self, found: &[Finding]) {
         for finding in found {
+            if let Some(term) = finding.terms.iter().find(|term| term.name == planted_ask::DISPLACEMENT) {
+                let account = self.memory.account(&finding.account);
+                let session = &mut self.memory.watched_mut(account).account.session;
+                session.far = session.far.max(term.value / 100.0);
+            }
             // Selling everything is a habit some have, and alone it cost nothing yet.
             // What a key may do says nothing about who trades.
             let harmless = matches!(
@@ -689,9 +702,9 @@ impl Engine {
                     // A rule of one's own may be chatty; it must not keep the account from being learnt.
                     | RuleName::User
             ) || matches!(finding.reason, Reason::OthersHit { .. } | Reason::OthersUsedFrom { .. });
-            if finding.level >= Level::Alert && !harmless {
+            if finding.level >= Level::Alert && finding.rule != RuleName::Blind {
                 let account = self.memory.account(&finding.account);
-                self.memory.watched_mut(account).account.session.alarmed = true;
+                self.memory.watched_mut(account).account.session.tell(finding.n, !harmless);
             }
         }
     }

@@ -32,9 +32,12 @@ pub struct Floor {
     pub listen_tokens: Mutex<BTreeMap<String, (usize, Timestamp)>>,
     /// Binance's request weight.
     pub weight: Mutex<Weight>,
+    /// Requests that take something away.
+    pub acts: Mutex<super::acts::Acts>,
     world: Mutex<World>,
     faults: Mutex<FaultBook>,
-    news: broadcast::Sender<Arc<News>>,
+    /// What the sockets of each venue hear of.
+    news: BTreeMap<Venue, broadcast::Sender<Arc<News>>>,
     sockets: Mutex<JoinSet<()>>,
     /// Sockets opened, by host and path.
     opened: Mutex<BTreeMap<String, u64>>,
@@ -88,8 +91,9 @@ impl Floor {
             listen_keys: Mutex::default(),
             listen_tokens: Mutex::default(),
             weight: Mutex::default(),
+            acts: Mutex::default(),
             world: Mutex::new(world),
-            news: broadcast::channel(NEWS).0,
+            news: Venue::ALL.into_iter().map(|venue| (venue, broadcast::channel(NEWS).0)).collect(),
             sockets: Mutex::new(JoinSet::new()),
             opened: Mutex::default(),
             stop: CancellationToken::new(),
@@ -106,29 +110,35 @@ impl Floor {
         locked(&self.faults)
     }
 
-    /// Hears the news from now on.
-    pub fn listen(&self) -> broadcast::Receiver<Arc<News>> {
-        self.news.subscribe()
+    /// Hears the news of a venue from now on. Thousands listen, each for a few: those of other venues wake nobody.
+    pub fn listen(&self, venue: Venue) -> broadcast::Receiver<Arc<News>> {
+        match self.news.get(&venue) {
+            Some(news) => news.subscribe(),
+            None => broadcast::channel(1).1,
+        }
     }
 
-    /// Tells all sockets.
-    pub fn tell(&self, news: News) {
-        // Nobody listening is fine.
-        let _ = self.news.send(Arc::new(news));
+    /// Tells all sockets of a venue.
+    pub fn tell(&self, venue: Venue, news: News) {
+        if let Some(sockets) = self.news.get(&venue) {
+            // Nobody listening is fine.
+            let _ = sockets.send(Arc::new(news));
+        }
     }
 
     /// Tells what happened, except what an account's feed shall lose, and twice what it shall repeat.
     pub fn publish(&self, happened: Vec<Happening>) {
         for happening in happened {
-            let times = match &happening {
-                Happening::Traded { .. } => 1,
+            let mut world = self.world();
+            let (venue, times) = match &happening {
+                Happening::Traded { pair, .. } => (world.pairs.get(*pair).map(|pair| pair.venue), 1),
                 Happening::Order(news) => {
                     let fill = matches!(news.step, Step::Filled(_));
-                    let mut world = self.world();
                     let holder = world.holder(news.order.account);
                     let silent = |owner: &Account| owner.revoked || owner.broken.is_some_and(How::silences);
                     let silenced = world.accounts.get(holder).is_some_and(silent);
-                    match world.accounts.get_mut(news.order.account) {
+                    let venue = world.accounts.get(holder).map(|owner| owner.venue);
+                    let times = match world.accounts.get_mut(news.order.account) {
                         Some(_) if silenced => 0,
                         Some(owner) if fill && owner.lose > 0 => {
                             owner.lose -= 1;
@@ -140,11 +150,14 @@ impl Floor {
                         }
                         Some(owner) => self.faults().times(owner.venue, holder, news),
                         None => 1,
-                    }
+                    };
+                    (venue, times)
                 }
             };
+            drop(world);
+            let Some(venue) = venue else { continue };
             for _ in 0..times {
-                self.tell(News::Happened(happening.clone()));
+                self.tell(venue, News::Happened(happening.clone()));
             }
         }
     }

@@ -156,22 +156,22 @@ impl Handle {
 
     /// Drops every socket of a venue without a farewell.
     pub fn cut(&self, venue: Venue) {
-        self.floor.tell(News::Cut(venue));
+        self.floor.tell(venue, News::Cut(venue));
     }
 
     /// Makes Binance announce that its sockets will end.
     pub fn server_shutdown(&self) {
-        self.floor.tell(News::ServerShutdown);
+        self.floor.tell(Venue::Binance, News::ServerShutdown);
     }
 
     /// Leaves `count` sequence numbers out on every Coinbase socket.
     pub fn skip_sequence(&self, count: u64) {
-        self.floor.tell(News::Skip(count));
+        self.floor.tell(Venue::Coinbase, News::Skip(count));
     }
 
     /// Sends the last message of every Coinbase socket again, with its old sequence number.
     pub fn repeat_sequence(&self) {
-        self.floor.tell(News::Again);
+        self.floor.tell(Venue::Coinbase, News::Again);
     }
 
     /// Keeps the next `count` fills of an account from its feed; its REST answers still have them.

@@ -103,9 +103,9 @@ impl Socket {
         }
     }
 
-    /// Has an account feed's messages go through `liar` from now on.
-    pub fn lie(&mut self, liar: Liar) {
-        self.liar.get_or_insert(liar);
+    /// Has an account feed's messages go through the liar that `make` makes, from now on.
+    pub fn lie(&mut self, make: impl FnOnce() -> Liar) {
+        self.liar.get_or_insert_with(make);
     }
 
     /// Sends what an account's feed tells, as far as the exchange's faults let it; false when the client is gone.

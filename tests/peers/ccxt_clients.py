@@ -43,6 +43,38 @@ async def binance(ed25519):
         await client.close()
 
 
+async def binance_futures():
+    who = account("binance", role="dca", ed25519=False)
+    client = ccxt.pro.binanceusdm({"apiKey": who["key"], "secret": who["secret"]})
+    client.has["fetchCurrencies"] = False
+    client.options.update({"fetchMarkets": {"types": ["linear"]}, "fetchMargins": False})
+    client.urls["api"] = moved(client.urls["api"], PLACES["binance"]["futures_rest"])
+    # The client itself puts /private and /market in front of /ws.
+    client.urls["api"]["ws"]["linear"] = PLACES["binance"]["futures_stream"] + "/ws"
+    try:
+        await client.load_markets()
+        balance = await client.fetch_balance()
+        check(balance["total"]["USDT"] > 0, "binanceusdm: no USDT in the balance")
+        heard = asyncio.ensure_future(client.watch_my_trades("BTC/USDT:USDT"))
+        # The stream tells what happens from its beginning on, so orders are sent until one is heard of.
+        for _ in range(20):
+            order = await client.create_order("BTC/USDT:USDT", "market", "buy", 0.01)
+            check(order["filled"] > 0, "binanceusdm: an order that was not filled")
+            done, _ = await asyncio.wait([heard], timeout=1.0)
+            if done:
+                break
+        trades = await within(heard, "binanceusdm: a fill")
+        check(trades[0]["symbol"] == "BTC/USDT:USDT", f"binanceusdm: a fill of {trades[0]['symbol']}")
+        check(trades[0]["amount"] > 0 and trades[0]["price"] > 0, "binanceusdm: an empty fill")
+        check(trades[0]["fee"]["cost"] > 0, "binanceusdm: a fill without fee")
+        seen = [row["id"] for row in await client.fetch_my_trades("BTC/USDT:USDT")]
+        check(trades[0]["id"] in seen, "binanceusdm: the pushed fill is not in userTrades")
+        positions = await client.fetch_positions(["BTC/USDT:USDT"])
+        check(positions and positions[0]["contracts"] > 0, "binanceusdm: no position after a buy")
+    finally:
+        await client.close()
+
+
 async def binance_refuses():
     who = account("binance", ed25519=False)
     client = ccxt.pro.binance({"apiKey": who["key"], "secret": "x" * 64})
@@ -166,7 +198,7 @@ async def main():
     print("ccxt", ccxt.__version__)
     for name, story in (
         ("binance, HMAC key", binance(False)), ("binance, Ed25519 key", binance(True)),
-        ("binance, wrong secret", binance_refuses()), ("kucoin, classic", kucoin(False)),
+        ("binance, USDⓈ-M futures", binance_futures()), ("binance, wrong secret", binance_refuses()), ("kucoin, classic", kucoin(False)),
         ("kucoin, unified", kucoin(True)), ("coinbase, ES256 key", coinbase(False)),
         ("coinbase, EdDSA key", coinbase(True)), ("coinbase exchange", coinbase_exchange()),
     ):

@@ -10,6 +10,7 @@ mod stories;
 mod tale;
 
 mod address;
+mod answer;
 mod blind;
 mod churn_loss;
 mod co_trading;
@@ -22,3 +23,4 @@ mod prelude;
 mod pump_buy;
 mod slow_buying;
 mod user;
+mod warm_up;

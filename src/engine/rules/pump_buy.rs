@@ -24,7 +24,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { levels: Levels::default(), smallest_act: 0.000_5, small_cap: 0.5 }
+        Settings { levels: Levels { act: 8.0, ..Levels::default() }, smallest_act: 0.000_5, small_cap: 0.5 }
     }
 }
 
@@ -130,7 +130,7 @@ pub fn terms(settings: &Settings, case: &Case<'_>) -> Vec<Term> {
             terms.push(habit::whole_balance(account, group));
             terms.extend(small_cap(settings, case, market));
         }
-        Side::Sell => terms.push(selling(case)),
+        Side::Sell => terms.extend([selling(case), habit::sells_seldom(account)]),
     }
     terms.push(habit::dormancy(account));
     terms.push(habit::probed(account, group, case.new_pair || case.habit.orders <= 3));

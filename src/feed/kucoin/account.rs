@@ -1,5 +1,6 @@
 //! One KuCoin account's connection, classic or unified as the account is.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -46,6 +47,8 @@ struct Served {
     untold: Option<Refusal>,
     /// True while fills of the time not yet asked about may lie in either mode's history.
     both: bool,
+    /// The books that the key may not read.
+    unseen: BTreeSet<&'static str>,
 }
 
 impl Private {
@@ -125,8 +128,12 @@ impl Private {
             }
         };
         let moved = mode != served;
-        let asked = Asked { asker: &asker, id: &self.id, outlet };
+        let asked = Asked::new(&asker, &self.id, outlet);
         let mut complete = asked.history(mode, gap).await?;
+        // In the other mode's books there may be nothing of this account.
+        let unseen = asked.unseen();
+        let seen = unseen.is_empty();
+        self.misses(unseen);
         if both || moved || !sure {
             let other = match mode {
                 Mode::Classic => Mode::Unified,
@@ -137,7 +144,21 @@ impl Private {
         if complete && sure && !moved {
             self.served().both = false;
         }
-        Ok((complete && sure, moved))
+        Ok((complete && sure && seen, moved))
+    }
+
+    /// Says once of the account's books which of them its key may not look into.
+    fn misses(&self, unseen: BTreeSet<&'static str>) {
+        let mut served = self.served();
+        if !unseen.is_empty() && served.unseen != unseen {
+            let books = unseen.iter().copied().collect::<Vec<_>>().join(", ");
+            tracing::warn!(
+                account = %self.id, books,
+                "KuCoin does not let this key read these books (400007); what is traded in them is not seen, and no gap \
+                 counts as verified. Give the key the rights Margin and Futures to read, or watch with another one",
+            );
+        }
+        served.unseen = unseen;
     }
 }
 
@@ -155,7 +176,7 @@ impl Protocol for Private {
 
     async fn probe(self: Arc<Self>, outlet: Outlet) -> Result<(), Error> {
         let mode = self.served().mode.unwrap_or(Mode::Classic);
-        Asked { asker: &self.asker.newest().0, id: &self.id, outlet: &outlet }.probe(mode).await
+        Asked::new(&self.asker.newest().0, &self.id, &outlet).probe(mode).await
     }
 
     async fn connect(self: Arc<Self>) -> Result<(Socket, PrivateFeed), Error> {

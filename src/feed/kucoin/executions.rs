@@ -1,7 +1,7 @@
 //! A unified account's past: its executions, book by book; none needs a pair
 //! (<https://www.kucoin.com/docs-new/rest/ua/get-trade-history>).
 
-use super::gap::{Asked, of_mode, tolerated, weeks};
+use super::gap::{Asked, of_mode, weeks};
 use super::mode::Mode;
 use crate::feed::error::Error;
 use crate::feed::link::Gap;
@@ -19,7 +19,7 @@ pub(super) async fn unified(asked: &Asked<'_>, gap: Gap) -> Result<bool, Error> 
     for (place, book) in BOOKS.iter().enumerate() {
         let read = read(asked, book, gap).await.map_err(|error| of_mode(Mode::Unified, error));
         // Where margin or contracts were never opened KuCoin refuses the question.
-        complete &= if place == 0 { read? } else { tolerated(read)? };
+        complete &= if place == 0 { read? } else { asked.beside(book, read)? };
     }
     Ok(complete)
 }

@@ -1,5 +1,8 @@
 //! What a KuCoin account missed, asked of the history that belongs to its mode, page by page to the end.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -23,6 +26,8 @@ pub(super) struct Asked<'a> {
     pub(super) asker: &'a Asker,
     pub(super) id: &'a AccountId,
     pub(super) outlet: &'a Outlet,
+    /// The books that the key has no right to: whatever is in them was not seen.
+    unseen: Mutex<BTreeSet<&'static str>>,
 }
 
 /// A page: `[..]`, or `{"items":[..],"lastId":7}` where `lastId` asks for what is older.
@@ -50,7 +55,28 @@ struct Row {
     id: Option<Id>,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// Begins with nothing asked.
+    pub(super) fn new(asker: &'a Asker, id: &'a AccountId, outlet: &'a Outlet) -> Self {
+        Asked { asker, id, outlet, unseen: Mutex::default() }
+    }
+
+    /// Returns the books that could not be looked into so far.
+    pub(super) fn unseen(&self) -> BTreeSet<&'static str> {
+        self.unseen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes what came of a book beside spot. A refusal that speaks of a right leaves the book unseen; any other that
+    /// says nothing about the key means that this account has no such book.
+    pub(super) fn beside(&self, book: &'static str, read: Result<bool, Error>) -> Result<bool, Error> {
+        if let Err(Error::Refused(refusal)) = &read
+            && matches!(refusal.meaning, Meaning::Right | Meaning::UnifiedRight)
+        {
+            self.unseen.lock().unwrap_or_else(PoisonError::into_inner).insert(book);
+        }
+        tolerated(read)
+    }
+
     /// Asks the history of `mode`; returns whether nothing can be missing.
     pub(super) async fn history(&self, mode: Mode, gap: Gap) -> Result<bool, Error> {
         match mode {
@@ -140,7 +166,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Returns `false` for nothing, and takes a refusal that says nothing about the key as "there is no such book here".
+/// Takes a refusal that says nothing about the key itself as "there is no such book here".
 pub(super) fn tolerated(asked: Result<bool, Error>) -> Result<bool, Error> {
     match asked {
         Err(Error::Refused(refusal))

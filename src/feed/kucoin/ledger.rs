@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::gap::{Asked, is_pair, tolerated, weeks, windows};
+use super::gap::{Asked, is_pair, weeks, windows};
 use crate::codec::wire::Id;
 use crate::domain::Span;
 use crate::feed::error::Error;
@@ -22,6 +22,7 @@ const TRADES: usize = 100_000;
 
 /// A book of trades: where its ledger is, and where its fills are.
 struct Book {
+    name: &'static str,
     ledger: &'static str,
     kind: &'static str,
     fills: &'static str,
@@ -29,14 +30,16 @@ struct Book {
 
 /// Spot, and margin with one purse and with one a pair: whoever holds a key to trade can trade on all three.
 const BOOKS: [Book; 3] = [
-    Book { ledger: "/api/v1/hf/accounts/ledgers", kind: "TRADE_EXCHANGE", fills: "/api/v1/hf/fills?" },
+    Book { name: "spot", ledger: "/api/v1/hf/accounts/ledgers", kind: "TRADE_EXCHANGE", fills: "/api/v1/hf/fills?" },
     Book {
         ledger: "/api/v3/hf/margin/account/ledgers",
+        name: "cross margin",
         kind: "MARGIN_EXCHANGE",
         fills: "/api/v3/hf/margin/fills?tradeType=MARGIN_TRADE&",
     },
     Book {
         ledger: "/api/v3/hf/margin/account/ledgers",
+        name: "isolated margin",
         kind: "ISOLATED_EXCHANGE",
         fills: "/api/v3/hf/margin/fills?tradeType=MARGIN_ISOLATED_TRADE&",
     },
@@ -89,7 +92,7 @@ pub(super) async fn classic(asked: &Asked<'_>, gap: Gap) -> Result<bool, Error> 
     for (place, book) in BOOKS.iter().enumerate() {
         let read = book.read(asked, gap).await;
         // Margin is a separate agreement: without it KuCoin refuses the question.
-        complete &= if place == 0 { read? } else { tolerated(read)? };
+        complete &= if place == 0 { read? } else { asked.beside(book.name, read)? };
     }
     Ok(complete)
 }

@@ -35,7 +35,7 @@ pub fn wanted(path: &str, query: &str) -> Option<(String, bool)> {
 
 /// Serves one connection until it ends. A key nobody has is not refused: nothing is ever said.
 pub async fn serve(floor: Arc<Floor>, mut socket: Socket, (key, wrapped): (String, bool)) {
-    let mut news = floor.listen();
+    let mut news = floor.listen(Venue::Binance);
     let (mut pings, mut look) = (interval(floor.settings.ping_every), interval(LOOK));
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -43,7 +43,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, (key, wrapped): (Strin
     let life = sleep(floor.settings.connection_life);
     tokio::pin!(life);
     let who = locked(&floor.listen_keys).get(&key).map(|(who, _)| *who);
-    socket.lie(Liar::new(&floor, Venue::Binance, who));
+    socket.lie(|| Liar::new(&floor, Venue::Binance, who));
     let mut heard = clock::steady();
     let mut wallet = who.and_then(|who| floor.world().wallet(who, &Wallet::Futures));
     loop {

@@ -61,7 +61,7 @@ impl Wanted {
 
 /// Serves one connection until it ends.
 pub async fn serve(floor: Arc<Floor>, mut socket: Socket, wanted: Wanted) {
-    let mut news = floor.listen();
+    let mut news = floor.listen(Venue::Binance);
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut pings = interval(floor.settings.ping_every);

@@ -28,6 +28,8 @@ struct Session {
     logged_on: Option<(usize, Timestamp)>,
     /// Accounts by subscription, and whether the subscription came from the log-on.
     subscriptions: BTreeMap<u64, (usize, bool)>,
+    /// Subscriptions by account, so that an event does not look at all thousand.
+    subscribed: BTreeMap<usize, u64>,
     next_subscription: u64,
     /// When a subscription ends that was made with a token.
     ends: BTreeMap<u64, Timestamp>,
@@ -35,7 +37,7 @@ struct Session {
 
 /// Serves one connection until it ends.
 pub async fn serve(floor: Arc<Floor>, mut socket: Socket, limits: bool) {
-    let mut news = floor.listen();
+    let mut news = floor.listen(Venue::Binance);
     let mut pings = interval(floor.settings.ping_every);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.tick().await;
@@ -45,12 +47,13 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, limits: bool) {
     tokio::pin!(life);
     let mut heard = clock::steady();
     let _ = floor.spend(2);
-    socket.lie(Liar::new(&floor, Venue::Binance, None));
+    socket.lie(|| Liar::new(&floor, Venue::Binance, None));
     let mut session = Session {
         floor: Arc::clone(&floor),
         limits,
         logged_on: None,
         subscriptions: BTreeMap::new(),
+        subscribed: BTreeMap::new(),
         next_subscription: 0,
         ends: BTreeMap::new(),
     };
@@ -116,18 +119,9 @@ async fn tell(socket: &mut Socket, events: Vec<Value>) -> bool {
 
 impl Session {
     fn events(&self, news: &crate::simulate::world::OrderNews) -> Vec<Value> {
-        let ids: Vec<u64> = self
-            .subscriptions
-            .iter()
-            .filter(|(_, (account, _))| *account == news.order.account)
-            .map(|(id, _)| *id)
-            .collect();
-        if ids.is_empty() {
-            return Vec::new();
-        }
+        let Some(id) = self.subscribed.get(&news.order.account) else { return Vec::new() };
         let events = wire::events(&self.floor.world(), news);
-        let wrapped = |id: u64| events.iter().map(move |event| json!({"subscriptionId": id, "event": event}));
-        ids.into_iter().flat_map(wrapped).collect()
+        events.iter().map(|event| json!({"subscriptionId": id, "event": event})).collect()
     }
 
     /// Ends the subscriptions whose token is over, unless it was told to be over earlier than it said.
@@ -144,7 +138,7 @@ impl Session {
         let over: Vec<u64> = self.ends.iter().filter_map(over).collect();
         for id in &over {
             self.ends.remove(id);
-            self.subscriptions.remove(id);
+            self.unsubscribe(*id);
         }
         let event = |id: u64| json!({"subscriptionId": id, "event": {"e": "eventStreamTerminated", "E": now.millis()}});
         over.into_iter().map(event).collect()
@@ -202,7 +196,7 @@ impl Session {
                 let token = params.get("listenToken").ok_or_else(|| Fault::missing("listenToken"))?;
                 let (wallet, until) = margin::of_token(&self.floor, token)?;
                 // A wallet that is subscribed already is so for longer.
-                let known = self.subscriptions.iter().find(|(_, (account, _))| *account == wallet).map(|(id, _)| *id);
+                let known = self.subscribed.get(&wallet).copied();
                 let id = match known {
                     Some(id) => id,
                     None => self.next_subscription,
@@ -223,9 +217,12 @@ impl Session {
             "userDataStream.unsubscribe" => {
                 rest::granted(&self.floor, 2)?;
                 match account::number(params, "subscriptionId")? {
-                    None => self.subscriptions.clear(),
+                    None => {
+                        self.subscriptions.clear();
+                        self.subscribed.clear();
+                    }
                     Some(id) => {
-                        let gone = u64::try_from(id).ok().and_then(|id| self.subscriptions.remove(&id));
+                        let gone = u64::try_from(id).ok().and_then(|id| self.unsubscribe(id));
                         gone.ok_or_else(|| Fault::new(400, -2036, "Subscription not active."))?;
                     }
                 }
@@ -273,7 +270,7 @@ impl Session {
     }
 
     fn subscribe(&mut self, who: usize, by_log_on: bool) -> Result<Value, Fault> {
-        if self.subscriptions.values().any(|(account, _)| *account == who) {
+        if self.subscribed.contains_key(&who) {
             return Err(Fault::new(400, -2035, "Subscription already active."));
         }
         if self.subscriptions.len() >= SUBSCRIPTIONS || self.next_subscription > 65_534 {
@@ -282,12 +279,19 @@ impl Session {
         let id = self.next_subscription;
         self.next_subscription += 1;
         self.subscriptions.insert(id, (who, by_log_on));
+        self.subscribed.insert(who, id);
         Ok(json!({"subscriptionId": id}))
+    }
+
+    fn unsubscribe(&mut self, id: u64) -> Option<usize> {
+        let (who, _) = self.subscriptions.remove(&id)?;
+        self.subscribed.remove(&who).map(|_| who)
     }
 
     fn log_out(&mut self) {
         self.logged_on = None;
-        self.subscriptions.retain(|_, (_, by_log_on)| !*by_log_on);
+        let by_log_on = self.subscriptions.iter().find(|(_, (_, by_log_on))| *by_log_on).map(|(id, _)| *id);
+        by_log_on.and_then(|id| self.unsubscribe(id));
     }
 
     fn status(&self) -> Value {

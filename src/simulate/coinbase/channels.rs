@@ -95,6 +95,11 @@ impl Channels {
         }
     }
 
+    /// Returns whether changes of orders wait to be told.
+    pub fn has_orders(&self) -> bool {
+        !self.orders.is_empty()
+    }
+
     /// Notes an order of the account.
     pub fn note_order(&mut self, world: &World, order: &Order) {
         let Some((who, products)) = &self.user else { return };

@@ -34,7 +34,7 @@ struct Session {
 
 /// Serves one connection until it ends.
 pub async fn serve(floor: Arc<Floor>, mut socket: Socket) {
-    let mut news = floor.listen();
+    let mut news = floor.listen(Venue::Coinbase);
     let opened = clock::steady();
     let mut subscribed = false;
     let mut session = Session {
@@ -66,7 +66,11 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket) {
             told = news.recv() => match told {
                 Ok(told) => match told.as_ref() {
                     News::Happened(happening) => {
+                        let gathering = session.channels.has_orders();
                         session.heard_of(happening);
+                        if !gathering {
+                            merge.reset();
+                        }
                         Vec::new()
                     }
                     News::Cut(Venue::Coinbase) => return,
@@ -79,7 +83,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket) {
                 },
                 Err(_) => return socket.close(1008, "too slow").await,
             },
-            _ = merge.tick() => session.orders(),
+            _ = merge.tick(), if session.channels.has_orders() => session.orders(),
             _ = quarter.tick() => session.trades(),
             _ = second.tick() => {
                 if session.spoke.elapsed() > QUIET {
@@ -90,7 +94,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket) {
             () = &mut first, if !subscribed => return socket.close(1008, "no subscription within 5 seconds").await,
         };
         if let Some((who, _)) = &session.channels.user {
-            socket.lie(Liar::new(&floor, Venue::Coinbase, Some(*who)));
+            socket.lie(|| Liar::new(&floor, Venue::Coinbase, Some(*who)));
         }
         for value in said {
             session.spoke = clock::steady();

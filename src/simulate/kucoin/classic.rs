@@ -29,10 +29,10 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, token: Option<String>,
         socket.say(&json!({"id": connect_id, "type": "error", "code": 401, "data": "token is expired"})).await;
         return socket.close(1008, "token is expired").await;
     };
-    let mut news = floor.listen();
+    let mut news = floor.listen(Venue::Kucoin);
     socket.say(&json!({"id": connect_id, "type": "welcome"})).await;
     if who.is_some() {
-        socket.lie(Liar::new(&floor, Venue::Kucoin, who));
+        socket.lie(|| Liar::new(&floor, Venue::Kucoin, who));
     }
     let mut session = Session { floor: Arc::clone(&floor), who, topics: Topics::default(), traded: BTreeSet::new() };
     let mut two_seconds = interval(Duration::from_secs(2));

@@ -30,7 +30,7 @@ struct Session {
 
 /// Serves one connection until it ends.
 pub async fn serve(floor: Arc<Floor>, mut socket: Socket, token: Option<String>) {
-    let mut news = floor.listen();
+    let mut news = floor.listen(Venue::Kucoin);
     let who = token.as_deref().and_then(|token| super::bearer(&floor, token)).flatten();
     if token.is_some() && who.is_none() {
         socket.say(&json!({"result": false, "reason": "token is expired"})).await;
@@ -39,7 +39,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket, token: Option<String>)
     let session_id = blake3::hash(clock::now().nanos().to_string().as_bytes()).to_hex();
     let session_id = session_id.as_str().get(..32).unwrap_or_default().to_owned();
     socket.say(&json!({"sessionId": session_id, "message": "welcome", "pingInterval": rhythm(&floor).0})).await;
-    socket.lie(Liar::new(&floor, Venue::Kucoin, who));
+    socket.lie(|| Liar::new(&floor, Venue::Kucoin, who));
     let mut session = Session { floor: Arc::clone(&floor), who, channels: BTreeSet::new() };
     let mut look = interval(Duration::from_secs(2));
     let mut heard = clock::steady();

@@ -31,7 +31,7 @@ struct Session {
 
 /// Serves one connection until it ends.
 pub async fn serve(floor: Arc<Floor>, mut socket: Socket) {
-    let mut news = floor.listen();
+    let mut news = floor.listen(Venue::Coinbase);
     let mut session = Session {
         floor: Arc::clone(&floor),
         who: None,
@@ -68,7 +68,7 @@ pub async fn serve(floor: Arc<Floor>, mut socket: Socket) {
             }
         };
         if let Some(who) = session.who {
-            socket.lie(Liar::new(&floor, Venue::Coinbase, Some(who)));
+            socket.lie(|| Liar::new(&floor, Venue::Coinbase, Some(who)));
         }
         for value in said {
             if !socket.push(&value).await {
