@@ -127,11 +127,6 @@ pub fn selling_cap(account: &Account, holdings: usize) -> f64 {
     (0.8 / rate_of(&account.sold_by, holdings, account.sessions)).ln().clamp(0.0, 4.8)
 }
 
-/// Returns in how many sessions the account sold at least so many holdings within a minute.
-pub fn sessions_that_sold(account: &Account, holdings: usize) -> f64 {
-    f64::from(account.sold_by.iter().skip(holdings.min(account.sold_by.len() - 1)).sum::<u32>())
-}
-
 /// Returns what it says that the account sells at all, by how many of its sessions sold anything.
 pub fn sells_seldom(account: &Account) -> Term {
     let p = rate_of(&account.sold_by, 1, account.sessions);

@@ -296,7 +296,7 @@ fn inputs(rule: RuleName, term: Term, case: &Case<'_>) -> Weight {
             "1.2 a holding, at most 4.8 and most",
             vec![
                 ("holdings", term.value),
-                ("sessions that sold as many", habit::sessions_that_sold(account, term.value as usize)),
+                ("sessions that sold as many", f64::from(sold_as_many(account, term.value))),
                 ("sessions", sessions),
                 ("most", habit::selling_cap(account, term.value as usize)),
             ],
@@ -329,4 +329,10 @@ fn inputs(rule: RuleName, term: Term, case: &Case<'_>) -> Weight {
         (_, _) => ("", Vec::new()),
     };
     Weight { term, formula, inputs }
+}
+
+/// Counts the sessions that sold so many holdings within a minute, or more.
+fn sold_as_many(account: &Account, holdings: f64) -> u32 {
+    let least = (holdings as usize).min(account.sold_by.len().saturating_sub(1));
+    account.sold_by.iter().skip(least).sum()
 }

@@ -60,6 +60,8 @@ async fn a_foreign_address_in_the_log_of_a_proxy_raises_an_alert() {
     write(&home, "what is no line of this log, signature=hunter2\n");
     daemon.until("the flaw", || daemon.said().contains("not of the form")).await;
     write(&home, &line("198.51.100.99", clock::now(), "x-1"));
+    // Alone it might be a move; the familiar one is still alive.
+    write(&home, &line("203.0.113.8", clock::now(), "b-22"));
     let alerts = || -> Vec<_> {
         let store = Store::read(&home.path("state").join("fillguard.db")).unwrap();
         let found = store.incidents(&Filter::default()).unwrap();
