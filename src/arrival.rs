@@ -58,6 +58,8 @@ pub enum Source {
     MarketCap(CompactString),
     /// What the operator switched while we ran: `operator`.
     Operator,
+    /// What was done about a key, and what became of it: `respond`.
+    Respond,
     /// Time: `clock`.
     Clock,
 }
@@ -105,7 +107,7 @@ pub enum Body {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`from` must be <exchange>/<account>[/<wallet>][/rest], <exchange>/market[/futures][/rest], access/<log>, \
-     market-cap/<list>, operator or clock; \
+     market-cap/<list>, operator, respond or clock; \
      a wallet is margin, isolated/BASE-QUOTE or futures"
 )]
 pub struct NotASource;
@@ -165,6 +167,7 @@ impl Source {
             | Source::Access(_)
             | Source::MarketCap(_)
             | Source::Operator
+            | Source::Respond
             | Source::Clock => None,
         }
     }
@@ -197,6 +200,7 @@ impl Source {
             | Source::Access(_)
             | Source::MarketCap(_)
             | Source::Operator
+            | Source::Respond
             | Source::Clock => Wallet::Spot,
         }
     }
@@ -212,7 +216,7 @@ impl Source {
             | Source::MarketRest(venue)
             | Source::FuturesMarket(venue)
             | Source::FuturesMarketRest(venue) => Some(*venue),
-            Source::Access(_) | Source::MarketCap(_) | Source::Operator | Source::Clock => None,
+            Source::Access(_) | Source::MarketCap(_) | Source::Operator | Source::Respond | Source::Clock => None,
         }
     }
 }
@@ -225,6 +229,9 @@ impl FromStr for Source {
         }
         if text == "operator" {
             return Ok(Source::Operator);
+        }
+        if text == "respond" {
+            return Ok(Source::Respond);
         }
         let mut parts = text.splitn(3, '/');
         let (first, second, third) = (parts.next().unwrap_or(""), parts.next().ok_or(NotASource)?, parts.next());
@@ -276,6 +283,7 @@ impl fmt::Display for Source {
             Source::Access(log) => write!(f, "access/{log}"),
             Source::MarketCap(list) => write!(f, "market-cap/{list}"),
             Source::Operator => f.write_str("operator"),
+            Source::Respond => f.write_str("respond"),
             Source::Clock => f.write_str("clock"),
         }
     }
@@ -303,6 +311,7 @@ mod tests {
             "access/gw",
             "market-cap/file",
             "operator",
+            "respond",
             "clock",
         ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);

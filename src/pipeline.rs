@@ -10,10 +10,11 @@ use crate::arrival::Arrival;
 use crate::codec::dedupe::Repeats;
 use crate::codec::{self, Codecs};
 use crate::domain::{
-    AccountId, Effect, EffectKind, Event, EventKind, Finding, LogProgress, Symbol, Timestamp, Venue, Wallet,
+    AccountId, Effect, EffectKind, Event, EventKind, Finding, LogProgress, RuleName, Symbol, Timestamp, Venue, Wallet,
 };
 use crate::engine::address::Networks;
 use crate::engine::memory::Memory;
+use crate::engine::why::Weighed;
 use crate::engine::{self, Engine};
 
 /// The rules and habits of the middle, none of which may change a recording's bytes between two runs.
@@ -62,7 +63,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 12;
+pub const SNAPSHOT_VERSION: u32 = 14;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -137,6 +138,7 @@ impl Pipeline {
                 | EventKind::Market(_)
                 | EventKind::Cap(_)
                 | EventKind::Leaks(_)
+                | EventKind::Answer(_)
                 | EventKind::Tick => {}
             }
             self.engine.judge(event, &mut self.findings);
@@ -207,6 +209,12 @@ impl Pipeline {
     pub fn account(&self, account: &AccountId) -> Option<&engine::account::Account> {
         let memory = self.engine.memory();
         memory.find(account).map(|place| &memory.watched(place).account)
+    }
+
+    /// Weighs an order of an account by a rule as things stand; nothing where the order is not remembered or the rule judges
+    /// no orders.
+    pub fn weigh(&self, account: &AccountId, order: &str, rule: RuleName) -> Option<Weighed> {
+        self.engine.weigh(account, order, rule, self.counts.last, self.now)
     }
 
     /// Returns since when the fills of an account's wallet are not known for certain; nothing while its feed is up and

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Effect, EffectKind, EventKind, FeedKind, Finding, Incident, Money, Timestamp, Transition};
+use crate::domain::{Effect, EffectKind, Event, EventKind, FeedKind, Finding, Incident, Money, Timestamp, Transition};
 use crate::journal::{Fault, FaultKind, ReadError, Reader, Report, verify};
 use crate::pipeline::{Pipeline, Settings};
 
@@ -57,6 +57,8 @@ pub struct Summary {
     pub incidents: u64,
     /// Arrivals that could not be read.
     pub unreadable: u64,
+    /// Uses of keys that came without their network, as from a daemon that had no table or from other software.
+    pub unlocated: u64,
     /// Seconds from the first arrival to the last, by the recording's own time.
     pub seconds: f64,
 }
@@ -122,6 +124,8 @@ fn play(
                 tell(Told::Unreadable { n: arrival.n, from: arrival.from.to_string(), why: why.to_string() });
             }
         }
+        let unlocated = |event: &&Event| matches!(&event.kind, EventKind::Access(access) if access.ip.is_some() && access.network.is_none());
+        summary.unlocated += pipeline.events().iter().filter(unlocated).count() as u64;
         for effect in &effects {
             tell(Told::Effect(effect));
         }

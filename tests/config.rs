@@ -167,7 +167,7 @@ accounts = ["binance/alice"]
     let planted = config.pipeline.engine.planted_ask;
     assert_eq!((planted.share, planted.least_loss, planted.levels.notice), (0.001_5, 0.004, 3.0));
     assert_eq!(config.pipeline.engine.off, [RuleName::Blind]);
-    assert_eq!(config.pipeline.networks.of("203.0.113.7".parse().unwrap()).unwrap(), "Example Net");
+    assert_eq!(config.pipeline.networks.of("203.0.113.7".parse().unwrap()).unwrap().operator.unwrap(), "Example Net");
     assert_eq!(config.pipeline.codec.quotes, ["USD"]);
     assert_eq!((config.feed.watch.len(), config.feed.timing.connect.as_secs()), (1, 3));
     assert_eq!(config.feed.binance.rest, "http://127.0.0.1:9001");
@@ -452,7 +452,7 @@ fn what_is_not_built_is_said_and_not_called_unknown() {
     let told =
         folder.problems(&format!("{account}{CONSOLE}[[access.log]]\npath = \"x\"\n[rules.unknown_origin]\nact = 9\n"));
     assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told[0].starts_with("6: account.response: this version only writes down"), "{told:?}");
+    assert!(told[0].starts_with("6: account.response: needs to know how"), "{told:?}");
     assert_eq!(told[1], "11: access.log: is written [[access.file]]");
     assert!(told[2].starts_with("14: rules.unknown_origin.act: this rule rests on one kind"), "{told:?}");
 }

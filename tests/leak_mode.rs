@@ -75,3 +75,58 @@ fn what_concerns_nobody_or_has_no_reason_is_refused() {
     std::fs::write(dir.path().join("leak-mode.json"), "{").unwrap();
     assert_eq!(fillguard(&config, &["status"]).0, Some(2));
 }
+
+#[test]
+fn the_time_left_of_a_short_mode_is_told_in_minutes() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = configured(dir.path());
+    let (_, told) = fillguard(&config, &["on", "--account", "binance/alice", "--why", "drill", "--for", "30m"]);
+    assert!(
+        told.contains("account binance/alice") && (told.contains("(29m left)") || told.contains("(30m left)")),
+        "{told}"
+    );
+}
+
+/// Returns what the journal has of the operator, once it is what `is_so` asks for.
+fn switched(dir: &Path, is_so: impl Fn(&[String]) -> bool) -> Vec<String> {
+    for _ in 0..600 {
+        let segments = std::fs::read_dir(dir.join("journal")).into_iter().flatten().flatten();
+        let text: String = segments.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
+        let lines: Vec<String> =
+            text.lines().filter(|line| line.contains("\"from\":\"operator\"")).map(str::to_owned).collect();
+        if is_so(&lines) {
+            return lines;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("the daemon did not take the switch");
+}
+
+#[test]
+fn a_running_daemon_takes_each_switch_into_its_journal_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = configured(dir.path());
+    let mut text = std::fs::read_to_string(&config).unwrap();
+    // An exchange that is not there: leak mode does not wait for it.
+    text += "[feed.binance]\nrest = \"http://127.0.0.1:9\"\nws_api = \"ws://127.0.0.1:9/ws-api/v3\"\nstream = \"ws://127.0.0.1:9\"\n";
+    std::fs::write(&config, text).unwrap();
+    let log = dir.path().join("log");
+    let mut daemon = Command::new(env!("CARGO_BIN_EXE_fillguard"))
+        .args(["run", "--config"])
+        .arg(&config)
+        .env_remove("CREDENTIALS_DIRECTORY")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    fillguard(&config, &["on", "--tag", "botco", "--why", "dump published"]);
+    let on = switched(dir.path(), |lines| lines.iter().any(|line| line.contains("botco")));
+    fillguard(&config, &["off"]);
+    let off = switched(dir.path(), |lines| lines.len() > on.len());
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert!(on.last().unwrap().contains("dump published"), "{on:?}");
+    assert!(off.last().unwrap().contains("\"leak_mode\":[]"), "{off:?}");
+    let said = std::fs::read_to_string(log).unwrap();
+    assert!(said.contains("leak mode is on") && said.contains("no leak mode is on"), "{said}");
+}

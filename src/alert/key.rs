@@ -27,6 +27,8 @@ pub fn headline(reason: &Reason) -> Option<String> {
         | Reason::SoldOff { .. }
         | Reason::OneSided { .. }
         | Reason::NewAddress { .. }
+        | Reason::SharedAddress { .. }
+        | Reason::OthersUsedFrom { .. }
         | Reason::StrangeOrder { .. }
         | Reason::NotVerified { .. }
         | Reason::Together { .. }
@@ -79,6 +81,8 @@ pub fn fact(reason: &Reason, at: Timestamp) -> Option<String> {
         | Reason::SoldOff { .. }
         | Reason::OneSided { .. }
         | Reason::NewAddress { .. }
+        | Reason::SharedAddress { .. }
+        | Reason::OthersUsedFrom { .. }
         | Reason::StrangeOrder { .. }
         | Reason::NotVerified { .. }
         | Reason::Together { .. }

@@ -1,7 +1,7 @@
 //! Findings become incidents: one for each account and story, opened, growing, closed.
 
 mod key;
-mod plan;
+pub(crate) mod plan;
 mod wording;
 
 use std::collections::{BTreeMap, BTreeSet};

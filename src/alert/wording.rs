@@ -104,10 +104,23 @@ fn fact(finding: &Finding) -> String {
             };
             format!("{verb} {pair} for {spent} in {orders} orders over {hours} h{shares}{new}{size}")
         }
-        Reason::NewAddress { ip, prefix, network, new, concurrent } => {
+        Reason::NewAddress { ip, prefix, network, country, hosting, new, concurrent } => {
             let network = network.as_ref().map(|name| format!(", operated by {name}")).unwrap_or_default();
+            let country = country.as_ref().map(|name| format!(", in {name}")).unwrap_or_default();
+            let rented = if *hosting { ", where machines are rented" } else { "" };
             let also = if *concurrent { ", while a familiar address was in use" } else { "" };
-            format!("used from {ip} ({prefix}{network}), a new {new}{also}")
+            format!("used from {ip} ({prefix}{network}{country}{rented}), a new {new}{also}")
+        }
+        Reason::SharedAddress { ip, network, count, seconds, moved } => {
+            let network = network.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+            let hours = brief(*seconds / 3_600.0);
+            let moved = if *moved { "; all came from one place, as when a platform moves" } else { "" };
+            format!("{count} accounts are newly used from {ip}{network} within {hours} h, this one among them{moved}")
+        }
+        Reason::OthersUsedFrom { tag, count, ip } => {
+            format!(
+                "{count} accounts tagged {tag} are newly used from {ip}; this account has the tag too, and is not yet"
+            )
         }
         Reason::StrangeOrder { what, familiar_orders } => match what.as_str() {
             "not_ours" => format!("an order in {pair} that your own systems' log does not name"),

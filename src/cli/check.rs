@@ -276,7 +276,11 @@ fn access(config: &Config) -> Vec<(String, String)> {
         let proxy = if http.behind_proxy { ", behind a proxy" } else { "" };
         (http.name.to_string(), format!("takes posts on {}{proxy}", http.listen))
     });
-    files.chain(http).collect()
+    let networks = &config.pipeline.networks;
+    let table = networks.hash().map(|hash| {
+        ("networks".to_owned(), format!("{} entries of who operates which addresses ({hash})", networks.rows()))
+    });
+    files.chain(http).chain(table).collect()
 }
 
 fn kept(config: &Config) -> Vec<(&'static str, String)> {
@@ -311,10 +315,7 @@ struct Does(Response);
 
 impl Does {
     fn name(&self) -> &'static str {
-        match self.0 {
-            Response::Off => "off",
-            Response::Dry => "dry",
-        }
+        self.0.as_str()
     }
 }
 
@@ -330,7 +331,7 @@ impl fmt::Display for Summary {
         for Rule { name, on, values } in &self.rules {
             let values: Vec<String> = values.iter().map(|(key, value)| format!("{key} {value}")).collect();
             let values = if *on { values.join(", ") } else { "off".to_owned() };
-            writeln!(f, "rule      {:<19}{values}", name.as_str())?;
+            writeln!(f, "rule      {:<18} {values}", name.as_str())?;
         }
         for (key, value) in &self.kept {
             writeln!(f, "keeps     {key:<19}{value}")?;
@@ -344,6 +345,10 @@ impl fmt::Display for Summary {
         if !self.watch.is_empty() {
             writeln!(f, "watches   {}", self.watch.join(" "))?;
         }
-        writeln!(f, "response  only written down: this version never touches a key or an order")
+        let armed = self.accounts.iter().filter(|(_, _, response)| response.acts()).count();
+        match armed {
+            0 => writeln!(f, "response  only written down: no key and no order is touched"),
+            armed => writeln!(f, "response  may take keys away on {armed} accounts (see `fillguard doctor`)"),
+        }
     }
 }

@@ -202,8 +202,10 @@ fn tell(out: &mut dyn Write, modes: &[LeakMode], now: Timestamp) -> std::io::Res
         return writeln!(out, "no leak mode is on");
     }
     for mode in modes {
-        let left = mode.until.since(now).nanos() / 3_600_000_000_000 * 3_600;
-        let left = std::time::Duration::from_secs(u64::try_from(left).unwrap_or(0));
+        // Whole hours of long ones; of the last hours, whole minutes and never none.
+        let seconds = u64::try_from(mode.until.since(now).nanos() / 1_000_000_000).unwrap_or(0);
+        let unit = if seconds >= 4 * 3_600 { 3_600 } else { 60 };
+        let left = std::time::Duration::from_secs((seconds / unit * unit).max(60));
         writeln!(out, "leak mode on for {} ({} left)", words(mode), write_time(left))?;
     }
     Ok(())

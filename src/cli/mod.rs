@@ -5,10 +5,16 @@ mod backtest_market;
 pub mod check;
 pub mod demo;
 pub mod diff;
+pub mod doctor;
+pub mod evidence;
+pub mod explain;
 pub mod fields;
 pub mod import_tape;
 pub mod leak_mode;
+pub mod leakcheck;
+pub mod panic;
 pub mod replay;
+pub mod respond;
 pub mod run;
 pub mod simulate;
 pub mod stage;
@@ -52,11 +58,18 @@ enum Command {
     Check(check::Args),
     Fields(fields::Args),
     Replay(replay::Args),
+    Explain(explain::Args),
+    WhyNot(explain::WhyNot),
     Diff(diff::Args),
     Test(test::Args),
     Stage(stage::Args),
     Verify(verify::Args),
     LeakMode(leak_mode::Args),
+    Leakcheck(leakcheck::Args),
+    Respond(respond::Args),
+    Panic(panic::Args),
+    Doctor(doctor::Args),
+    Evidence(evidence::Args),
     Simulate(simulate::Args),
     ImportTape(import_tape::Args),
     Backtest(backtest::Args),
@@ -114,11 +127,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::Fields(args) => fields::run(args, &mut out),
         Command::Demo(args) => until_stopped(|stop| async move { demo::run(args, &mut io::stdout(), stop).await }),
         Command::Replay(args) => replay::run(args, &mut out, io::stderr().is_terminal()),
+        Command::Explain(args) => explain::run(args, &mut out),
+        Command::WhyNot(args) => explain::why_not(args, &mut out),
         Command::Stage(args) => stage::run(args, &mut out),
         Command::Test(args) => test::run(args, &mut out),
         Command::Diff(args) => diff::run(args, &mut out),
         Command::Verify(args) => verify::run(args, &mut out),
         Command::LeakMode(args) => leak_mode::run(args, &mut out),
+        Command::Leakcheck(args) => leakcheck::run(args, &mut out, io::stderr().is_terminal()),
+        Command::Respond(args) => respond::run(args, &mut out),
+        Command::Panic(args) => panic::run(args, &mut out, io::stderr().is_terminal()),
+        Command::Doctor(args) => doctor::run(args, &mut out),
+        Command::Evidence(args) => evidence::run(args, &mut out),
         Command::Simulate(args) => {
             until_stopped(|stop| async move { simulate::run(args, &mut io::stdout(), stop).await.map(|()| FINE) })
         }

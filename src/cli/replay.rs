@@ -142,6 +142,9 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
     if unreadable > NAMED {
         warn(&bar, &format!("{} more arrivals could not be read", unreadable - NAMED))?;
     }
+    if summary.unlocated > 0 {
+        warn(&bar, &unlocated(summary.unlocated, settings.networks.hash().map(|hash| hash.as_str())))?;
+    }
     match args.format {
         Format::Json => writeln!(out, "{}", summary.to_json())?,
         Format::Text => text_summary(&summary, out)?,
@@ -203,7 +206,7 @@ fn print(format: Format, effect: &crate::domain::Effect, out: &mut dyn Write) ->
 }
 
 fn text_summary(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
-    let Summary { arrivals, fills, orders, accounts, incidents, unreadable, seconds } = summary;
+    let Summary { arrivals, fills, orders, accounts, incidents, unreadable, seconds, .. } = summary;
     let span = crate::domain::Span::from_nanos((seconds * 1e9) as i64);
     writeln!(
         out,
@@ -218,6 +221,21 @@ fn text_summary(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "{unreadable} arrivals could not be read")?;
     }
     Ok(())
+}
+
+/// Says how the uses of keys were judged that came without their network.
+fn unlocated(count: u64, table: Option<&str>) -> String {
+    let uses = counted(count, "use");
+    match table {
+        Some(hash) => format!(
+            "{uses} of keys came without a network and were looked up in the configured table ({hash}): another table may \
+             judge them otherwise"
+        ),
+        None => format!(
+            "{uses} of keys came without a network, and no table is configured: only addresses and prefixes were compared \
+             ([access] networks, with --config)"
+        ),
+    }
 }
 
 fn counted(count: u64, what: &str) -> String {

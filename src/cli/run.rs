@@ -16,7 +16,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{FAILED, FINE, MISUSE};
 use crate::config::{Book, Config, Log, LogFormat, Look, NewRules, RuleBook};
-use crate::live::{self, Settings};
+use crate::live::{self, Answering, Settings};
+use crate::response::{desk, hands};
 use crate::runtime::{limits, systemd};
 use crate::store;
 
@@ -31,6 +32,9 @@ pub struct Args {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "/etc/fillguard/fillguard.toml", env = "FILLGUARD_CONFIG")]
     pub config: PathBuf,
+    /// Says that docs/response.md was read: responses act from now on, without the first week of only writing down
+    #[arg(long)]
+    pub i_have_read: bool,
 }
 
 /// Threads that serve sockets and the pipeline; what waits for the disk has its own.
@@ -63,15 +67,19 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %config.file.display(), "fillguard starts");
     let files = limits::raise_open_files();
     tracing::debug!(?files, "files that may be open");
-    let code = runtime.block_on(serve(config));
+    let code = runtime.block_on(serve(config, args.i_have_read));
     runtime.shutdown_timeout(LAST_CALLS);
     code
 }
 
-fn settings(config: Config) -> Settings {
+fn settings(config: Config, read: bool) -> Settings {
+    let (inbox, leak_file, store_file) = (Some(config.respond_folder()), config.leak_file(), config.store_file());
+    let setup = desk::Setup { settings: config.response, read, inbox };
+    let places = hands::Places::of(&config.feed);
     Settings {
-        leak_file: Some(config.leak_file()),
-        store: store::Settings { path: config.store_file(), ..store::Settings::default() },
+        response: Some(Answering { setup, keys: config.keys, places }),
+        leak_file: Some(leak_file),
+        store: store::Settings { path: store_file, ..store::Settings::default() },
         journal: config.journal,
         pipeline: config.pipeline,
         notify: config.notify,
@@ -96,13 +104,13 @@ fn listen(log: Log) -> anyhow::Result<()> {
 }
 
 /// Runs the stages until they end, and passes on what the system asks for.
-async fn serve(mut config: Config) -> anyhow::Result<u8> {
+async fn serve(mut config: Config, read: bool) -> anyhow::Result<u8> {
     let book = std::mem::take(&mut config.book);
     let (accounts, calls) = watch::channel(crate::feed::Roll::default());
     let unreadable = book.unreadable();
     let rules = RuleBook::new(&config.file, &config.pipeline);
     let (adopt, adopted) = watch::channel(None);
-    let settings = Settings { accounts: Some(calls), rules: Some(adopted), unreadable, ..settings(config) };
+    let settings = Settings { accounts: Some(calls), rules: Some(adopted), unreadable, ..settings(config, read) };
     let (hung_up, hang_ups) = mpsc::channel(1);
     let mut following = pin!(follow((book, accounts), (rules, adopt), hang_ups));
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;

@@ -19,12 +19,13 @@ const MISUSE: u8 = 2;
 /// Check recordings and journal segments against their seals
 ///
 /// Says of each file how far it is whole and sealed, whether each journal segment continues the one before it, and where the
-/// first bad line is. Give the segments in order, or the journal's directory.
+/// first bad line is. Give the segments in order, or the journal's directory; or what `fillguard evidence` wrote, a folder
+/// or a .tar, whose signature and hashes are checked too.
 ///
 /// Exit code: 0 nothing wrong, 1 a fault was found, 2 a file cannot be opened.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
-    /// Recordings (.ndjson or .ndjson.zst), or a journal's directory
+    /// Recordings (.ndjson or .ndjson.zst), a journal's directory, or a piece of evidence
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// For people or for programs
@@ -72,6 +73,11 @@ struct Answer<'a> {
 
 /// Checks the files and writes what was found to `out`; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
+    if let [path] = args.files.as_slice()
+        && crate::evidence::is_bundle(path)
+    {
+        return super::evidence::check(path, args.format, out);
+    }
     let mut checked: Vec<Checked> = Vec::new();
     let files = match files(&args.files) {
         Ok(files) => files,

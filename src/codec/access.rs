@@ -14,12 +14,13 @@ use compact_str::CompactString;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::scalar::{Amiss, Object, Scalar};
 use super::shape::{Heard, read, unread};
 use super::unread::Unread;
 use crate::arrival::{Arrival, Body, Source};
-use crate::domain::{Access, AccountId, Event, EventKind, LogMark, LogProgress, LogRequest, Timestamp, Venue};
+use crate::domain::{Access, AccountId, Event, EventKind, LogMark, LogProgress, LogRequest, Network, Timestamp, Venue};
 
 /// Reads access lines; remembers how far each log was taken.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -75,6 +76,25 @@ struct Line<'a> {
     msec: Scalar<'a>,
     venue: Scalar<'a>,
     exchange: Scalar<'a>,
+    /// What the daemon's own sources add: `{"table":"9c…","asn":64500,"operator":"Example Net","country":"DE","hosting":false}`.
+    /// Other software may use the word for something else, which is then no more than a field nobody asks for.
+    #[serde(borrow)]
+    net: Option<&'a RawValue>,
+}
+
+/// Who operates an address, as the daemon's table told.
+#[derive(Debug, Deserialize)]
+struct Net {
+    #[serde(rename = "table")]
+    _table: CompactString,
+    #[serde(default)]
+    asn: Option<u32>,
+    #[serde(default)]
+    operator: Option<CompactString>,
+    #[serde(default)]
+    country: Option<CompactString>,
+    #[serde(default)]
+    hosting: Option<bool>,
 }
 
 /// The longest user agent that is kept, in characters.
@@ -141,6 +161,12 @@ impl Line<'_> {
             name,
             venue,
             ip: self.address()?,
+            network: self.net.and_then(|net| serde_json::from_str::<Net>(net.get()).ok()).map(|net| Network {
+                asn: net.asn.filter(|asn| *asn != 0),
+                operator: net.operator.as_deref().and_then(Network::operator_of),
+                country: net.country.as_deref().and_then(Network::country_of),
+                hosting: net.hosting,
+            }),
             user_agent: told([&self.ua, &self.user_agent, &self.http_user_agent])
                 .and_then(Scalar::text)
                 .map(|text| text.chars().take(LONGEST_AGENT).collect()),

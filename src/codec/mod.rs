@@ -129,6 +129,8 @@ impl Codecs {
             Source::Access(_) => self.access.decode(arrival, out),
             Source::MarketCap(_) => market_cap::decode(arrival, out),
             Source::Operator => operator::decode(arrival, out),
+            // It is kept as evidence; rules judge what the exchange says of the key afterwards.
+            Source::Respond => Ok(()),
             Source::Clock => Err(unread("a clock only ticks")),
             Source::Account(_)
             | Source::AccountRest(_)
@@ -174,6 +176,7 @@ fn traded(event: &Event) -> Timestamp {
         | EventKind::Market(_)
         | EventKind::Cap(_)
         | EventKind::Leaks(_)
+        | EventKind::Answer(_)
         | EventKind::Feed(_)
         | EventKind::Tick => Timestamp::EPOCH,
     }

@@ -1,18 +1,31 @@
-//! What the operator switched: `{"leak_mode":[{"tag":"3commas","why":"...","until":1747385641636000000}]}`.
+//! What the operator switched: `{"leak_mode":[{"tag":"3commas","why":"...","until":1747385641636000000}]}`, or said of an
+//! alarm: `{"answer":{"account":"binance/alice","first":4711,"last":4800,"mine":true,"by":"telegram"}}`.
 //!
-//! The frame names all modes that are on, so one that was lost or told twice does no harm.
+//! A frame of leak modes names all that are on, so one that was lost or told twice does no harm. An answer that is told
+//! twice finds nothing left to answer.
 
 use compact_str::CompactString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::shape::{Heard, unread};
 use super::unread::Unread;
 use crate::arrival::{Arrival, Body};
-use crate::domain::{AccountId, Event, EventKind, LeakMode, Timestamp, Venue};
+use crate::domain::{AccountId, Answer, Event, EventKind, LeakMode, Timestamp, Venue};
 
 #[derive(Deserialize)]
 struct Frame {
-    leak_mode: Vec<Row>,
+    leak_mode: Option<Vec<Row>>,
+    answer: Option<Said>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Said {
+    account: String,
+    first: u64,
+    last: u64,
+    mine: bool,
+    #[serde(default)]
+    by: CompactString,
 }
 
 #[derive(Deserialize)]
@@ -25,17 +38,39 @@ struct Row {
     until: i64,
 }
 
-/// Reads which leak modes are on; one row that cannot be read makes the frame unreadable and changes nothing.
+/// Reads which leak modes are on, or an answer; one row that cannot be read makes the frame unreadable and changes
+/// nothing.
 pub(super) fn decode(arrival: &Arrival, out: &mut Vec<Event>) -> Result<(), Unread> {
     let Body::Frame(frame) = &arrival.body else { return Err(unread("an operator's switch that is no JSON")) };
-    let modes = read(frame.get()).ok_or_else(|| unread("an operator's switch that is not understood"))?;
-    Heard::new(arrival, out).push(EventKind::Leaks(modes));
+    let kind = read(frame.get()).map(EventKind::Leaks).or_else(|| answer(frame.get()).map(EventKind::Answer));
+    let kind = kind.ok_or_else(|| unread("an operator's switch that is not understood"))?;
+    Heard::new(arrival, out).push(kind);
     Ok(())
+}
+
+/// Writes an answer as the frame of an arrival from `operator`.
+pub fn write(answer: &Answer) -> String {
+    let Answer { account, first, last, mine, by } = answer;
+    let said = Said { account: account.to_string(), first: *first, last: *last, mine: *mine, by: by.clone() };
+    serde_json::json!({ "answer": said }).to_string()
+}
+
+/// Reads an answer out of a frame's text.
+fn answer(text: &str) -> Option<Answer> {
+    let Frame { leak_mode: None, answer: Some(said) } = serde_json::from_str(text).ok()? else { return None };
+    let account = said.account.parse::<AccountId>().ok()?;
+    (said.first >= 1 && said.first <= said.last).then_some(Answer {
+        account,
+        first: said.first,
+        last: said.last,
+        mine: said.mine,
+        by: said.by,
+    })
 }
 
 /// Reads the modes out of a frame's text.
 pub fn read(text: &str) -> Option<Vec<LeakMode>> {
-    let frame: Frame = serde_json::from_str(text).ok()?;
+    let Frame { leak_mode: Some(rows), answer: None } = serde_json::from_str(text).ok()? else { return None };
     let mode = |row: Row| {
         Some(LeakMode {
             tag: row.tag,
@@ -45,5 +80,27 @@ pub fn read(text: &str) -> Option<Vec<LeakMode>> {
             until: Timestamp::from_nanos(row.until),
         })
     };
-    frame.leak_mode.into_iter().map(mode).collect()
+    rows.into_iter().map(mode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_as_it_was_written_and_half_an_answer_is_none() {
+        let account = "binance/alice".parse::<AccountId>().unwrap();
+        let said = Answer { account, first: 4711, last: 4800, mine: true, by: "telegram \"bob\"".into() };
+        assert_eq!(answer(&write(&said)), Some(said.clone()));
+        assert_eq!(read(&write(&said)), None);
+        for text in [
+            r#"{"answer":{"account":"binance/alice","first":5,"last":4,"mine":true}}"#,
+            r#"{"answer":{"account":"nowhere/alice","first":4,"last":4,"mine":true}}"#,
+            r#"{"answer":{"account":"binance/alice","first":4,"last":4}}"#,
+            r#"{"leak_mode":[],"answer":{"account":"binance/alice","first":4,"last":4,"mine":true}}"#,
+            "{}",
+        ] {
+            assert!(answer(text).is_none() && read(text).is_none(), "{text}");
+        }
+    }
 }

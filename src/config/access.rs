@@ -9,9 +9,9 @@ use compact_str::CompactString;
 use super::account::Account;
 use super::credential::{Found, secret};
 use super::section::{Scope, Section};
-use crate::domain::{AccountId, Venue};
-use crate::engine::address::Networks;
+use crate::domain::{AccountId, Network, Venue};
 use crate::feed::access::{Dialect, FileSource, Form, HttpSource, Settings, Whose, is_private};
+use crate::networks::{Networks, Table};
 use crate::secret::Secret;
 
 /// A token of fewer characters could be guessed.
@@ -49,23 +49,27 @@ pub(super) fn access(root: &mut Section<'_>, accounts: &[Account]) -> (Networks,
     let http = section.section("http");
     let http = if posted { sources.http(http) } else { None };
     section.close();
-    (networks, Settings { files, http, ..Settings::default() })
+    (networks.clone(), Settings { files, http, networks, ..Settings::default() })
 }
 
+/// Reads the tables of `networks` and `countries`; none is needed.
 fn networks(section: &mut Section<'_>) -> Networks {
-    let Some(path) = section.path_to("networks", None) else { return Networks::default() };
-    match fs::read_to_string(&path).map(|text| Networks::from_csv(&text)) {
-        Ok(Ok(table)) => return table,
-        Ok(Err(line)) => {
-            let told = path.display();
-            section.refuse(
-                "networks",
-                format!("line {line} of {told} is not PREFIX,OPERATOR: 203.0.113.0/24,Example Net"),
-            );
+    let mut tables = Vec::new();
+    for key in ["networks", "countries"] {
+        let Some(path) = section.path_to(key, None) else { continue };
+        match Table::load(&path) {
+            Ok(table) => tables.push(table),
+            Err(why) => section.refuse(key, format!("{}: {why}", path.display())),
         }
-        Err(error) => section.refuse("networks", format!("{} cannot be read: {error}", path.display())),
     }
-    Networks::default()
+    let hosting = section.list("hosting", |text| match Network::asn_of(text) {
+        Some(Some(asn)) => Ok(asn),
+        Some(None) | None => Err("must be a network's number, as in \"AS64500\"".to_owned()),
+    });
+    if tables.is_empty() && !hosting.is_empty() && !section.has("networks") {
+        section.refuse("hosting", "is of no use without networks: nothing tells which address is in which network");
+    }
+    Networks::of_tables(tables, hosting)
 }
 
 impl Sources<'_> {

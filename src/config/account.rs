@@ -12,17 +12,11 @@ use super::values::one_of;
 use crate::domain::{AccountId, Right, Symbol, Venue, Wallet};
 use crate::engine::rules::key_policy::Policy;
 use crate::feed::{self, ReadKey, SubAccounts};
+use crate::leakcheck::Part;
+use crate::response::{Holder, Policy as Answer};
 use crate::secret::Secret;
 
-/// What is done about a key when an incident is opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Response {
-    /// Nothing is written down.
-    Off,
-    /// The steps a person would take are written down.
-    #[default]
-    Dry,
-}
+pub use crate::response::Mode as Response;
 
 /// A watched account, as the file describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +27,8 @@ pub struct Account {
     pub tags: Vec<String>,
     /// What is done about its key.
     pub response: Response,
+    /// How far that may go.
+    pub answer: Answer,
     /// Which of its wallets are watched.
     pub wallets: BTreeSet<Wallet>,
     /// The sub-accounts whose keys are listed with its key.
@@ -43,7 +39,7 @@ pub struct Account {
 
 /// Which of Coinbase's two interfaces an account's key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Api {
+pub(super) enum Api {
     Advanced,
     Exchange,
 }
@@ -58,11 +54,23 @@ struct KeyFile {
 }
 
 /// The secrets of an account; what was refused is noted.
-struct Secrets {
+#[derive(Clone)]
+pub(super) struct Secrets {
     key: Found,
     secret: Found,
     passphrase: Found,
     key_json: Found,
+}
+
+/// One part of a key of the configuration, to be looked for elsewhere.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Whose: `binance/alice`, or what the key is for.
+    pub whose: String,
+    /// Which part.
+    pub part: Part,
+    /// Its text; absent where it could not be read.
+    pub secret: Option<Secret>,
 }
 
 /// One account as it was read.
@@ -72,6 +80,8 @@ pub(super) struct Entry {
     pub account: Account,
     /// As the feeds want it; absent where its key is not to be read now.
     pub keyed: Option<feed::Account>,
+    /// The keys that may act on it.
+    pub holder: Holder,
     /// The files of its secrets.
     pub touched: Vec<PathBuf>,
     /// Where it stands: a line, or a file of its own.
@@ -86,9 +96,37 @@ pub(super) struct Taken {
     places: BTreeMap<(Venue, String), AccountId>,
     /// Keys by their ids.
     keys: BTreeMap<(Venue, String), AccountId>,
+    /// The parts of all keys, where somebody looks for them.
+    pub kept: Option<Vec<Kept>>,
 }
 
 impl Taken {
+    /// Notes the parts of a key, where somebody looks for them.
+    pub fn keep(&mut self, whose: &str, secrets: &Secrets) {
+        let Some(kept) = &mut self.kept else { return };
+        let mut keep = |part, secret: Option<Secret>| kept.push(Kept { whose: whose.to_owned(), part, secret });
+        for (part, found) in
+            [(Part::KeyId, &secrets.key), (Part::Secret, &secrets.secret), (Part::Passphrase, &secrets.passphrase)]
+        {
+            match found {
+                Found::Absent => {}
+                Found::Unread => keep(part, None),
+                Found::Read(secret) => keep(part, Some(secret.clone())),
+            }
+        }
+        match &secrets.key_json {
+            Found::Absent => {}
+            Found::Unread => keep(Part::Secret, None),
+            Found::Read(json) => match serde_json::from_str::<KeyFile>(json.expose()) {
+                Ok(KeyFile { name, id, private_key }) => {
+                    keep(Part::KeyId, name.or(id).map(Secret::new));
+                    keep(Part::Secret, Some(Secret::new(private_key)));
+                }
+                Err(_) => keep(Part::Secret, None),
+            },
+        }
+    }
+
     /// Notes whose name and key are in use.
     pub fn add(&mut self, entry: &Entry) {
         self.names.insert(entry.account.id.clone(), entry.place.clone());
@@ -127,7 +165,8 @@ pub(super) fn read(
         "" => Err("an empty tag groups nothing".to_owned()),
         tag => Ok(tag.to_owned()),
     });
-    let response = response(section);
+    let (answer, pending) = super::response::account(section, venue);
+    let response = answer.mode;
     let sub_accounts = sub_accounts(section);
     let policy = policy(section);
     let api = section.choice("api", None, &[("advanced", Api::Advanced), ("exchange", Api::Exchange)]);
@@ -137,12 +176,7 @@ pub(super) fn read(
     let key_place = ["key_file", "key_credential", "key_json_file", "key_json_credential"]
         .into_iter()
         .find_map(|key| Some((key, section.written(key)?.to_owned())));
-    let secrets = Secrets {
-        key: secret(section, "key_file", "key_credential"),
-        secret: secret(section, "secret_file", "secret_credential"),
-        passphrase: secret(section, "passphrase_file", "passphrase_credential"),
-        key_json: secret(section, "key_json_file", "key_json_credential"),
-    };
+    let secrets = Secrets::read(section, true);
     for key in ["exchange", "name"] {
         if !section.has(key) && (key != "name" || usual_name.is_none()) {
             section.refuse(key, "is missing");
@@ -174,7 +208,9 @@ pub(super) fn read(
     {
         section.refuse(key, format!("is the same key as that of {other}; each account has its own"));
     }
+    taken.keep(&id.to_string(), &secrets);
     let wallets = wallets(section, venue);
+    let holder = pending.finish(&id, taken);
     // One that is not known was refused above, and its secrets cannot be judged.
     let key = api.and_then(|api| secrets.join(section, venue, api, key_version as u8));
     if let Some(other) = taken.names.get(&id) {
@@ -188,7 +224,13 @@ pub(super) fn read(
     }
     let keyed = key.map(|key| feed::Account { id: id.clone(), key, known_until: None });
     let touched = std::mem::take(&mut *section.gather.touched.borrow_mut());
-    Some(Entry { account: Account { id, tags, response, wallets, sub_accounts, policy }, keyed, touched, place })
+    Some(Entry {
+        account: Account { id, tags, response, answer, wallets, sub_accounts, policy },
+        keyed,
+        holder,
+        touched,
+        place,
+    })
 }
 
 /// Reads which wallets are watched: the spot wallet where nothing is said.
@@ -262,22 +304,20 @@ fn policy(section: &mut Section<'_>) -> Policy {
     Policy { allow, restricted }
 }
 
-fn response(section: &mut Section<'_>) -> Response {
-    const OPTIONS: [(&str, Option<Response>); 4] =
-        [("off", Some(Response::Off)), ("dry", Some(Response::Dry)), ("confirm", None), ("auto", None)];
-    match section.choice("response", Some(Some(Response::Dry)), &OPTIONS) {
-        Some(Some(response)) => response,
-        Some(None) | None => {
-            let reason = "this version only writes down what a person would do and never touches a key; write \"dry\"";
-            section.refuse("response", reason);
-            Response::Dry
+impl Secrets {
+    /// Reads the files of a key that a table names; `json` where it may be one of Coinbase's key files.
+    pub fn read(section: &mut Section<'_>, json: bool) -> Self {
+        let key_json = if json { secret(section, "key_json_file", "key_json_credential") } else { Found::Absent };
+        Secrets {
+            key: secret(section, "key_file", "key_credential"),
+            secret: secret(section, "secret_file", "secret_credential"),
+            passphrase: secret(section, "passphrase_file", "passphrase_credential"),
+            key_json,
         }
     }
-}
 
-impl Secrets {
     /// Makes the exchange's kind of key; notes what is missing or does not belong.
-    fn join(self, section: &Section<'_>, venue: Venue, api: Api, version: u8) -> Option<ReadKey> {
+    pub fn join(self, section: &Section<'_>, venue: Venue, api: Api, version: u8) -> Option<ReadKey> {
         let Secrets { key, secret, passphrase, key_json } = self;
         let exchange = venue == Venue::Coinbase && api == Api::Exchange;
         let title = if exchange { "Coinbase Exchange" } else { venue.title() };

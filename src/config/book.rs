@@ -13,8 +13,9 @@ use super::account::{Account, Entry, Taken, accounts as own_accounts};
 use super::problem::Problems;
 use super::section::{Gather, Scope, Section};
 use super::{Config, credentials, document, leaf};
-use crate::domain::{AccountId, Span};
+use crate::domain::{AccountId, Fingerprint, Span};
 use crate::feed;
+use crate::response::Holder;
 use stamp::Stamps;
 
 /// How often the files are looked at, unless the configuration says otherwise.
@@ -342,6 +343,12 @@ impl Book {
     /// Returns the accounts as the files describe them.
     pub(super) fn described(&self) -> Vec<Account> {
         self.entries().map(|entry| entry.account.clone()).collect()
+    }
+
+    /// Returns the accounts with what may act on them, and the key that watches each.
+    pub(super) fn holders(&self) -> Vec<(Account, Holder, Option<Fingerprint>)> {
+        let watching = |entry: &Entry| entry.keyed.as_ref().map(|keyed| Fingerprint::of(keyed.key.id()));
+        self.entries().map(|entry| (entry.account.clone(), entry.holder.clone(), watching(entry))).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -14,7 +14,7 @@ use crate::secret::Secret;
 const MOST_BYTES: u64 = 64 << 10;
 
 /// What became of a secret.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Found {
     /// The file names none.
     Absent,
@@ -42,7 +42,7 @@ pub(super) fn secret(section: &mut Section<'_>, file: &'static str, credential: 
     }
     let (key, path) = match (path, name, &section.gather.credentials) {
         (Some(path), _, _) => (file, section.gather.folder.join(path)),
-        (None, Some(name), Some(folder)) => (credential, folder.join(name)),
+        (None, Some(name), Some(folder)) => (credential, handed_over(folder, &name)),
         (None, Some(_), None) if section.gather.scope == Scope::Look => {
             let line = section.line_of(credential);
             section
@@ -66,6 +66,14 @@ pub(super) fn secret(section: &mut Section<'_>, file: &'static str, credential: 
             Found::Unread
         }
     }
+}
+
+/// Returns where a credential lies: under its name, or in the folder whose name systemd puts in front (`keys_a.key` of
+/// `LoadCredential=keys:/etc/fillguard/keys` is `a.key` there), where somebody names that folder.
+fn handed_over(folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join(name);
+    let own = name.split_once('_').map(|(_, own)| folder.join(own));
+    own.filter(|own| !path.exists() && own.exists()).unwrap_or(path)
 }
 
 /// Takes a path, unless it looks like the secret itself: that would be shown in the complaint that no such file exists.

@@ -16,6 +16,7 @@ mod market_cap;
 mod notify;
 mod problem;
 mod reload;
+mod response;
 mod rule_file;
 mod rules;
 mod section;
@@ -27,7 +28,7 @@ mod values;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-pub use account::{Account, Response};
+pub use account::{Account, Kept, Response};
 pub use book::{Book, Look};
 pub use keeping::{Log, LogFormat};
 pub use problem::{Problem, Problems};
@@ -54,6 +55,10 @@ pub struct Config {
     pub pipeline: pipeline::Settings,
     /// Channels.
     pub notify: crate::notify::Settings,
+    /// How far a response may go.
+    pub response: crate::response::Settings,
+    /// The keys that act.
+    pub keys: crate::response::Keys,
     /// The daemon's own log.
     pub log: Log,
     /// Accounts whose own files have problems; they are not watched until that is mended.
@@ -79,6 +84,16 @@ impl Config {
     /// looked at, and a warning says so; their accounts and channels are then missing from the feeds and channels.
     pub fn check(path: &Path) -> Result<Self, Problems> {
         read(path, &document::read(path)?, Scope::Look, credentials()).map(Config::guarded)
+    }
+
+    /// Reads the parts of all keys of a configuration, to look for them elsewhere; `credentials` is the folder of those
+    /// that systemd hands to the service.
+    pub fn secrets(path: &Path, credentials: Option<PathBuf>) -> Result<Vec<Kept>, Problems> {
+        let mut kept = account::Taken::default();
+        kept.kept = Some(Vec::new());
+        let credentials = credentials.or_else(self::credentials);
+        let read = read_taking(path, &document::read(path)?, Scope::Look, credentials, kept);
+        read.map(|(_, taken)| taken.kept.unwrap_or_default())
     }
 
     /// Reads what a replay needs: rules, incidents, codec and networks. Other tables are checked too, but no account,
@@ -108,6 +123,11 @@ impl Config {
         self.state_dir.join("fillguard.db")
     }
 
+    /// Returns the folder in which answers to responses are left for the daemon.
+    pub fn respond_folder(&self) -> PathBuf {
+        self.state_dir.join("respond")
+    }
+
     /// Returns the file in which the operator switches leak modes while the daemon runs.
     pub fn leak_file(&self) -> PathBuf {
         self.state_dir.join("leak-mode.json")
@@ -119,6 +139,16 @@ fn credentials() -> Option<PathBuf> {
 }
 
 fn read(path: &Path, text: &str, scope: Scope, credentials: Option<PathBuf>) -> Result<Config, Problems> {
+    read_taking(path, text, scope, credentials, account::Taken::default()).map(|(config, _)| config)
+}
+
+fn read_taking(
+    path: &Path,
+    text: &str,
+    scope: Scope,
+    credentials: Option<PathBuf>,
+    mut taken: account::Taken,
+) -> Result<(Config, account::Taken), Problems> {
     let document = document::parse(text);
     let file = path.to_owned();
     if !document.readable {
@@ -126,7 +156,7 @@ fn read(path: &Path, text: &str, scope: Scope, credentials: Option<PathBuf>) -> 
     }
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     let gather = Gather::new(document.lines, folder, scope, credentials, document.faults);
-    let mut config = walk(&mut Section::root(&gather, document.root.get_ref()), file.clone());
+    let mut config = walk(&mut Section::root(&gather, document.root.get_ref()), file.clone(), &mut taken);
     let elsewhere = gather.elsewhere();
     let (problems, warnings) = gather.into_inner();
     // A file of one account is no reason not to watch the others.
@@ -136,15 +166,14 @@ fn read(path: &Path, text: &str, scope: Scope, credentials: Option<PathBuf>) -> 
     }
     config.book.text = text.to_owned();
     config.warnings.extend(warnings);
-    Ok(config)
+    Ok((config, taken))
 }
 
-fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
+fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Config {
     let state_dir = keeping::state(root);
     let journal = keeping::journal(root, &state_dir);
-    let mut taken = account::Taken::default();
-    let own = account::accounts(root, &mut taken);
-    let (opened, keep_removed) = book::accounts(root, file.clone(), own, &mut taken);
+    let own = account::accounts(root, taken);
+    let (opened, keep_removed) = book::accounts(root, file.clone(), own, taken);
     let book::Opened { book, faulty, warnings } = opened;
     if book.is_empty()
         && faulty.is_empty()
@@ -169,7 +198,8 @@ fn walk(root: &mut Section<'_>, file: PathBuf) -> Config {
         }
     }
     let notify = notify::notify(root, &accounts);
+    let (response, keys) = response::response(root, book.holders(), taken);
     let log = keeping::log(root);
     root.close();
-    Config { file, state_dir, journal, accounts, feed, pipeline, notify, log, faulty, book, warnings }
+    Config { file, state_dir, journal, accounts, feed, pipeline, notify, response, keys, log, faulty, book, warnings }
 }

@@ -19,7 +19,7 @@ fn uncommented() -> String {
 fn asked(text: &str) -> Vec<(String, Option<String>)> {
     let document = document::parse(text);
     let gather = Gather::new(document.lines, PathBuf::new(), Scope::Middle, None, document.faults);
-    let _config = walk(&mut Section::root(&gather, document.root.get_ref()), PathBuf::new());
+    let _config = walk(&mut Section::root(&gather, document.root.get_ref()), PathBuf::new(), &mut Default::default());
     gather.asked.take()
 }
 
@@ -68,7 +68,11 @@ fn the_defaults_that_the_example_states_are_those_of_the_code() {
 fn the_example_is_taken_as_it_is_and_with_every_key_uncommented() {
     for text in [
         EXAMPLE.to_owned(),
-        uncommented().replace("networks = ", "#").replace("market_model = ", "#").replace("\ndir = \"rules\"", ""),
+        uncommented()
+            .replace("networks = ", "#")
+            .replace("countries = ", "#")
+            .replace("market_model = ", "#")
+            .replace("\ndir = \"rules\"", ""),
     ] {
         let config = Config::built_in("example.toml", &text).unwrap_or_else(|problems| panic!("{problems}"));
         let usual = pipeline::Settings::default();
@@ -91,8 +95,11 @@ fn the_demo_needs_nothing_but_the_simulator() {
 
 #[test]
 fn an_unknown_key_is_told_in_every_table() {
-    let text =
-        uncommented().replace("networks = ", "#").replace("market_model = ", "#").replace("\ndir = \"rules\"", "");
+    let text = uncommented()
+        .replace("networks = ", "#")
+        .replace("countries = ", "#")
+        .replace("market_model = ", "#")
+        .replace("\ndir = \"rules\"", "");
     let tables: Vec<usize> =
         text.lines().enumerate().filter(|(_, line)| line.starts_with('[')).map(|(at, _)| at + 1).collect();
     assert!(tables.len() > 25);
@@ -107,8 +114,11 @@ fn an_unknown_key_is_told_in_every_table() {
 
 #[test]
 fn a_value_of_the_wrong_kind_is_told_for_every_key() {
-    let text =
-        uncommented().replace("networks = ", "#").replace("market_model = ", "#").replace("\ndir = \"rules\"", "");
+    let text = uncommented()
+        .replace("networks = ", "#")
+        .replace("countries = ", "#")
+        .replace("market_model = ", "#")
+        .replace("\ndir = \"rules\"", "");
     for (at, line) in text.lines().enumerate() {
         let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else { continue };
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

@@ -43,6 +43,8 @@ pub enum EventKind {
     Cap(Cap),
     /// The operator told which leak modes are on; those not named are off.
     Leaks(Vec<super::LeakMode>),
+    /// A person said of an alarm whose deed it was.
+    Answer(super::Answer),
     /// A feed came up, went down, skipped or could not be read.
     Feed(FeedChange),
     /// Time passed.
@@ -231,6 +233,8 @@ pub struct Access {
     pub venue: Option<Venue>,
     /// From which address; a line without one is no evidence.
     pub ip: Option<IpAddr>,
+    /// Who operates the address, as the daemon's table told when the line came; absent where it had none.
+    pub network: Option<super::Network>,
     /// With which program.
     pub user_agent: Option<CompactString>,
     /// For which order: an order our side is known to have sent.

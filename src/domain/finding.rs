@@ -227,10 +227,36 @@ pub enum Reason {
         prefix: CompactString,
         /// Its network operator, where a table is configured.
         network: Option<CompactString>,
-        /// What is new: `address`, `prefix` or `network`.
+        /// Its country, where a table is configured.
+        country: Option<CompactString>,
+        /// True where the network rents machines to anybody.
+        hosting: bool,
+        /// What is new: `address`, `prefix`, `network` or `country`.
         new: CompactString,
         /// True when a familiar address was in use within minutes.
         concurrent: bool,
+    },
+    /// Several accounts are newly used from one address.
+    SharedAddress {
+        /// The address.
+        ip: CompactString,
+        /// Its network operator, where a table is configured.
+        network: Option<CompactString>,
+        /// How many accounts.
+        count: usize,
+        /// From the first to the last, in seconds.
+        seconds: f64,
+        /// True where all came from one place, as when a platform moves.
+        moved: bool,
+    },
+    /// Other accounts of a tag are used from one new address, this one is not yet.
+    OthersUsedFrom {
+        /// Which tag.
+        tag: CompactString,
+        /// How many of its accounts.
+        count: usize,
+        /// The address.
+        ip: CompactString,
     },
     /// An order of a grammar or source never seen, or that none of our systems sent.
     StrangeOrder {
@@ -367,6 +393,8 @@ impl Finding {
             | Reason::SoldOff { .. }
             | Reason::OneSided { .. }
             | Reason::NewAddress { .. }
+            | Reason::SharedAddress { .. }
+            | Reason::OthersUsedFrom { .. }
             | Reason::StrangeOrder { .. }
             | Reason::Together { .. }
             | Reason::OthersHit { .. }

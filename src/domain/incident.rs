@@ -142,6 +142,13 @@ impl IncidentId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the number of the arrival that opened the incident for `account`, where the name tells.
+    pub fn opened(&self, account: &AccountId) -> Option<u64> {
+        let rest = self.0.strip_prefix(account.venue.as_str())?.strip_prefix('-')?;
+        let rest = rest.strip_prefix(account.name.as_str())?.strip_prefix('-')?;
+        rest.split('-').next()?.parse().ok()
+    }
 }
 
 impl Incident {

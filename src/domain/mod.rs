@@ -2,17 +2,20 @@
 
 mod access;
 mod account;
+mod answer;
 mod event;
 mod finding;
 mod incident;
 mod key;
 mod leak;
 mod money;
+mod network;
 mod time;
 mod wallet;
 
 pub use access::{LogMark, LogProgress, LogRequest};
 pub use account::{AccountId, NotAnAccount, Venue};
+pub use answer::Answer;
 pub use event::{
     Access, BY_EXCHANGE, Balance, BalanceWhy, Basis, Cap, Confirmation, Event, EventKind, FeedChange, FeedKind, Fill,
     Market, MarketKind, OrderChange, OrderStep, Side, Via,
@@ -22,5 +25,6 @@ pub use incident::{Effect, EffectKind, Incident, IncidentId, Message, PlanStep, 
 pub use key::{Fingerprint, KeyList, KeyName, KeyState, NotARight, Restriction, Right, WhichKey};
 pub use leak::LeakMode;
 pub use money::{Asset, Money, Price, Quantity, Refused, Symbol, decimal};
+pub use network::Network;
 pub use time::{NotASpan, Span, Timestamp};
 pub use wallet::{NotAWallet, Wallet};

@@ -33,17 +33,27 @@ pub fn novelty(account: &Account, new_pair: bool) -> Term {
 /// Returns what five minutes of spending say, against the sessions' largest: a t distribution with four degrees of
 /// freedom around median and spread.
 pub fn size(account: &Account, side: Side) -> Term {
+    let Some((median, _, tail)) = size_tail(account, side) else {
+        return term("size", Family::Habit, 0.0, 0.0, "x usual");
+    };
+    let times = (account.spent(side).ln() - median).exp();
+    term("size", Family::Habit, (0.5 / tail.max(1e-9)).ln().clamp(-1.5, 6.0), times, "x usual")
+}
+
+/// Returns median and spread of ln of the sessions' largest spending, and how probable as much as now or more is; nothing
+/// while fewer than three are known.
+pub fn size_tail(account: &Account, side: Side) -> Option<(f64, f64, f64)> {
     let past = match side {
         Side::Buy => &account.buys,
+        // Who hardly ever sells has no usual sale: what it buys at most is the measure of what it has to do with.
+        Side::Sell if account.sells.len() < 3 && account.sessions >= WARM_SESSIONS => &account.buys,
         Side::Sell => &account.sells,
     };
     let spent = account.spent(side);
-    let Some((median, scale)) = past.median_and_scale().filter(|_| past.len() >= 3 && spent > 0.0) else {
-        return term("size", Family::Habit, 0.0, 0.0, "x usual");
-    };
+    let (median, scale) = past.median_and_scale().filter(|_| past.len() >= 3 && spent > 0.0)?;
     let above = (spent.ln() - median) / scale.max(0.35);
     let tail = StudentsT::new(0.0, 1.0, 4.0).map_or(0.5, |t| t.sf(above)).max(seen_before(past, spent.ln()));
-    term("size", Family::Habit, (0.5 / tail.max(1e-9)).ln().clamp(-1.5, 6.0), (spent.ln() - median).exp(), "x usual")
+    Some((median, scale.max(0.35), tail))
 }
 
 /// Returns the rate of past sessions that went as far: what an owner did before is no longer wild, whatever a
@@ -57,19 +67,20 @@ fn seen_before(past: &Recent<64>, value: f64) -> f64 {
 
 /// Returns what the orders of a minute say, against the sessions' busiest: a negative binomial, for small counts.
 pub fn rate(account: &Account) -> Term {
+    let nats = rate_tail(account).map_or(0.0, |(.., tail)| (0.3 / tail.max(1e-9)).ln().clamp(-1.0, 6.0));
+    term("rate", Family::Habit, nats, account.rate(), "orders a minute")
+}
+
+/// Returns mean and variance of the sessions' busiest minutes, and how probable as many orders as now or more are; nothing
+/// while fewer than three are known.
+pub fn rate_tail(account: &Account) -> Option<(f64, f64, f64)> {
     let now = account.rate();
-    let nats = match busiest(&account.rates) {
-        Some((mean, variance)) => {
-            // Never narrower than Poisson with a fifth more, so that three equal sessions do not make a law.
-            let spread = (variance - mean).max(0.2 * mean);
-            let r = mean * mean / spread;
-            let tail = if now < 1.0 { 1.0 } else { beta_reg(now, r, mean / (mean + r)) };
-            let tail = tail.max(seen_before(&account.rates, now));
-            (0.3 / tail.max(1e-9)).ln().clamp(-1.0, 6.0)
-        }
-        None => 0.0,
-    };
-    term("rate", Family::Habit, nats, now, "orders a minute")
+    let (mean, variance) = busiest(&account.rates)?;
+    // Never narrower than Poisson with a fifth more, so that three equal sessions do not make a law.
+    let spread = (variance - mean).max(0.2 * mean);
+    let r = mean * mean / spread;
+    let tail = if now < 1.0 { 1.0 } else { beta_reg(now, r, mean / (mean + r)) };
+    Some((mean, variance, tail.max(seen_before(&account.rates, now))))
 }
 
 fn busiest(rates: &Recent<64>) -> Option<(f64, f64)> {
@@ -85,7 +96,7 @@ fn busiest(rates: &Recent<64>) -> Option<(f64, f64)> {
 /// Returns what selling other holdings off in the five minutes before a buy says; less for who does so often.
 pub fn sold_before(account: &Account, now: Timestamp, base: &Asset) -> Term {
     let sold = account.sold_within(now, Span::from_secs(300), Some(base)).len();
-    let nats = if sold >= 2 { (1.2 * sold as f64).min(4.8).min(selling_cap(account)) } else { 0.0 };
+    let nats = if sold >= 2 { (1.2 * sold as f64).min(4.8).min(selling_cap(account, sold)) } else { 0.0 };
     term("sold_before", Family::Habit, nats, sold as f64, "holdings sold")
 }
 
@@ -110,10 +121,41 @@ pub fn probed(account: &Account, group: &Group, new_pair: bool) -> Term {
     term("probed", Family::Habit, if probe.is_some() { 1.5 } else { 0.0 }, days, "days before")
 }
 
-/// Returns the most that selling off can weigh for this account: ln(0.8 / rate of sessions in which it did).
-pub fn selling_cap(account: &Account) -> f64 {
-    let p = (f64::from(account.selling_sessions) + 0.5) / (f64::from(account.sessions) + 2.0);
-    (0.8 / p).ln().clamp(0.0, 4.8)
+/// Returns the most that selling off `holdings` within a minute can weigh for this account: ln(0.8 / rate of sessions in
+/// which it sold as many).
+pub fn selling_cap(account: &Account, holdings: usize) -> f64 {
+    (0.8 / rate_of(&account.sold_by, holdings, account.sessions)).ln().clamp(0.0, 4.8)
+}
+
+/// Returns in how many sessions the account sold at least so many holdings within a minute.
+pub fn sessions_that_sold(account: &Account, holdings: usize) -> f64 {
+    f64::from(account.sold_by.iter().skip(holdings.min(account.sold_by.len() - 1)).sum::<u32>())
+}
+
+/// Returns what it says that the account sells at all, by how many of its sessions sold anything.
+pub fn sells_seldom(account: &Account) -> Term {
+    let p = rate_of(&account.sold_by, 1, account.sessions);
+    let nats = if account.sessions < WARM_SESSIONS { 0.0 } else { (0.4 / p).ln().clamp(0.0, 2.0) };
+    term("sells_seldom", Family::Habit, nats, p * 100.0, "% of sessions")
+}
+
+/// Returns what it says that `emptied` holdings were sold to the last within a minute, of those `told` where that is known.
+pub fn emptied(account: &Account, emptied: usize, told: usize, sold: usize) -> Term {
+    let nats = match (told, emptied) {
+        (0, _) => 0.0,
+        (told, 0) if told == sold => -2.0,
+        (_, emptied) => {
+            let p = rate_of(&account.emptied_by, emptied.max(2), account.sessions);
+            (0.6 / p).ln().clamp(0.0, 2.5) * emptied as f64 / sold as f64
+        }
+    };
+    term("emptied", Family::Habit, nats, emptied as f64, "holdings emptied")
+}
+
+/// Returns the rate of sessions that came to `holdings` or more.
+fn rate_of(sessions: &[u32], holdings: usize, all: u32) -> f64 {
+    let reached: u32 = sessions.iter().skip(holdings.min(sessions.len() - 1)).sum();
+    (f64::from(reached) + 0.5) / (f64::from(all) + 2.0)
 }
 
 /// Returns what the pause before this session says, against the account's usual pauses.
@@ -178,6 +220,18 @@ pub fn heat(account: &Account, market: f64) -> f64 {
     }
     let p = (hotter as f64 + 1.0) / (past.len() as f64 + 2.0);
     market - (p / 0.05).ln().clamp(0.0, 3.0)
+}
+
+/// Returns what it says that the account traded about as far from a pair's price before: who buys what a public group raises
+/// does so every week, and nobody wants to be called each time.
+///
+/// It is -ln(p / 0.05) with p the rate of past sessions at least 0.6 times as far, four nats at most.
+pub fn far_before(account: &Account, far: f64) -> Term {
+    let past = &account.far;
+    let reached = past.at_least(0.6 * far);
+    let p = (reached as f64 + 1.0) / (past.len() as f64 + 2.0);
+    let nats = if past.len() < 5 || reached == 0 { 0.0 } else { -(p / 0.05).ln().clamp(0.0, 4.0) };
+    term("far_before", Family::Habit, nats, reached as f64, "sessions as far")
 }
 
 /// Returns the two correlated terms as one: the larger, and half of the smaller if it speaks against the owner too.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Claims;
 use super::account::Account;
-use super::address::Places;
+use super::address::{Places, Sharing};
 use super::caps::Caps;
 use super::cold::ColdOrders;
 use super::expression::Past;
@@ -40,6 +40,8 @@ pub struct Memory {
     pub fleet: Fleet,
     /// Platforms that are known to have leaked.
     pub leaks: Leaks,
+    /// Which accounts are newly used from one address.
+    pub sharing: Sharing,
     pub(super) names: Vec<Name>,
     pub(super) accounts: Vec<Watched>,
     places: BTreeMap<CompactString, Places>,

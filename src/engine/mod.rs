@@ -17,9 +17,11 @@ pub mod memory;
 pub mod model;
 pub mod origin;
 pub mod pair;
+mod places;
 pub mod rules;
 pub mod sights;
 mod together;
+pub mod why;
 pub mod worth;
 
 use std::sync::Arc;
@@ -27,9 +29,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Access, AccountId, BY_EXCHANGE, Balance, Event, EventKind, Family, FeedChange, FeedKind, Fill, Finding, KeyState,
-    Level, Market, MarketKind, OrderChange, OrderStep, Price, Reason, RuleName, Side, Span, Symbol, Timestamp, Via,
-    Wallet,
+    AccountId, BY_EXCHANGE, Balance, Event, EventKind, Family, FeedChange, FeedKind, Fill, Finding, KeyState, Level,
+    Market, MarketKind, OrderChange, OrderStep, Price, Reason, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
 };
 use address::Networks;
 use keys::{Change, Keys};
@@ -198,6 +199,11 @@ impl Engine {
                 }
             }
             EventKind::Leaks(modes) => self.memory.leaks.take(modes),
+            EventKind::Answer(answer) => {
+                if let Some(account) = self.memory.find(&answer.account) {
+                    self.memory.watched_mut(account).account.answer(answer);
+                }
+            }
             EventKind::Feed(change) => self.feed(change, n, at, out),
             EventKind::Tick => {}
         }
@@ -328,29 +334,9 @@ impl Engine {
         n: u64,
         at: Timestamp,
     ) -> Vec<Finding> {
+        let Some(case) = self.case(account, group, pair, worth, n, at) else { return Vec::new() };
         let watched = self.memory.watched(account);
-        let account = &watched.account;
-        let group = account.group_at(group);
-        let Some(habit) = account.habit(&group.symbol) else { return Vec::new() };
-        let place = self.memory.places(&account.id.name).and_then(|places| places.about_order(at));
-        let unit = self.memory.worth.unit(group.symbol.quote());
-        let dollars = pair.reference().map(float).filter(|_| self.memory.worth.is_dollar(group.symbol.quote()));
-        let case = Case {
-            account,
-            group,
-            habit,
-            pair: (pair.last_price().is_some() && pair.last().since(group.last) <= STALE).then_some(pair),
-            new_pair: group.last.since(habit.first) < Span::from_secs(86_400),
-            time: group.last,
-            n,
-            at,
-            unit,
-            equity: self.memory.equity(account, worth.map(|worth| (group.symbol.base(), worth))),
-            place: place.as_ref(),
-            together: self.memory.fleet.told(&account.id, &group.symbol).map(co_trading::about_order),
-            cap: self.memory.caps.of(group.symbol.base(), dollars, at),
-        };
-        let settings = self.settings_for(&account.id, at);
+        let settings = self.settings_for(&case.account.id, at);
         let found = [
             pump_buy::judge(&settings.pump_buy, &case),
             planted_ask::judge(&settings.planted_ask, &case),
@@ -370,6 +356,39 @@ impl Engine {
         found
     }
 
+    /// Puts together what is known around a group, to be judged by the market in `pair`.
+    fn case<'a>(
+        &'a self,
+        account: usize,
+        group: usize,
+        pair: &'a Pair,
+        worth: Option<f64>,
+        n: u64,
+        at: Timestamp,
+    ) -> Option<Case<'a>> {
+        let account = &self.memory.watched(account).account;
+        let group = account.group_at(group);
+        let habit = account.habit(&group.symbol)?;
+        let place = self.memory.places(&account.id.name).and_then(|places| places.about_order(at));
+        let unit = self.memory.worth.unit(group.symbol.quote());
+        let dollars = pair.reference().map(float).filter(|_| self.memory.worth.is_dollar(group.symbol.quote()));
+        Some(Case {
+            account,
+            group,
+            habit,
+            pair: (pair.last_price().is_some() && pair.last().since(group.last) <= STALE).then_some(pair),
+            new_pair: account.is_new(&group.symbol, group.last),
+            time: group.last,
+            n,
+            at,
+            unit,
+            equity: self.memory.equity(account, worth.map(|worth| (group.symbol.base(), worth))),
+            place,
+            together: self.memory.fleet.told(&account.id, &group.symbol).map(co_trading::about_order),
+            cap: self.memory.caps.of(group.symbol.base(), dollars, at),
+        })
+    }
+
     /// Returns the thresholds for an account: lower ones while the platform that has its key is known to leak.
     fn settings_for(&self, account: &AccountId, at: Timestamp) -> std::borrow::Cow<'_, Settings> {
         let lowered = self.memory.leaks.lowered(account, &self.settings.tags, at);
@@ -382,6 +401,7 @@ impl Engine {
             &mut settings.planted_ask.levels,
             &mut settings.churn_loss.levels,
             &mut settings.liquidation.levels,
+            &mut settings.slow_buying.levels,
             &mut settings.unknown_origin.levels,
             &mut settings.unfamiliar_address.levels,
         ] {
@@ -396,15 +416,18 @@ impl Engine {
         let pair = self.memory.pair(order.account.venue, &order.symbol, time);
         self.memory.interest(pair, time);
         let watched = self.memory.watched_mut(account);
-        watched.account.cancels.hear(time);
         match order.step {
             OrderStep::Accepted => {
+                watched.account.hear_of_order(time);
                 let (client_id, source) = origin_of(order.client_order_id.as_deref(), order.source.as_deref());
                 watched.account.sight(&order.order_id, client_id, source, time);
                 watched.claims.sent(&order.order_id, client_id, at);
                 self.memory.reckon(account, &self.settings.blind);
             }
-            OrderStep::Cancelled => watched.account.cancels.take(&order.order_id, time),
+            OrderStep::Cancelled => {
+                watched.account.cancels.hear(time);
+                watched.account.cancels.take(&order.order_id, time);
+            }
             OrderStep::Amended | OrderStep::Done | OrderStep::Expired | OrderStep::Rejected | OrderStep::Other => {}
         }
     }
@@ -432,29 +455,6 @@ impl Engine {
         // What backs a contract is money, not a holding.
         if balance.wallet != Wallet::Futures {
             self.memory.follow_holding(place, &balance.asset, before, amount, at);
-        }
-    }
-
-    fn access(&mut self, access: &Access, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
-        for account in self.memory.named(&access.name, access.venue) {
-            let watched = self.memory.watched_mut(account);
-            if let Some(id) = &access.client_order_id {
-                watched.claims.claim(id, at);
-            }
-            if let Some(ip) = access.ip.filter(|_| self.settings.user.looks_back().is_some()) {
-                watched.past.used(ip, access.time.min(at + AHEAD));
-            }
-        }
-        let Some(ip) = access.ip else { return };
-        let seen = self.memory.places_mut(&access.name).take(ip, access.time.min(at + AHEAD), &self.networks);
-        if self.settings.off.contains(&RuleName::UnfamiliarAddress) {
-            return;
-        }
-        // The log names a person or platform account; every key of that name is concerned, at each exchange once.
-        for account in self.memory.named(&access.name, access.venue) {
-            let id = self.memory.watched(account).account.id.clone();
-            let settings = self.settings_for(&id, at).unfamiliar_address;
-            out.extend(unfamiliar_address::judge(&settings, &id, &seen, n, at));
         }
     }
 
@@ -684,6 +684,11 @@ impl Engine {
     /// A session that alarmed does not become a habit.
     fn mark_alarms(&mut self, found: &[Finding]) {
         for finding in found {
+            if let Some(term) = finding.terms.iter().find(|term| term.name == planted_ask::DISPLACEMENT) {
+                let account = self.memory.account(&finding.account);
+                let session = &mut self.memory.watched_mut(account).account.session;
+                session.far = session.far.max(term.value / 100.0);
+            }
             // Selling everything is a habit some have, and alone it cost nothing yet.
             // What a key may do says nothing about who trades.
             let harmless = matches!(
@@ -696,10 +701,10 @@ impl Engine {
                     | RuleName::KeyPolicy
                     // A rule of one's own may be chatty; it must not keep the account from being learnt.
                     | RuleName::User
-            ) || matches!(finding.reason, Reason::OthersHit { .. });
-            if finding.level >= Level::Alert && !harmless {
+            ) || matches!(finding.reason, Reason::OthersHit { .. } | Reason::OthersUsedFrom { .. });
+            if finding.level >= Level::Alert && finding.rule != RuleName::Blind {
                 let account = self.memory.account(&finding.account);
-                self.memory.watched_mut(account).account.session.alarmed = true;
+                self.memory.watched_mut(account).account.session.tell(finding.n, !harmless);
             }
         }
     }

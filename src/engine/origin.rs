@@ -14,6 +14,8 @@ use crate::domain::{Span, Timestamp};
 const MOST: usize = 24;
 /// Orders an account must have sent before a new kind of name says anything.
 const ENOUGH: u64 = 50;
+/// Orders of one kind that make it a habit, however many others there are.
+const FEW: u32 = 5;
 /// A kind that came up later is as strange as new for this long, and half as strange until it is familiar: a thief who
 /// trades small for a day must not become the owner.
 const NEW_FOR: Span = Span::from_secs(2 * 86_400);
@@ -45,7 +47,7 @@ impl Origins {
             return 0.0;
         }
         match self.kinds.get(kind) {
-            Some(seen) if u64::from(seen.orders) * 200 >= self.orders || seen.orders >= 5 => {
+            Some(seen) if u64::from(seen.orders) * 200 >= self.orders || seen.orders >= FEW => {
                 match seen.since.map(|since| now.since(since)) {
                     Some(age) if age < NEW_FOR => self.of_new(cap),
                     Some(age) if age < FAMILIAR_AFTER => self.of_new(cap) / 2.0,
@@ -82,6 +84,16 @@ impl Origins {
             self.kinds.remove(&rarest);
         }
         self.kinds.insert(kind.into(), Kind { orders, since });
+    }
+
+    /// Counts orders of a `kind` that the owner vouched for: from now on it is as familiar as any.
+    pub fn adopt(&mut self, kind: &str, orders: u32) {
+        // Fewer would still be an exception, not a habit.
+        self.learn(kind, orders.max(FEW), None);
+        if let Some(seen) = self.kinds.get_mut(kind) {
+            seen.since = None;
+            seen.orders = seen.orders.max(FEW);
+        }
     }
 
     /// Returns how many orders were counted.

@@ -11,7 +11,7 @@ mod error;
 mod keeper;
 mod key_state;
 mod kucoin;
-mod limiter;
+pub(crate) mod limiter;
 mod link;
 mod market_cap;
 mod markets;

@@ -60,6 +60,7 @@ impl Counters {
                 | EventKind::Balance(_)
                 | EventKind::Access(_)
                 | EventKind::Leaks(_)
+                | EventKind::Answer(_)
                 | EventKind::KeyState(_)
                 | EventKind::KeyList(_)
                 | EventKind::Market(_)

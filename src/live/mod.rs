@@ -11,7 +11,7 @@ mod resume;
 mod roll;
 mod roll_call;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +20,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::arrival::{Body, Incoming, Source};
-use crate::domain::{Symbol, Venue};
+use crate::domain::{AccountId, Symbol, Venue, Wallet};
+use crate::response::{self, desk, hands};
 use crate::runtime::supervisor::{self, Outcome, Stage, Supervisor, Task};
 use crate::runtime::{clock, systemd};
 use crate::{feed, journal, notify, pipeline, store};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub feed: feed::Settings,
     /// The file in which the operator switches leak modes, where there is one.
     pub leak_file: Option<PathBuf>,
+    /// What may be done about keys, where anything may.
+    pub response: Option<Answering>,
     /// How many faults are borne, and how long stopping may take.
     pub supervisor: supervisor::Settings,
     /// How often time itself arrives: what only its passing says is said at most this late, and the service manager's
@@ -75,6 +78,7 @@ impl Default for Settings {
             pipeline: pipeline::Settings::default(),
             notify: notify::Settings::default(),
             leak_file: None,
+            response: None,
             feed: feed::Settings::default(),
             supervisor: supervisor::Settings::default(),
             tick: Duration::from_secs(10),
@@ -87,6 +91,17 @@ impl Default for Settings {
             ready_within: Duration::from_secs(60),
         }
     }
+}
+
+/// What may be done about keys, and with which.
+#[derive(Clone, Debug)]
+pub struct Answering {
+    /// The brakes, and where answers are left.
+    pub setup: desk::Setup,
+    /// The keys that act.
+    pub keys: response::Keys,
+    /// Where the exchanges are.
+    pub places: response::hands::Places,
 }
 
 /// Why the daemon could not start, or ended unasked.
@@ -104,6 +119,9 @@ pub enum Error {
     /// A channel cannot be set up.
     #[error(transparent)]
     Notify(#[from] notify::Error),
+    /// What reaches the exchanges to act cannot be set up.
+    #[error("responses cannot be set up: {0}")]
+    Response(String),
     /// A task could not be kept alive.
     #[error(transparent)]
     Ended(#[from] supervisor::Error),
@@ -116,7 +134,7 @@ impl Error {
     /// Says whether the configuration is at fault, so that starting again will not help.
     pub fn is_misuse(&self) -> bool {
         match self {
-            Error::Feed(_) | Error::Notify(_) => true,
+            Error::Feed(_) | Error::Notify(_) | Error::Response(_) => true,
             Error::Journal(_) | Error::Store(_) | Error::Ended(_) | Error::CutShort => false,
         }
     }
@@ -172,7 +190,17 @@ pub async fn run_fed_by(
     let (pairs, wanted) = watch::channel(chain::pairs(&memory, market_pairs, &mut left_out));
     let accounts = settings.feed.watched().collect();
     let (roll, calls) = RollBook::open(&mut settings);
+    let responding = settings.response.take().map(|answering| {
+        let wallets =
+            settings.feed.watched().fold(BTreeMap::new(), |mut all: BTreeMap<_, BTreeSet<_>>, (id, wallet)| {
+                all.entry(id).or_default().insert(wallet);
+                all
+            });
+        responder(answering, &wallets, store.clone(), incoming.clone())
+    });
+    let responding = responding.transpose()?;
     let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
+    tasks.extend(responding);
     tasks.extend(settings.leak_file.map(|file| operator::switches(file, incoming.clone())));
     tasks.push(ticks(incoming, settings.tick));
     let journal = resumed.journal;
@@ -212,6 +240,23 @@ pub async fn run_fed_by(
         supervisor.add(task);
     }
     Ok(supervisor.run(stop).await?)
+}
+
+/// Returns the task that takes keys away.
+fn responder(
+    answering: Answering,
+    wallets: &BTreeMap<AccountId, BTreeSet<Wallet>>,
+    store: store::Handle,
+    incoming: mpsc::Sender<Incoming>,
+) -> Result<Task, Error> {
+    let Answering { setup, keys, places } = answering;
+    let reach = hands::Reach::new(&places, &setup.settings, &keys, wallets);
+    let reach = reach.map_err(|why| Error::Response(why.to_string()))?;
+    let hands = std::sync::Arc::new(reach);
+    Ok(Task::restartable("responses", Stage::Responder, move |stop| {
+        let (setup, store, incoming, hands) = (setup.clone(), store.clone(), incoming.clone(), hands.clone());
+        async move { Ok(desk::Desk::open(setup, hands, store, Some(incoming)).await?.run(stop).await?) }
+    }))
 }
 
 /// Returns the task that says that time passed.

@@ -28,6 +28,7 @@ pub(super) fn switches(file: PathBuf, incoming: mpsc::Sender<Incoming>) -> Task 
                 match look(&file, seen) {
                     Ok(Some((mark, text))) => {
                         (seen, said) = (Some(mark), None);
+                        tell(&text);
                         let switched =
                             Incoming { at: clock::now(), from: Source::Operator, body: Body::from_text(text) };
                         tokio::select! {
@@ -49,6 +50,24 @@ pub(super) fn switches(file: PathBuf, incoming: mpsc::Sender<Incoming>) -> Task 
             }
         }
     })
+}
+
+/// Writes the leak modes that are on into the log: whoever reads it later must see why less evidence was enough.
+fn tell(text: &str) {
+    let now = clock::now();
+    match crate::codec::operator::read(text) {
+        Some(modes) => {
+            let on: Vec<_> = modes.iter().filter(|mode| mode.until > now).collect();
+            for mode in &on {
+                let (tag, venue, account) = (&mode.tag, mode.venue, &mode.account);
+                tracing::info!(?tag, ?venue, ?account, until = %mode.until, why = %mode.why, "leak mode is on");
+            }
+            if on.is_empty() {
+                tracing::info!("no leak mode is on");
+            }
+        }
+        None => tracing::warn!("the file of leak modes is not understood; what was switched before stays"),
+    }
 }
 
 /// When a file was written, and how long it is.

@@ -32,6 +32,8 @@ pub struct Floor {
     pub listen_tokens: Mutex<BTreeMap<String, (usize, Timestamp)>>,
     /// Binance's request weight.
     pub weight: Mutex<Weight>,
+    /// Requests that take something away.
+    pub acts: Mutex<super::acts::Acts>,
     world: Mutex<World>,
     faults: Mutex<FaultBook>,
     /// What the sockets of each venue hear of.
@@ -89,6 +91,7 @@ impl Floor {
             listen_keys: Mutex::default(),
             listen_tokens: Mutex::default(),
             weight: Mutex::default(),
+            acts: Mutex::default(),
             world: Mutex::new(world),
             news: Venue::ALL.into_iter().map(|venue| (venue, broadcast::channel(NEWS).0)).collect(),
             sockets: Mutex::new(JoinSet::new()),

@@ -4,6 +4,7 @@
 //! speaks that exchange's protocol. Nothing else in fillguard knows the simulator, and the simulator shares no code
 //! with the feeds it is there to test.
 
+mod acts;
 mod binance;
 mod broken;
 mod coinbase;
@@ -29,10 +30,12 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::Venue;
 use crate::runtime::clock;
 use crate::secret::Secret;
+pub use acts::ActFault;
 pub use broken::{BrokenKey, How};
 pub use fault::{Deed, Faults, Scripted, Tally};
 use floor::Floor;
 pub use handle::{Handle, TrueFill, Truth};
+pub use kucoin::SUB_PASSPHRASE;
 pub use scenario::{KeyChange, Pace, PairScene, Scenario, Scene};
 pub use world::{Kind, Role};
 

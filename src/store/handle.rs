@@ -6,7 +6,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 
 use super::{ChannelRoute, Error, Snapshot, Store, Taken};
-use crate::domain::{Effect, Message, Timestamp};
+use crate::domain::{AccountId, Effect, EffectKind, Level, Message, Timestamp};
 
 /// A share of the store. Callers wait for their turn, so what is queued is bounded by how many there are.
 #[derive(Clone, Debug)]
@@ -14,12 +14,18 @@ pub struct Handle {
     store: Arc<Mutex<Store>>,
     routes: Arc<[ChannelRoute]>,
     commits: watch::Sender<u64>,
+    acts: watch::Sender<u64>,
 }
 
 impl Handle {
     /// Shares a store; messages go to the channels of `routes`.
     pub fn new(store: Store, routes: Vec<ChannelRoute>) -> Self {
-        Handle { store: Arc::new(Mutex::new(store)), routes: routes.into(), commits: watch::Sender::new(0) }
+        Handle {
+            store: Arc::new(Mutex::new(store)),
+            routes: routes.into(),
+            commits: watch::Sender::new(0),
+            acts: watch::Sender::new(0),
+        }
     }
 
     /// Runs `deed` with the store to itself. It is finished even when the caller stops waiting.
@@ -37,11 +43,18 @@ impl Handle {
         if effects.is_empty() {
             return Ok(Taken::default());
         }
-        let (routes, commits) = (Arc::clone(&self.routes), self.commits.clone());
+        let loud = |effect: &Effect| match &effect.kind {
+            EffectKind::Incident { incident, .. } => incident.level == Level::Act && incident.closed.is_none(),
+        };
+        let loud = effects.iter().any(loud);
+        let (routes, commits, acts) = (Arc::clone(&self.routes), self.commits.clone(), self.acts.clone());
         self.with(move |store| {
             let taken = store.take(&effects, &routes)?;
             if taken.queued > 0 {
                 wake(&commits);
+            }
+            if loud && taken.new > 0 {
+                wake(&acts);
             }
             Ok(taken)
         })
@@ -63,6 +76,18 @@ impl Handle {
             Ok(())
         })
         .await
+    }
+
+    /// Queues a message about an account for every channel that wants one of its level, and wakes them.
+    pub async fn tell(&self, message: Message, account: AccountId, at: Timestamp) -> Result<(), Error> {
+        let routes = self.routes.iter().filter(|route| route.accepts(message.level, &account));
+        let channels = routes.map(|route| route.name.clone()).collect();
+        self.queue(message, at, channels).await
+    }
+
+    /// Returns a counter that moves after every commit of an open incident that says `act`.
+    pub fn acts(&self) -> watch::Receiver<u64> {
+        self.acts.subscribe()
     }
 
     /// Returns a counter that moves after every commit that queued a message; one who looks late misses nothing.

@@ -8,6 +8,7 @@ mod file;
 mod handle;
 mod incidents;
 mod outbox;
+mod responses;
 mod schema;
 mod snapshot;
 mod take;
@@ -22,6 +23,7 @@ pub use error::Error;
 pub use handle::Handle;
 pub use incidents::{Filter, Step};
 pub use outbox::{Backlog, Queued, Sent};
+pub use responses::ResponseAnswer;
 pub use snapshot::Snapshot;
 pub use take::{ChannelRoute, Taken};
 

@@ -8,7 +8,8 @@ use super::Error;
 const APPLICATION: i64 = 0x4647_5244;
 
 /// One step a version; a database's `user_version` is how many of them it has been through.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     -- How far the journal was followed. Effects of arrivals below `floor` were all taken.
     CREATE TABLE progress (
         one     INTEGER PRIMARY KEY CHECK (one = 1),
@@ -88,7 +89,26 @@ const STEPS: &[&str] = &["
         seal       BLOB NOT NULL,
         bytes      BLOB NOT NULL
     );
-"];
+",
+    "
+    -- What was done about keys: one text, on disk before anything leaves.
+    CREATE TABLE responses (
+        one    INTEGER PRIMARY KEY CHECK (one = 1),
+        memory TEXT NOT NULL
+    );
+
+    -- What people said about it, by whichever way.
+    CREATE TABLE response_answers (
+        id       INTEGER PRIMARY KEY AUTOINCREMENT,
+        incident TEXT NOT NULL,
+        who      TEXT NOT NULL,
+        verdict  TEXT NOT NULL,
+        at       INTEGER NOT NULL,
+        taken    INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX response_answers_open ON response_answers (id) WHERE taken = 0;
+",
+];
 
 /// Sets what holds for a connection rather than for the file.
 pub(super) fn settle(connection: &Connection) -> Result<(), Error> {

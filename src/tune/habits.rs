@@ -5,20 +5,20 @@ use super::ordinary::{Ground, Trader};
 use super::scene::{Filled, Scene};
 use crate::domain::{Asset, Side};
 
-const SECOND: i64 = 1_000;
-const MINUTE: i64 = 60_000;
-const HOUR: i64 = 3_600_000;
-const DAY: i64 = 86_400_000;
+pub(super) const SECOND: i64 = 1_000;
+pub(super) const MINUTE: i64 = 60_000;
+pub(super) const HOUR: i64 = 3_600_000;
+pub(super) const DAY: i64 = 86_400_000;
 
 /// One account at its own trading.
-struct Play<'a> {
-    scene: &'a mut Scene,
-    ground: &'a Ground,
-    person: usize,
-    from: i64,
-    to: i64,
+pub(super) struct Play<'a> {
+    pub(super) scene: &'a mut Scene,
+    pub(super) ground: &'a Ground,
+    pub(super) person: usize,
+    pub(super) from: i64,
+    pub(super) to: i64,
     /// In BTC.
-    wealth: f64,
+    pub(super) wealth: f64,
 }
 
 /// Lets an account trade as `trader` within `span` (ms), being worth about `wealth` BTC.
@@ -38,6 +38,11 @@ pub fn play(scene: &mut Scene, ground: &Ground, person: usize, trader: Trader, s
         Trader::Rebalancer => play.rebalancer(),
         Trader::Panic => play.panic(),
         Trader::Sniper => play.sniper(),
+        Trader::CopyTrader => super::lookalikes::follow_alone(&mut play),
+        Trader::PumpMember => play.pump_member(),
+        Trader::AirdropSeller => play.airdrop_seller(),
+        Trader::NewsBuyer => play.news_buyer(),
+        Trader::StopLoss => play.stop_loss(),
     }
 }
 
@@ -303,7 +308,7 @@ impl Play<'_> {
         }
     }
 
-    fn take(&mut self, pair: usize, at: i64, side: Side, quote: f64) -> Option<Filled> {
+    pub(super) fn take(&mut self, pair: usize, at: i64, side: Side, quote: f64) -> Option<Filled> {
         // The least an exchange takes is about 10 USDT, 0.001 BTC.
         let least = if pair == self.ground.btcusdt { 11.0 } else { 0.001_1 };
         if at < self.from || at >= self.to {
@@ -318,7 +323,7 @@ impl Play<'_> {
         self.take(pair, at, Side::Buy, btc * price);
     }
 
-    fn sell_base(&mut self, pair: usize, at: i64, base: f64) {
+    pub(super) fn sell_base(&mut self, pair: usize, at: i64, base: f64) {
         if at < self.to && base > 0.0 {
             let worth = base * self.scene.markets[pair].price(at);
             self.take(pair, at, Side::Sell, worth);
@@ -332,7 +337,7 @@ impl Play<'_> {
         self.scene.rest(self.person, pair, at, side, quote.max(0.001_1))
     }
 
-    fn deposit(&mut self, at: i64, asset: &str, amount: f64) {
+    pub(super) fn deposit(&mut self, at: i64, asset: &str, amount: f64) {
         if let Ok(asset) = Asset::new(asset) {
             self.scene.people[self.person].transfers.push((at.max(self.from), asset, money(amount)));
         }
@@ -344,7 +349,7 @@ impl Play<'_> {
         self.ground.thin[place.min(self.ground.thin.len() - 1)]
     }
 
-    fn major(&mut self) -> usize {
+    pub(super) fn major(&mut self) -> usize {
         self.ground.majors[self.below(self.ground.majors.len())]
     }
 
@@ -354,23 +359,23 @@ impl Play<'_> {
         if self.scene.markets[first].prints().is_empty() { other } else { first }
     }
 
-    fn after(&mut self, at: i64, mean: f64) -> i64 {
+    pub(super) fn after(&mut self, at: i64, mean: f64) -> i64 {
         at + self.scene.people[self.person].dice.wait(mean) as i64 + 1
     }
 
-    fn whole(&mut self, low: i64, high: i64) -> i64 {
+    pub(super) fn whole(&mut self, low: i64, high: i64) -> i64 {
         self.scene.people[self.person].dice.whole(low, high)
     }
 
-    fn below(&mut self, len: usize) -> usize {
+    pub(super) fn below(&mut self, len: usize) -> usize {
         self.scene.people[self.person].dice.below(len)
     }
 
-    fn between(&mut self, low: f64, high: f64) -> f64 {
+    pub(super) fn between(&mut self, low: f64, high: f64) -> f64 {
         self.scene.people[self.person].dice.between(low, high)
     }
 
-    fn chance(&mut self, p: f64) -> bool {
+    pub(super) fn chance(&mut self, p: f64) -> bool {
         self.scene.people[self.person].dice.chance(p)
     }
 }

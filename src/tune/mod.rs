@@ -14,6 +14,7 @@ pub mod frames;
 mod habits;
 pub mod import;
 pub mod labels;
+mod lookalikes;
 pub mod market;
 pub mod ordinary;
 pub mod pumps;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use super::dice::{Dice, money};
 use super::habits;
 use super::import::Recording;
+use super::lookalikes;
 use super::market::Market;
 use super::scene::{Grammar, Scene};
 use super::walk::{Habit, Walk};
@@ -40,6 +41,16 @@ pub enum Trader {
     Panic,
     /// Buys coins within the first hour of their listing.
     Sniper,
+    /// Follows a leader together with 5 to 50 others, all within the same second.
+    CopyTrader,
+    /// Buys what a public group raises, again and again.
+    PumpMember,
+    /// Sells coins it was given as soon as they are listed.
+    AirdropSeller,
+    /// Puts much of what it has, or money sent in for it, into what rises on news.
+    NewsBuyer,
+    /// Sells all of a holding at market when its price has fallen.
+    StopLoss,
 }
 
 /// The pairs ordinary accounts find.
@@ -53,6 +64,8 @@ pub struct Ground {
     pub thin: Vec<usize>,
     /// Coins nobody has had yet.
     pub fresh: Vec<usize>,
+    /// Coins that a public group raises, each once, with when, in ms; only its members go there.
+    pub pumped: Vec<(usize, i64)>,
     /// Coins listed within the recording, with when, in ms.
     pub listed: Vec<(usize, i64)>,
     /// A pair that hardly moves.
@@ -64,13 +77,13 @@ pub struct Ground {
 /// A trader nobody knows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no trader is called `{0}`; choose dca, grid, liquidity-bot, micro-cap-seller, gateway-maker, whole-balance, new-coins, safety-orders, open-bot, chaser, rebalancer, panic or sniper"
+    "no trader is called `{0}`; choose dca, grid, liquidity-bot, micro-cap-seller, gateway-maker, whole-balance, new-coins, safety-orders, open-bot, chaser, rebalancer, panic, sniper, copy-trader, pump-member, airdrop-seller, news-buyer or stop-loss"
 )]
 pub struct NotATrader(String);
 
 impl Trader {
     /// All of them.
-    pub const ALL: [Trader; 13] = [
+    pub const ALL: [Trader; 18] = [
         Trader::Dca,
         Trader::Grid,
         Trader::LiquidityBot,
@@ -84,6 +97,11 @@ impl Trader {
         Trader::Rebalancer,
         Trader::Panic,
         Trader::Sniper,
+        Trader::CopyTrader,
+        Trader::PumpMember,
+        Trader::AirdropSeller,
+        Trader::NewsBuyer,
+        Trader::StopLoss,
     ];
 
     /// Those a victim may have been: accounts whose keys were given to a bot platform.
@@ -106,6 +124,11 @@ impl Trader {
             Trader::Rebalancer => "rebalancer",
             Trader::Panic => "panic",
             Trader::Sniper => "sniper",
+            Trader::CopyTrader => "copy-trader",
+            Trader::PumpMember => "pump-member",
+            Trader::AirdropSeller => "airdrop-seller",
+            Trader::NewsBuyer => "news-buyer",
+            Trader::StopLoss => "stop-loss",
         }
     }
 
@@ -126,6 +149,11 @@ impl Trader {
             Trader::Rebalancer => Grammar::Broker("PORTFOL2"),
             Trader::Panic => Grammar::Face("ios"),
             Trader::Sniper => Grammar::Counter("snipe"),
+            Trader::CopyTrader => Grammar::Broker("COPYTRD4"),
+            Trader::PumpMember => Grammar::Face("web"),
+            Trader::AirdropSeller => Grammar::Face("and"),
+            Trader::NewsBuyer => Grammar::Face("ios"),
+            Trader::StopLoss => Grammar::Unnamed,
         }
     }
 }
@@ -184,9 +212,20 @@ impl Ground {
             let habit = Habit { listed_ms: Some(listed_ms), daily: 80.0, ..small(&mut draw) };
             listed.push((add(&format!("LST{nth}"), "BTC", habit)?, listed_ms));
         }
+        // Drawn apart, so that these leave the other pairs as they were.
+        let mut draw = Dice::named(scene_seed(from_ms, to_ms), "pumps");
+        let (mut pumped, mut onset) = (Vec::new(), from_ms);
+        loop {
+            onset += draw.whole(2 * DAY_MS, 9 * DAY_MS);
+            if onset + DAY_MS / 8 >= to_ms {
+                break;
+            }
+            let habit = Habit { pumped_ms: Some(onset), ..small(&mut draw) };
+            pumped.push((add(&format!("PMP{}", pumped.len()), "BTC", habit)?, onset));
+        }
         let peg = add("PEGG", "BTC", Habit { minute: 0.000_15, ..Habit::thin(0.000_09, 8.0) })?;
         let satoshi = add("SATS", "BTC", Habit { minute: 0.001, ..Habit::thin(0.000_000_5, 15.0) })?;
-        Ok(Ground { btcusdt, majors, thin, fresh, listed, peg, satoshi })
+        Ok(Ground { btcusdt, majors, thin, fresh, pumped, listed, peg, satoshi })
     }
 }
 
@@ -195,8 +234,12 @@ fn scene_seed(from_ms: i64, to_ms: i64) -> u64 {
     from_ms as u64 ^ (to_ms as u64).rotate_left(32)
 }
 
-/// Adds an account that trades as `trader` over the whole recording; `nth` keeps names apart.
+/// Adds an account that trades as `trader` over the whole recording, or a group where that is how it trades; `nth` keeps
+/// names apart. Returns the first.
 pub fn stage(scene: &mut Scene, ground: &Ground, trader: Trader, nth: usize) -> Result<usize, NotAnAccount> {
+    if trader == Trader::CopyTrader {
+        return lookalikes::stage_group(scene, ground, nth);
+    }
     let account = AccountId::new(Venue::Binance, &format!("{trader}-{nth}"))?;
     let person = scene.add_person(account, trader.as_str(), trader.grammar());
     let (from_ms, to_ms) = scene.span();

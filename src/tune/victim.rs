@@ -92,13 +92,14 @@ pub fn stage(scene: &mut Scene, ground: &Ground, plan: &Plan) -> Result<Option<u
 
 fn commit(scene: &mut Scene, ground: &Ground, plan: &Plan, dice: &mut Dice) -> Option<Crime> {
     match plan.what {
-        What::Burst | What::KnownPair | What::Fleet | What::OwnGrammar => burst(scene, plan, dice, Side::Buy),
+        What::Burst | What::KnownPair | What::OwnGrammar => burst(scene, plan, dice, Side::Buy, 30 * SECOND),
+        What::Fleet => burst(scene, plan, dice, Side::Buy, 120 * SECOND),
         What::LiquidateThenBurst => {
-            let crime = burst(scene, plan, dice, Side::Buy)?;
+            let crime = burst(scene, plan, dice, Side::Buy, 30 * SECOND)?;
             Some(liquidate_before(scene, ground, dice, crime))
         }
         What::ProbeThenBurst => probe_before(scene, plan, dice),
-        What::SellMirror => burst(scene, plan, dice, Side::Sell),
+        What::SellMirror => burst(scene, plan, dice, Side::Sell, 30 * SECOND),
         What::PlantedAsk => Some(planted(scene, plan, dice)),
         What::Churn => Some(churn(scene, plan, dice)),
         What::Slow => slow(scene, plan, dice),
@@ -106,15 +107,20 @@ fn commit(scene: &mut Scene, ground: &Ground, plan: &Plan, dice: &mut Dice) -> O
     }
 }
 
-/// Relabels taker orders of one to two minutes: buys from the onset on, or sells from the highest price on.
-fn burst(scene: &mut Scene, plan: &Plan, dice: &mut Dice, side: Side) -> Option<Crime> {
+/// Relabels taker orders of one to two minutes, the first within `jitter` (ms): buys from the onset on, or sells from the
+/// highest price on.
+fn burst(scene: &mut Scene, plan: &Plan, dice: &mut Dice, side: Side, jitter: i64) -> Option<Crime> {
     let market = &mut scene.markets[plan.taped];
     let onset = match side {
         Side::Buy => plan.onset_ms,
         Side::Sell => highest(market.prints(), plan.onset_ms)?,
     };
-    let start = onset + dice.whole(0, 30 * SECOND);
-    let there = market.orders(start, start + dice.whole(60 * SECOND, 120 * SECOND), side);
+    let start = onset + dice.whole(0, jitter);
+    let mut there = market.orders(start, start + dice.whole(60 * SECOND, 120 * SECOND), side);
+    if there.is_empty() {
+        // Some pumps are over within a minute: whoever comes late is there with the first.
+        there = market.orders(onset, onset + 120 * SECOND, side);
+    }
     let participation = plan.participation.unwrap_or([0.02, 0.1, 0.3, 0.7][dice.below(4)]);
     let mut chosen: Vec<usize> = there.iter().copied().filter(|_| dice.chance(participation)).collect();
     if chosen.is_empty() {
@@ -156,7 +162,7 @@ fn liquidate_before(scene: &mut Scene, ground: &Ground, dice: &mut Dice, mut cri
 
 /// Relabels one tiny order hours or days before the burst.
 fn probe_before(scene: &mut Scene, plan: &Plan, dice: &mut Dice) -> Option<Crime> {
-    let mut crime = burst(scene, plan, dice, Side::Buy)?;
+    let mut crime = burst(scene, plan, dice, Side::Buy, 30 * SECOND)?;
     let market = &mut scene.markets[plan.taped];
     let earliest = (plan.onset_ms - 3 * DAY).max(plan.taped_from_ms + HOUR);
     let at = dice.whole(earliest, plan.onset_ms - HOUR - 30 * MINUTE);
@@ -197,7 +203,7 @@ fn churn(scene: &mut Scene, plan: &Plan, dice: &mut Dice) -> Crime {
     let mut ms = quiet_time(plan, dice);
     let equity = dice.doubling(0.05, 5.0);
     let spent = equity * dice.between(0.2, 1.0);
-    let trips = dice.doubling(20.0, 400.0) as u32;
+    let trips = dice.doubling(20.0, 5_000.0) as u32;
     let loss = dice.doubling(0.003, 0.15);
     let middle = market.price(ms);
     let low = money(middle * (1.0 - loss / 2.0));

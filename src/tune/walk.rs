@@ -32,6 +32,8 @@ pub struct Habit {
     pub visited: bool,
     /// When it was first traded, ms since 1970; its first day is wild.
     pub listed_ms: Option<i64>,
+    /// When a public group began to raise it, ms since 1970.
+    pub pumped_ms: Option<i64>,
 }
 
 /// A random walk that can be asked for its price at any time, in any order.
@@ -50,6 +52,10 @@ const DAY_MS: i64 = 86_400_000;
 /// Trades of others are dense this long before and after an account's own, in ms. Two hours, because a market that wakes
 /// up a minute before every order of an account would itself be evidence against it.
 const NEAR_MS: (i64, i64) = (7_200_000, 20_000);
+/// A pump draws others for this long, and they spend so many times what they usually do: a third of the 953 times that
+/// were measured at onsets.
+const RUSH_MS: i64 = 150_000;
+const RUSHED: f64 = 300.0;
 
 impl Walk {
     /// Lets a price wander from `from_ms` to `to_ms`.
@@ -98,7 +104,22 @@ impl Walk {
                 key = mix(key ^ 0xaaaa);
             }
         }
-        low + (high - low) * place / span
+        (low + (high - low) * place / span) * self.raised(ms)
+    }
+
+    /// Returns how many times its own price a pair costs that a group raises: up within half a minute, held for as long,
+    /// and half of it gone every few minutes.
+    fn raised(&self, ms: i64) -> f64 {
+        let Some(onset) = self.habit.pumped_ms.filter(|onset| ms >= *onset) else { return 1.0 };
+        let height = 0.4 + 1.2 * unit(mix(self.seed ^ 0x7075_6d70));
+        let since = (ms - onset) as f64 / 1_000.0;
+        let share = if since < 30.0 { since / 30.0 } else { 1.0 / (1.0 + (since - 60.0).max(0.0) / 120.0) };
+        1.0 + height * share
+    }
+
+    /// Says whether a group is raising the pair at `ms`, so that others trade all the time.
+    fn is_rushed(&self, ms: i64) -> bool {
+        self.habit.pumped_ms.is_some_and(|onset| (onset..onset + RUSH_MS).contains(&ms))
     }
 
     /// Returns the trades of a taker order for about `quote` at `ms`, each a little worse than the one before.
@@ -131,7 +152,9 @@ impl Walk {
         let mut next_own = own.partition_point(|&at| at + NEAR_MS.1 < from_ms);
         loop {
             let gap = (1_000.0 * dice.wait(self.habit.gap_s)) as i64 + 1;
-            let near = (1_000.0 * dice.wait(self.habit.near_gap_s)) as i64 + 1;
+            let rushed = self.is_rushed(ms);
+            let near_gap_s = if rushed { 0.6 } else { self.habit.near_gap_s };
+            let near = (1_000.0 * dice.wait(near_gap_s)) as i64 + 1;
             while own.get(next_own).is_some_and(|&at| at + NEAR_MS.1 < ms) {
                 next_own += 1;
             }
@@ -140,8 +163,9 @@ impl Walk {
             if next >= to_ms {
                 return trades;
             }
-            let side = if dice.chance(0.5) { Side::Buy } else { Side::Sell };
-            let quote = self.habit.daily * (next - ms) as f64 / DAY_MS as f64 * dice.doubling(0.4, 2.0);
+            let side = if dice.chance(if rushed { 0.75 } else { 0.5 }) { Side::Buy } else { Side::Sell };
+            let times = if rushed { RUSHED } else { 1.0 };
+            let quote = times * self.habit.daily * (next - ms) as f64 / DAY_MS as f64 * dice.doubling(0.4, 2.0);
             let price = self.tick(self.price(next) * (1.0 + sign(side) * self.habit.half_spread));
             let amount = self.lot(quote / super::market::figure(price));
             trades.push(Trade { ms: next, taker: side, price, amount });
@@ -184,6 +208,7 @@ impl Habit {
             near_gap_s: 15.0,
             visited: false,
             listed_ms: None,
+            pumped_ms: None,
         }
     }
 
@@ -200,6 +225,7 @@ impl Habit {
             near_gap_s: 30.0,
             visited: true,
             listed_ms: None,
+            pumped_ms: None,
         }
     }
 }

@@ -9,5 +9,6 @@
 
 mod home;
 mod logs;
+mod networks;
 mod nginx;
 mod posts;

@@ -242,3 +242,65 @@ fn a_restart_between_any_two_arrivals_changes_no_verdict() {
     }
     assert_eq!(postcard::to_stdvec(&effects).unwrap(), postcard::to_stdvec(&whole).unwrap());
 }
+
+#[test]
+fn the_alarm_comes_within_five_seconds_of_the_third_accounts_fill() {
+    let mut tale = fleet("2.4");
+    buy(&mut tale, "alice", 100.0);
+    buy(&mut tale, "bob", 100.0);
+    let third = tale.now;
+    // Its own feed is slow; the two before it are long known.
+    tale.deal(&Deal::buy("carol", PAIR).at("0.00002010", "3000").unseen().late(3.0)).wait(60.0).tick();
+    let verdict = tale.replay();
+    for who in &ALL[..3] {
+        let loud = about(&verdict, who).into_iter().find(|finding| finding.level == Level::Alert).unwrap();
+        let after = loud.at.millis() - third;
+        assert!((0..=5_000).contains(&after), "{who}: {after} ms");
+        let told = verdict.effects.iter().any(|effect| {
+            let EffectKind::Incident { incident, message, .. } = &effect.kind;
+            incident.account.name == *who && message.is_some() && (0..=5_000).contains(&(effect.at.millis() - third))
+        });
+        assert!(told, "{who} got no message: {}", verdict.told());
+    }
+}
+
+#[test]
+fn a_warning_says_that_the_account_was_not_hit_yet_and_by_what_tag_it_is_warned() {
+    let mut tale = fleet("2.4");
+    for who in &ALL[..3] {
+        buy(&mut tale, who, 40.0);
+    }
+    let verdict = tale.replay_with(tagged(&ALL));
+    let mut told = verdict.effects.iter().filter_map(|effect| {
+        let EffectKind::Incident { incident, message, .. } = &effect.kind;
+        message.as_ref().filter(|_| incident.account.name == "dave")
+    });
+    let message = told.next().unwrap();
+    let text = format!("{} {}", message.headline, message.facts.join(" "));
+    assert!(text.contains("was not hit yet") && text.contains("botco"), "{text}");
+    assert!(!text.contains("alice") && !text.contains("carol"), "{text}");
+}
+
+#[test]
+fn who_was_heard_of_first_changes_nothing() {
+    let story = |order: &[&str]| {
+        let mut tale = Tale::binance();
+        tale.candles(PAIR, "0.00002000", "2.4", 2);
+        for who in order {
+            tale.up(who);
+        }
+        for who in ALL {
+            tale.habit(who, "ETH-BTC", "0.03100000", "0.05", 12, 2.5, 1.2);
+            tale.holds(who, &[("BTC", "1.20000000"), ("ETH", "4.00000000")]);
+        }
+        tale.quiet(PAIR, "0.00002000", "0.0008", 300);
+        ALL[..4].iter().for_each(|who| buy(&mut tale, who, 20.0));
+        let verdict = tale.replay_with(tagged(&ALL));
+        verdict.of(RULE).into_iter().cloned().collect::<Vec<Finding>>()
+    };
+    let one = story(&ALL);
+    assert!(one.len() > 6, "{}", one.len());
+    for order in [["erin", "dave", "carol", "bob", "alice"], ["carol", "erin", "alice", "dave", "bob"]] {
+        assert_eq!(story(&order), one);
+    }
+}

@@ -9,6 +9,8 @@ mod stories;
 #[path = "../support/tale.rs"]
 mod tale;
 
+mod address;
+mod answer;
 mod blind;
 mod churn_loss;
 mod co_trading;
@@ -21,3 +23,4 @@ mod prelude;
 mod pump_buy;
 mod slow_buying;
 mod user;
+mod warm_up;

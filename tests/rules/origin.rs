@@ -23,7 +23,9 @@ fn at_home(days: i32) -> Tale {
 fn a_new_network_beside_the_familiar_one_is_told() {
     let mut tale = at_home(20);
     tale.used("alice", Some(HOME), None).wait(30.0);
-    tale.used("alice", Some("198.51.100.23"), None);
+    tale.used("alice", Some("198.51.100.23"), None).wait(20.0);
+    assert_eq!(tale.replay().level(ADDRESS), None, "it may be a move");
+    tale.used("alice", Some(HOME), None);
     let verdict = tale.replay();
     let found = verdict.of(ADDRESS);
     assert_eq!((found[0].kind, found[0].level), (Kind::Address, Level::Alert), "{}", verdict.told());
@@ -187,4 +189,22 @@ fn ids_without_a_grammar_say_nothing() {
     let verdict = tale.replay();
     assert!(verdict.loudest() < Some(Level::Alert), "{}", verdict.told());
     assert_eq!(verdict.level(ORIGIN), None, "{}", verdict.told());
+}
+
+#[test]
+fn in_leak_mode_an_order_that_none_of_ours_sent_is_a_message() {
+    for (on, level) in [(false, Level::Notice), (true, Level::Alert)] {
+        let mut tale = trader();
+        orders(&mut tale, 70, false, |k| format!("grid-{:06}", 1_200 + k));
+        if on {
+            let until = (tale.now + 86_400_000) * 1_000_000;
+            let mode = serde_json::json!({"leak_mode": [{"account": "binance/alice", "why": "x", "until": until}]});
+            tale.frame("operator", &mode, 0);
+        }
+        tale.deal(&Deal::buy("alice", "ETH-BTC").at("0.03100000", "1.5").named("x-Q7PLK2NA8c21f0").unseen());
+        let verdict = tale.replay();
+        assert_eq!(verdict.level(ORIGIN), Some(level), "{}", verdict.told());
+        let marked = verdict.of(ORIGIN)[0].terms.iter().any(|term| term.name == "leak_mode");
+        assert_eq!(marked, on);
+    }
 }

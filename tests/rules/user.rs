@@ -44,7 +44,7 @@ fn a_count_over_a_time_grows_with_the_orders_and_forgets() {
     let found = verdict.of(RuleName::User);
     assert!(!found.is_empty(), "{}", verdict.told());
     // What the market showed of it a moment later is the same order, judged again.
-    assert!(found.iter().all(|each| each.orders == found[0].orders && each.orders.len() == 4), "{}", verdict.told());
+    assert!(found.iter().all(|each| each.orders.last() == found[0].orders.last()), "{}", verdict.told());
 }
 
 #[test]

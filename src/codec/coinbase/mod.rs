@@ -122,6 +122,7 @@ impl Codec {
                 | Source::Access(_)
                 | Source::MarketCap(_)
                 | Source::Operator
+                | Source::Respond
                 | Source::Clock => Err(unread("an answer nobody asked for")),
             },
             // A refused token is answered with this one word and no JSON.

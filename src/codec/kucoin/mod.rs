@@ -84,6 +84,7 @@ impl Codec {
                 | Source::Access(_)
                 | Source::MarketCap(_)
                 | Source::Operator
+                | Source::Respond
                 | Source::Clock => Err(unread("an answer nobody asked for")),
             },
             Body::Text(_) => Err(unread("a text that is not JSON")),

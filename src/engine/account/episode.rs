@@ -67,6 +67,11 @@ impl Account {
         self.pairs.get_mut(symbol)
     }
 
+    /// Forgets that the account ever traded a pair.
+    pub(super) fn forget_pair(&mut self, symbol: &Symbol) {
+        self.pairs.remove(symbol);
+    }
+
     pub(super) fn trade_pair(
         &mut self,
         fill: &Fill,

@@ -41,6 +41,8 @@ const MOST_ASSETS: usize = 128;
 const MOST_WALLETS: usize = 16;
 const MOST_SIGHTED: usize = 48;
 const MOST_NEW_KINDS: usize = 16;
+/// Holdings sold within a minute that are counted apart.
+const MOST_SOLD: usize = 9;
 /// The most that a strange origin weighs, in nats: it is the cheapest term to forge, and a user may change bots.
 const ORIGIN_CAP: f64 = 3.0;
 const SPEND_SLOT: Span = Span::from_secs(60);
@@ -57,8 +59,10 @@ pub struct Account {
     pub sessions: u32,
     /// Of these, sessions that opened a new pair.
     pub opening_sessions: u32,
-    /// Of these, sessions that sold two or more holdings within a minute.
-    pub selling_sessions: u32,
+    /// Of these, sessions by the most holdings that were sold within a minute; the last place is for all that sold more.
+    pub sold_by: [u32; MOST_SOLD],
+    /// The same by the most holdings that were emptied within a minute.
+    pub emptied_by: [u32; MOST_SOLD],
     /// Of these, sessions with an order that took nearly all of a balance.
     pub whole_sessions: u32,
     /// When it last traded.
@@ -75,6 +79,8 @@ pub struct Account {
     pub pauses: Spread,
     /// The strongest market evidence at its own orders, of past sessions.
     pub heat: Recent<32>,
+    /// The farthest from a pair's price that its own orders traded, of past sessions.
+    pub far: Recent<32>,
     /// The strongest that one-sided runs came to that are over, in nats.
     pub past_runs: Recent<16>,
     /// How often its own orders are cancelled at once.
@@ -100,6 +106,8 @@ pub struct Account {
     /// Kinds of origins of the session under way: they become habits when it ends without an alarm.
     new_grammars: BTreeMap<CompactString, u32>,
     new_sources: BTreeMap<CompactString, u32>,
+    /// Pairs that the session under way opened.
+    opened: Vec<Symbol>,
     /// The last orders whose origin was looked at.
     sighted: VecDeque<Sighted>,
     /// Sessions that alarmed, until the account has outlived them.
@@ -154,7 +162,8 @@ impl Account {
             orders: 0,
             sessions: 0,
             opening_sessions: 0,
-            selling_sessions: 0,
+            sold_by: [0; MOST_SOLD],
+            emptied_by: [0; MOST_SOLD],
             whole_sessions: 0,
             last: Timestamp::EPOCH,
             session: Session::default(),
@@ -163,6 +172,7 @@ impl Account {
             rates: Recent::default(),
             pauses: Spread::default(),
             heat: Recent::default(),
+            far: Recent::default(),
             past_runs: Recent::default(),
             cancels: Cancels::default(),
             probe: None,
@@ -179,9 +189,18 @@ impl Account {
             runs: Vec::new(),
             new_grammars: BTreeMap::new(),
             new_sources: BTreeMap::new(),
+            opened: Vec::new(),
             sighted: VecDeque::new(),
             alarmed: VecDeque::new(),
             late: LateRun::default(),
+        }
+    }
+
+    /// Hears of an order before it trades: its origin belongs to the session that it begins, not to the one before.
+    pub fn hear_of_order(&mut self, time: Timestamp) {
+        self.cancels.hear(time);
+        if self.last.since(time) <= LATE {
+            self.turn_session(time);
         }
     }
 
@@ -238,7 +257,7 @@ impl Account {
         if !late {
             self.turn_session(time);
         }
-        let new_pair = self.pairs.get(&fill.symbol).is_none_or(|pair| time.since(pair.first) < NEW_FOR);
+        let new_pair = self.is_new(&fill.symbol, time);
         let (group, first_of_order) = self.group(fill, n, time);
         if first_of_order {
             self.orders += 1;
@@ -258,7 +277,10 @@ impl Account {
                 self.session.sell = self.session.sell.max(self.sell_spend.sum());
             }
         }
-        self.session.opened |= new_pair && !late;
+        if new_pair && !late {
+            self.session.opened = true;
+            self.open_pair(&fill.symbol);
+        }
         self.trade_pair(fill, time, first_of_order, reference, late);
         if let Some(pair) = self.pairs.get_mut(&fill.symbol) {
             pair.traded += units;

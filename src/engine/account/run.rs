@@ -211,6 +211,11 @@ impl Account {
         self.runs.push(run);
     }
 
+    /// Forgets the runs that began at `begun` or later: they were not the owner's.
+    pub(super) fn forget_runs_since(&mut self, begun: Timestamp) {
+        self.runs.retain(|run| run.began < begun);
+    }
+
     fn end_runs(&mut self, now: Timestamp) {
         while let Some(over) = self.runs.iter().position(|run| now.since(run.at) > OUTLIVED) {
             let over = self.runs.remove(over);

@@ -63,7 +63,11 @@ impl Account {
                 self.sales.push_back(Sale { asset: asset.clone(), at: time, quantity, units, whole });
             }
         }
-        let sold = self.sold_within(time, Span::from_secs(60), None).len();
-        self.session.sold = self.session.sold.max(u8::try_from(sold).unwrap_or(u8::MAX));
+        let sold = self.sold_within(time, Span::from_secs(60), None);
+        let emptied = sold.iter().filter(|sale| sale.whole == Some(true)).count();
+        let count = |assets: usize| u8::try_from(assets).unwrap_or(u8::MAX);
+        let (sold, emptied) = (count(sold.len()), count(emptied));
+        self.session.sold = self.session.sold.max(sold);
+        self.session.emptied = self.session.emptied.max(emptied);
     }
 }

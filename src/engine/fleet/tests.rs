@@ -79,3 +79,54 @@ fn the_memory_is_bounded_whatever_is_told() {
     }
     assert!(fleet.rings.values().all(|ring| ring.deeds.len() <= MOST_OF_A_PAIR));
 }
+
+/// What shards hand over: each its own accounts' deeds in their order, taken together by the arrivals' numbers.
+fn gathered(deeds: &[(u64, Place, Deed)], shards: usize) -> Vec<(u64, Place, Deed)> {
+    let mut of_shard: Vec<VecDeque<(u64, Place, Deed)>> = vec![VecDeque::new(); shards];
+    for told in deeds {
+        let name = &told.2.account.name;
+        let shard =
+            name.bytes().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte))) % shards;
+        of_shard[shard].push_back(told.clone());
+    }
+    let mut all = Vec::new();
+    while let Some(next) = of_shard.iter_mut().filter(|queue| !queue.is_empty()).min_by_key(|queue| queue[0].0) {
+        all.extend(next.pop_front());
+    }
+    all
+}
+
+#[test]
+fn deeds_gathered_from_any_number_of_shards_give_the_same_scans_and_the_same_memory() {
+    let mut seed = 5_u64;
+    let mut dice = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let deeds: Vec<(u64, Place, Deed)> = (0..4_000_u64)
+        .map(|n| {
+            let secs = (n * 40 + dice(30)) as i64;
+            let deed = Deed { heat: 1.0 + dice(3) as f64, ..deed(&format!("a{}", dice(60)), secs) };
+            (n, place(&format!("P{}-BTC", dice(25))), deed)
+        })
+        .collect();
+    let run = |deeds: &[(u64, Place, Deed)]| {
+        let mut fleet = Fleet::default();
+        let mut scans = Vec::new();
+        for (_, place, deed) in deeds {
+            let heard = deed.at;
+            if fleet.take(place, deed.clone(), Turnover::Thin, heard) {
+                scans.extend(fleet.scan(place, &Tags::default(), &[], 60));
+            }
+        }
+        (scans, postcard::to_stdvec(&fleet).unwrap())
+    };
+    let whole = run(&deeds);
+    assert!(whole.0.len() > 100, "{} scans", whole.0.len());
+    for shards in [1, 2, 7, 60] {
+        assert!(run(&gathered(&deeds, shards)) == whole, "{shards} shards");
+    }
+    let mut swapped = deeds.clone();
+    swapped.chunks_mut(50).for_each(<[_]>::reverse);
+    assert!(run(&swapped) != whole, "the order does matter");
+}

@@ -24,7 +24,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { levels: Levels::default(), holdings: 2, share: 0.10, sessions: 5 }
+        Settings { levels: Levels::default(), holdings: 2, share: 0.05, sessions: 3 }
     }
 }
 
@@ -45,15 +45,16 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     }
     let told = sold.iter().filter(|sale| sale.whole.is_some()).count();
     let whole = sold.iter().filter(|sale| sale.whole == Some(true)).count();
-    let emptied = match (told, whole) {
-        (0, _) => 0.0,
-        (told, 0) if told == sold.len() => -2.0,
-        (_, whole) => 1.5 * whole as f64 / sold.len() as f64,
-    };
     let more = (sold.len() - settings.holdings) as f64;
     let mut terms = vec![
-        term("sold_off", Family::Habit, habit::selling_cap(account) + more.min(3.0), sold.len() as f64, "holdings"),
-        term("emptied", Family::Habit, emptied, whole as f64, "holdings emptied"),
+        term(
+            "sold_off",
+            Family::Habit,
+            habit::selling_cap(account, sold.len()) + more.min(3.0),
+            sold.len() as f64,
+            "holdings",
+        ),
+        habit::emptied(account, whole, told, sold.len()),
         habit::dormancy(account),
     ];
     let mut rate = habit::rate(account);

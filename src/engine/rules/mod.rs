@@ -99,7 +99,7 @@ pub struct Case<'a> {
     /// What the account holds, in units, at least; absent where nothing is known.
     pub equity: Option<f64>,
     /// What the places say from which the key was used lately.
-    pub place: Option<&'a Term>,
+    pub place: Option<Term>,
     /// What other accounts say that did the same.
     pub together: Option<Term>,
     /// How large the pair's base is, where somebody told it.
@@ -130,7 +130,7 @@ impl Case<'_> {
         if self.group.not_ours {
             terms.push(super::habit::term("not_ours", Family::Origin, 8.0, 1.0, "order"));
         }
-        terms.extend(self.place.cloned());
+        terms.extend(self.place.clone());
         terms.extend(self.together.clone());
         terms
     }

@@ -29,6 +29,9 @@ impl Default for Settings {
     }
 }
 
+/// The term that tells how far from the reference an order traded, in percent.
+pub const DISPLACEMENT: &str = "displacement";
+
 /// Returns a finding when the order was filled far from the reference.
 pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     let group = case.group;
@@ -59,9 +62,10 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     }
     let weight = share.unwrap_or(settings.share);
     let mut terms = vec![
-        term("displacement", Family::Market, (4.0 + 2.0 * (far / 0.2).ln()).clamp(2.0, 7.0), far * 100.0, "%"),
+        term(DISPLACEMENT, Family::Market, (4.0 + 2.0 * (far / 0.2).ln()).clamp(2.0, 7.0), far * 100.0, "%"),
         term("overpaid", Family::Habit, (2.0 + (weight / 0.01).ln()).clamp(0.5, 6.0), weight * 100.0, "% of holdings"),
     ];
+    terms.push(habit::far_before(case.account, far));
     terms.push(habit::cancelled_before(case.account, group));
     terms.extend(case.origin_terms());
     terms.retain(|term| term.nats != 0.0);

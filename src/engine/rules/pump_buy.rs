@@ -9,6 +9,7 @@ use super::{Case, Levels};
 use crate::domain::{Family, Finding, Kind, Level, Reason, RuleName, Side, Term};
 use crate::engine::habit::{self, WARM, WARM_SESSIONS, term};
 use crate::engine::pair::float;
+use crate::engine::why::Lack;
 
 /// Settings of the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,7 +24,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { levels: Levels::default(), smallest_act: 0.000_5, small_cap: 0.5 }
+        Settings { levels: Levels { act: 8.0, ..Levels::default() }, smallest_act: 0.000_5, small_cap: 0.5 }
     }
 }
 
@@ -46,34 +47,15 @@ const UNLIKE: f64 = 0.5;
 
 /// Returns a finding when the order stands out.
 pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
-    let (account, group) = (case.account, case.group);
+    let group = case.group;
     let spent = float(group.notional) * case.unit;
-    // Whether anything moves is the market's matter, whatever this account is used to.
-    let market = case.habit.episode.market.max(group.market);
     let mut terms = terms(settings, case);
-
     // Weighs nothing by itself: it says why a loud market counts for so little.
     terms.extend(young(case));
 
     let score: f64 = terms.iter().map(|term| term.nats).sum();
     let mut level = settings.levels.of(score, &terms)?;
-    let against = |family: fn(Family) -> bool| {
-        terms.iter().filter(|term| family(term.family)).map(|term| term.nats.max(0.0)).sum::<f64>()
-    };
-    let unlike_owner = against(|family| family != Family::Market);
-    let origin = against(|family| family == Family::Origin);
-    let sold = terms.iter().any(|term| term.name == "sold_before");
-    // Two halves make the case: a market that moves (or cannot be seen), and something unlike the owner.
-    let followed = case.pair.is_some();
-    let nothing_moves = followed && market < MOVES && origin < ODD && !sold;
-    let all_habits: f64 = terms.iter().filter(|term| term.family != Family::Market).map(|term| term.nats).sum();
-    if nothing_moves || unlike_owner < UNLIKE || all_habits < 0.0 {
-        level = Level::Notice;
-    }
-    // To an account nobody knows yet every pair is new; something else must be unlike it.
-    let cold = account.orders < WARM && account.sessions < WARM_SESSIONS;
-    let known_habits = terms.iter().filter(|term| term.family != Family::Market && term.name != "pair_novelty");
-    if cold && !(market >= 3.0 && known_habits.map(|term| term.nats).fold(0.0, f64::max) >= 0.8) {
+    if !brakes(case, &terms).is_empty() {
         level = Level::Notice;
     }
     if spent < settings.smallest_act {
@@ -92,6 +74,48 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     Some(case.finding(RuleName::PumpBuy, Kind::Pump, level, terms, reason))
 }
 
+/// Returns what keeps an order of these terms at a notice, whatever its score.
+pub fn brakes(case: &Case<'_>, terms: &[Term]) -> Vec<Lack> {
+    let account = case.account;
+    // Whether anything moves is the market's matter, whatever this account is used to.
+    let market = case.habit.episode.market.max(case.group.market);
+    let mut lacks = Vec::new();
+    let against = |family: fn(Family) -> bool| {
+        terms.iter().filter(|term| family(term.family)).map(|term| term.nats.max(0.0)).sum::<f64>()
+    };
+    let unlike_owner = against(|family| family != Family::Market);
+    let origin = against(|family| family == Family::Origin);
+    let sold = terms.iter().any(|term| term.name == "sold_before");
+    // Two halves make the case: a market that moves (or cannot be seen), and something unlike the owner.
+    if case.pair.is_some() && market < MOVES && origin < ODD && !sold {
+        lacks.push(Lack::new("evidence of a market that moves", MOVES, market, "nats"));
+    }
+    if unlike_owner < UNLIKE {
+        lacks.push(Lack::new("evidence that it is not the owner", UNLIKE, unlike_owner, "nats"));
+    }
+    let all_habits: f64 = terms.iter().filter(|term| term.family != Family::Market).map(|term| term.nats).sum();
+    if all_habits < 0.0 {
+        lacks.push(Lack::new("habits in sum against the owner", 0.0, all_habits, "nats"));
+    }
+    // To an account nobody knows yet every pair is new; something else must be unlike it.
+    if account.orders < WARM && account.sessions < WARM_SESSIONS {
+        let known = terms.iter().filter(|term| term.family != Family::Market && term.name != "pair_novelty");
+        let strongest = known.map(|term| term.nats).fold(0.0, f64::max);
+        if market < 3.0 {
+            lacks.push(Lack::new("evidence of the market, for an account hardly known", 3.0, market, "nats"));
+        }
+        if strongest < 0.8 {
+            lacks.push(Lack::new(
+                "a habit broken beside the new pair, for an account hardly known",
+                0.8,
+                strongest,
+                "nats",
+            ));
+        }
+    }
+    lacks
+}
+
 /// Returns the summands of the joint score that say anything.
 pub fn terms(settings: &Settings, case: &Case<'_>) -> Vec<Term> {
     let (account, group) = (case.account, case.group);
@@ -106,7 +130,7 @@ pub fn terms(settings: &Settings, case: &Case<'_>) -> Vec<Term> {
             terms.push(habit::whole_balance(account, group));
             terms.extend(small_cap(settings, case, market));
         }
-        Side::Sell => terms.push(selling(case)),
+        Side::Sell => terms.extend([selling(case), habit::sells_seldom(account)]),
     }
     terms.push(habit::dormancy(account));
     terms.push(habit::probed(account, group, case.new_pair || case.habit.orders <= 3));

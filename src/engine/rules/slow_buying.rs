@@ -29,13 +29,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let levels = Levels { notice: 4.0, alert: 5.0, act: 12.0 };
+        let levels = Levels { notice: 3.5, alert: 4.0, act: 12.0 };
         Settings { levels, orders: 4.0, share: 0.02, least: 0.02, thin: 25.0 }
     }
 }
 
 /// A pair also is thin for an account that holds more than this part of its day.
-const HEAVY: f64 = 0.02;
+pub(in crate::engine) const HEAVY: f64 = 0.02;
 /// Selling out bit by bit is what owners do: it takes this much more, in nats.
 const SELLS_NEED: f64 = 2.5;
 /// Who traded the pair for less than this part of a run before it hardly knows the pair: a few small trades in advance
@@ -44,6 +44,8 @@ const FAMILIAR: f64 = 0.25;
 /// Orders that got a better price than all before are at least this part where somebody averages; what that is worth.
 const AVERAGES: f64 = 0.7;
 const AVERAGING: f64 = 3.5;
+/// Of whom little is known it takes this much more, in nats.
+const UNKNOWN: f64 = 2.5;
 /// Origin evidence from here, in nats, makes up for a pair that is known.
 const ODD: f64 = 2.0;
 
@@ -86,7 +88,7 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     let cold = run.known_orders < WARM && run.known_sessions < WARM_SESSIONS;
     // Who sells a holding out, deposited or bought, mostly owns it.
     let usual = !new || group.side == Side::Sell;
-    if cold || usual && origin < ODD {
+    if cold && score < settings.levels.alert + UNKNOWN || usual && origin < ODD {
         level = Level::Notice;
     }
     let spent = run.quote.round_dp(8).normalize();

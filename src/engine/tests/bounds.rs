@@ -143,10 +143,11 @@ fn a_thousand_addresses_take_no_more_than_a_hundred() {
     engine.judge(&event(1, at(0), EventKind::Fill(fill("C1-BTC", 1, "0.00002", "1000", at(0)))), &mut out);
     let mut visit = |engine: &mut Engine, k: u32| {
         let time = at(i64::from(k) * 3_600_000);
-        let access = Access {
+        let access = crate::domain::Access {
             log: "gateway".into(),
             name: "alice".into(),
             venue: Some(Venue::Binance),
+            network: None,
             ip: Some(IpAddr::V4(Ipv4Addr::from(0xC612_0000 + k * 256))),
             user_agent: None,
             client_order_id: Some(compact_str::format_compact!("grid-{k}")),

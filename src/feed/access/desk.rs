@@ -13,6 +13,7 @@ use super::posted::Batch;
 use crate::arrival::{Body, Source};
 use crate::domain::{LogProgress, LogRequest};
 use crate::feed::outlet::Outlet;
+use crate::networks::Networks;
 use crate::runtime::clock;
 
 /// Takes batches for one log.
@@ -21,6 +22,7 @@ pub(super) struct Desk {
     outlet: Outlet,
     durable: watch::Receiver<u64>,
     book: Mutex<Book>,
+    networks: Networks,
 }
 
 /// What was handed over.
@@ -96,7 +98,13 @@ impl Desk {
         durable: watch::Receiver<u64>,
         requests: LogProgress,
     ) -> Self {
-        Desk { log, outlet, durable, book: Mutex::new(Book { requests, tickets: BTreeMap::new(), sent: 0 }) }
+        let book = Mutex::new(Book { requests, tickets: BTreeMap::new(), sent: 0 });
+        Desk { log, outlet, durable, book, networks: Networks::default() }
+    }
+
+    /// Takes who operates which addresses.
+    pub(super) fn with(self, networks: Networks) -> Self {
+        Desk { networks, ..self }
     }
 
     /// Hands a batch over, as one arrival, and returns when it is durable; a request that was taken before is answered
@@ -150,7 +158,8 @@ impl Desk {
             accepted: receipt.accepted,
             duplicates: receipt.duplicates,
         });
-        let frame = Frame { fillguard: Own { request: told, lines: &batch.entries } };
+        let lines: Vec<Entry> = batch.entries.iter().map(|entry| entry.clone().located(&self.networks)).collect();
+        let frame = Frame { fillguard: Own { request: told, lines: &lines } };
         let frame = serde_json::value::to_raw_value(&frame).map_err(|_| Denial::Closed)?;
         let from = Source::Access(self.log.clone());
         if !self.outlet.try_pass(now, from, Body::Frame(frame)).map_err(|_| Denial::Closed)? {

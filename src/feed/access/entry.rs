@@ -11,7 +11,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::flaw::Flaw;
-use crate::domain::{AccountId, Span, Timestamp};
+use crate::domain::{AccountId, Network, Span, Timestamp};
+use crate::networks::Networks;
 
 /// One use of a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -21,6 +22,9 @@ pub struct Entry {
     /// From which address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<IpAddr>,
+    /// Who operates the address, as the table told at that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net: Option<Net>,
     /// With which program.
     #[serde(rename = "ua", skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<CompactString>,
@@ -30,6 +34,22 @@ pub struct Entry {
     /// When, where it was told; nanoseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
+}
+
+/// Who operates an address, and which table told so. It goes into the journal with the line, so that a replay needs no
+/// table and judges as the daemon did, whatever tables say later.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Net {
+    /// What tells the table from others.
+    pub table: CompactString,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asn: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<CompactString>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    country: Option<CompactString>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hosting: Option<bool>,
 }
 
 /// Which accounts a source may speak of, and how it names them.
@@ -89,6 +109,19 @@ impl Whose {
 }
 
 impl Entry {
+    /// Looks up who operates its address.
+    pub(super) fn located(mut self, networks: &Networks) -> Entry {
+        let told = self.ip.and_then(|ip| networks.of(ip)).zip(networks.hash().cloned());
+        self.net = told.map(|(Network { asn, operator, country, hosting }, table)| Net {
+            table,
+            asn,
+            operator,
+            country,
+            hosting,
+        });
+        self
+    }
+
     /// Returns it as a frame, with what its source tells of itself.
     pub fn frame(&self, own: &impl Serialize) -> Result<Box<RawValue>, serde_json::Error> {
         #[derive(Serialize)]

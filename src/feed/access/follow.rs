@@ -19,6 +19,7 @@ use crate::arrival::{Body, Source};
 use crate::domain::{LogMark, Timestamp};
 use crate::feed::error::Error;
 use crate::feed::outlet::Outlet;
+use crate::networks::Networks;
 use crate::runtime::clock;
 
 /// The place up to which a log was handed over, and when.
@@ -30,6 +31,7 @@ pub(super) struct Follow {
     pub(super) outlet: Outlet,
     pub(super) place: Place,
     pub(super) watched: super::Watched,
+    pub(super) networks: Networks,
 }
 
 /// Looks that a rotated file must have been quiet before its successor is read.
@@ -124,7 +126,9 @@ impl Follow {
                 tracing::info!("access/{name}: {} is read from byte {} on", tally.file.display(), mark.offset);
                 self.pass(alone(&mark), mark).await
             }
-            Found::Entry(entry, mark) => self.pass(entry.frame(&Own { mark: &mark }), mark).await,
+            Found::Entry(entry, mark) => {
+                self.pass(entry.located(&self.networks).frame(&Own { mark: &mark }), mark).await
+            }
             Found::Passed(mark) => {
                 let told = self.place().as_ref().map_or((0, 0), |(told, _)| (told.turn, told.offset));
                 let silent = told.0 != mark.turn || mark.offset.saturating_sub(told.1) >= SILENT;

@@ -134,6 +134,7 @@ impl Reader {
             }
         };
         Ok(Entry {
+            net: None,
             account: account.clone(),
             ip: take(parts, &self.fields.ip, entry::address, amiss),
             user_agent: take(parts, &self.fields.user_agent, |text| Ok(entry::agent(text)), amiss),

@@ -36,7 +36,7 @@ fn form(dialect: Dialect, text: &str) -> Form {
 fn shown(reader: &Reader, line: &str) -> String {
     let mut amiss = Vec::new();
     match reader.read(line, &mut amiss) {
-        Ok(Entry { account, ip, user_agent, client_order_id, time }) => {
+        Ok(Entry { account, ip, user_agent, client_order_id, time, .. }) => {
             let ip = ip.map_or("-".to_owned(), |ip| ip.to_string());
             let time = time.map_or("-".to_owned(), |time| time.to_string());
             let (agent, id) = (user_agent.as_deref().unwrap_or("-"), client_order_id.as_deref().unwrap_or("-"));

@@ -41,25 +41,27 @@ type Watched = watch::Receiver<Arc<Roll>>;
 
 /// Returns the tasks that hand over uses of keys: one a log, and one for posts.
 pub(super) fn tasks(settings: Settings, watched: Watched, outlet: &Outlet) -> Vec<Task> {
-    let Settings { files, http, mut remembered, receipts } = settings;
+    let Settings { files, http, mut remembered, receipts, networks } = settings;
     let mut tasks = Vec::new();
     for source in files {
         let known = remembered.remove(&source.name);
         let place = Arc::new(Mutex::new(known.and_then(|known| Some((known.mark?, known.at)))));
-        let (outlet, watched) = (outlet.clone(), watched.clone());
+        let (outlet, watched, networks) = (outlet.clone(), watched.clone(), networks.clone());
         tasks.push(Task::restartable(format!("access/{}", source.name), Stage::Feeds, move |stop| {
             let follow = follow::Follow {
                 source: source.clone(),
                 outlet: outlet.clone(),
                 place: Arc::clone(&place),
                 watched: watched.clone(),
+                networks: networks.clone(),
             };
             async move { follow.run(stop).await.map_err(Into::into) }
         }));
     }
     if let Some(source) = http {
         let known = remembered.remove(&source.name).unwrap_or_default();
-        let desk = desk::Desk::new(source.name.clone(), outlet.clone(), receipts.of(&source.name), known);
+        let desk =
+            desk::Desk::new(source.name.clone(), outlet.clone(), receipts.of(&source.name), known).with(networks);
         let name = format!("access/{}", source.name);
         let door = http::Door::new(source, desk, watched);
         tasks.push(Task::restartable(name, Stage::Feeds, move |stop| {

@@ -105,6 +105,7 @@ fn one(value: &Value, whose: &Whose) -> Result<Entry, String> {
         _ => text(object, "time")?.unwrap_or_default(),
     };
     Ok(Entry {
+        net: None,
         account: account.clone(),
         ip: entry::address(text(object, "ip")?.unwrap_or_default()).map_err(|flaw| told("ip", flaw))?,
         user_agent: agent,

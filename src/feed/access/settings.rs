@@ -11,6 +11,7 @@ use super::entry::Whose;
 use super::line::Reader;
 use super::receipts::Receipts;
 use crate::domain::LogProgress;
+use crate::networks::Networks;
 use crate::secret::Secret;
 
 /// What the access sources are told.
@@ -24,6 +25,8 @@ pub struct Settings {
     pub remembered: BTreeMap<CompactString, LogProgress>,
     /// Where the pipeline says which arrivals are durable.
     pub receipts: Receipts,
+    /// Who operates which addresses: looked up once, when a line comes.
+    pub networks: Networks,
 }
 
 /// A log to follow.

@@ -168,6 +168,12 @@ pub fn open_orders(floor: &Floor, who: Option<usize>, _params: &Params) -> Resul
     margin::wallet(floor, who, &Wallet::Futures).map(|_| json!([]))
 }
 
+/// Cancels all open orders of a contract: market orders leave none.
+pub fn cancel_all(floor: &Floor, who: Option<usize>, _params: &Params) -> Result<Value, Fault> {
+    let done = json!({"code": 200, "msg": "The operation of cancel all open order is done."});
+    margin::wallet(floor, who, &Wallet::Futures).map(|_| done)
+}
+
 /// Places an order at market; the simulator takes no other kind over its API.
 pub fn place(floor: &Floor, who: Option<usize>, params: &Params) -> Result<Value, Fault> {
     let (now, mut news) = (clock::now(), Vec::new());

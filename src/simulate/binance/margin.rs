@@ -76,6 +76,11 @@ pub fn open_orders(floor: &Floor, who: Option<usize>, params: &Params) -> Result
     account::open_orders(floor, Some(wallet(floor, who, &meant(floor, params)?)?), params)
 }
 
+/// Cancels all open orders of a pair.
+pub fn cancel_all(floor: &Floor, who: Option<usize>, params: &Params) -> Result<Value, Fault> {
+    account::cancel_all(floor, Some(wallet(floor, who, &meant(floor, params)?)?), params)
+}
+
 /// Places a margin order at market.
 pub fn place(floor: &Floor, who: Option<usize>, params: &Params) -> Result<Value, Fault> {
     account::place(floor, Some(wallet(floor, who, &meant(floor, params)?)?), params)

@@ -6,6 +6,7 @@
 mod account;
 mod fault;
 mod futures;
+mod keys;
 mod margin;
 mod market;
 mod private;
@@ -23,6 +24,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 
+use super::acts;
 use super::fault as wrongs;
 use super::floor::Floor;
 use super::socket;
@@ -42,7 +44,8 @@ async fn answer(State(floor): State<Arc<Floor>>, request: Request) -> Response {
         return turned;
     }
     if !socket::wants_socket(&request) {
-        return rest::answer(&floor, socket::Asked::read(request).await);
+        let asked = socket::Asked::read(request).await;
+        return acts::serve(&floor, Venue::Binance, asked, rest::answer).await;
     }
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();

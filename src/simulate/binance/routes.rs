@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Fault, Params, account, futures, margin, market};
+use super::{Fault, Params, account, futures, keys, margin, market};
 use crate::simulate::floor::Floor;
 
 /// One thing that can be asked.
@@ -80,6 +80,12 @@ pub const ROUTES: &[Route] = &[
     signed(["GET /sapi/v1/sub-account/list", ""], |_| 0, account::sub_accounts),
     signed(["GET /sapi/v1/sub-account/subAccountApi", ""], |_| 0, account::sub_keys),
     signed(["GET /sapi/v1/sub-account/subAccountApi/ipRestriction", ""], |_| 0, account::sub_key_addresses),
+    signed(["DELETE /sapi/v1/sub-account/subAccountApi", ""], |_| 0, keys::delete),
+    signed(["POST /sapi/v1/sub-account/subAccountApiPermission", ""], |_| 0, keys::permit),
+    signed(["POST /sapi/v2/sub-account/subAccountApi/ipRestriction", ""], |_| 0, keys::restrict),
+    signed(["DELETE /sapi/v1/sub-account/subAccountApi/ipRestriction/ipList", ""], |_| 0, keys::unlist),
+    signed(["DELETE /sapi/v1/margin/openOrders", ""], |_| 1, margin::cancel_all),
+    signed(["DELETE /fapi/v1/allOpenOrders", ""], |_| 1, futures::cancel_all),
     keyed("POST /sapi/v1/userListenToken", margin::token),
     signed(["GET /sapi/v1/margin/account", ""], |_| 10, margin::status),
     signed(["GET /sapi/v1/margin/myTrades", ""], |_| 10, margin::my_trades),

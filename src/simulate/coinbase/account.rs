@@ -154,7 +154,8 @@ pub fn batch_cancel(floor: &Floor, who: usize, asked: &Asked, _: &str) -> Result
     {
         let mut world = floor.world();
         may_trade(&world, who)?;
-        for id in ids.iter().filter_map(Value::as_str) {
+        let left = usize::from(crate::simulate::floor::locked(&floor.acts).partial);
+        for id in ids.iter().filter_map(Value::as_str).skip(left) {
             let number = read_order_id(Venue::Coinbase, id)
                 .filter(|number| world.orders.get(number).is_some_and(|o| o.account == who));
             let done = number.and_then(|number| world.cancel(number, now, &mut news)).is_some();
@@ -164,6 +165,25 @@ pub fn batch_cancel(floor: &Floor, who: usize, asked: &Asked, _: &str) -> Result
     }
     floor.publish(news);
     Ok(json!({"results": results}))
+}
+
+/// Moves money out of the portfolio that the key sees; the other one is not played.
+pub fn move_funds(floor: &Floor, who: usize, asked: &Asked, _: &str) -> Result<Value, Fault> {
+    let body: Value = serde_json::from_str(&asked.body).map_err(|_| invalid("body is not JSON"))?;
+    let text = |at: &str| body.pointer(at).and_then(Value::as_str).unwrap_or_default();
+    let mut world = floor.world();
+    let owner = world.accounts.get_mut(who).ok_or_else(|| invalid("unknown key"))?;
+    if !owner.permissions.withdraw {
+        return Err(Fault(403, "PERMISSION_DENIED", "Missing required scopes".to_owned()));
+    }
+    let (from, to) = (text("/source_portfolio_uuid"), text("/target_portfolio_uuid"));
+    let amount = text("/funds/value").parse::<Decimal>().map_err(|_| invalid("value is no number"))?;
+    let asset = text("/funds/currency");
+    if from != wire::portfolio(owner) || to.is_empty() || amount > owner.free(asset) || amount <= Decimal::ZERO {
+        return Err(invalid("the portfolios or the amount are wrong"));
+    }
+    owner.change(asset, -amount, Decimal::ZERO);
+    Ok(json!({"source_portfolio_uuid": from, "target_portfolio_uuid": to}))
 }
 
 /// Places an order at market; the simulator takes no other kind over its API.

@@ -18,7 +18,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::floor::Floor;
-use super::{fault, socket};
+use super::{acts, fault, socket};
 use crate::domain::Venue;
 
 /// Answers everything on Coinbase's port; either socket carries every channel, as each may back up the other.
@@ -34,7 +34,8 @@ async fn answer(State(floor): State<Arc<Floor>>, request: Request) -> Response {
         return exchange::answer(floor, request).await;
     }
     if !socket::wants_socket(&request) {
-        return rest::answer(&floor, socket::Asked::read(request).await);
+        let asked = socket::Asked::read(request).await;
+        return acts::serve(&floor, Venue::Coinbase, asked, rest::answer).await;
     }
     let hall = Arc::clone(&floor);
     socket::upgrade(&floor, request, move |socket| ws::serve(hall, socket))

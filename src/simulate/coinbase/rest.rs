@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::jwt::{self, No, Purpose};
 use super::{account, market};
 use crate::runtime::clock;
-use crate::simulate::floor::Floor;
+use crate::simulate::floor::{Floor, locked};
 use crate::simulate::socket::{self, Asked};
 use crate::simulate::spelling::rfc3339;
 
@@ -21,6 +21,12 @@ type Answer = fn(&Floor, usize, &Asked, &str) -> Result<Value, Fault>;
 
 /// Answers one request.
 pub fn answer(floor: &Floor, asked: Asked) -> Response {
+    if asked.path == "/oauth2/revoke" {
+        // 200 whether or not there was such a token.
+        let token = asked.param("token").unwrap_or_default();
+        locked(&floor.acts).tokens.remove(&token);
+        return socket::json(StatusCode::OK, &json!({}));
+    }
     let Some(path) = asked.path.strip_prefix(BASE) else {
         return socket::plain(StatusCode::NOT_FOUND, "404 page not found");
     };
@@ -53,6 +59,10 @@ pub fn answer(floor: &Floor, asked: Asked) -> Response {
 
 fn bearer(floor: &Floor, asked: &Asked) -> Result<usize, No> {
     let token = asked.header("authorization").strip_prefix("Bearer ").ok_or(No::Unauthorized)?;
+    // Applications show a token that is no JWT.
+    if let Some(who) = locked(&floor.acts).tokens.get(token) {
+        return Ok(*who);
+    }
     let purpose = Purpose::Rest { method: asked.method.as_str(), host: asked.header("host"), path: &asked.path };
     jwt::check(&floor.world(), token, purpose, clock::now())
 }
@@ -95,6 +105,7 @@ fn private<'a>(asked: &Asked, path: &'a str) -> Option<(Answer, &'a str)> {
         ("GET", "/orders/historical/batch") => account::orders,
         ("POST", "/orders") => account::place,
         ("POST", "/orders/batch_cancel") => account::batch_cancel,
+        ("POST", "/portfolios/move_funds") => account::move_funds,
         ("GET", "/key_permissions") => account::key_permissions,
         ("GET", "/transaction_summary") => account::transaction_summary,
         ("GET", "/portfolios") => account::portfolios,

@@ -159,7 +159,8 @@ pub fn cancel_all(floor: &Floor, who: usize, _asked: &Asked) -> Result<Value, Fa
         let mut world = floor.world();
         may_trade(&world, who)?;
         let open: Vec<u64> = world.open_orders(who).iter().map(|order| order.id).collect();
-        for id in open {
+        let left = usize::from(crate::simulate::floor::locked(&floor.acts).partial);
+        for id in open.into_iter().skip(left) {
             let cancelled = world.cancel(id, now, &mut news);
             symbols.extend(cancelled.and_then(|order| Some(world.pairs.get(order.pair)?.spelled())));
         }

@@ -5,6 +5,7 @@
 mod account;
 mod classic;
 mod fault;
+mod keys;
 mod market;
 mod rest;
 mod sign;
@@ -12,12 +13,15 @@ mod topics;
 mod uta;
 mod wire;
 
+pub use keys::SUB_PASSPHRASE;
+
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 
+use super::acts;
 use super::fault as wrongs;
 use super::floor::{Floor, locked};
 use super::socket;
@@ -34,7 +38,8 @@ async fn answer(State(floor): State<Arc<Floor>>, request: Request) -> Response {
         return turned;
     }
     if !socket::wants_socket(&request) {
-        return rest::answer(&floor, socket::Asked::read(request).await);
+        let asked = socket::Asked::read(request).await;
+        return acts::serve(&floor, Venue::Kucoin, asked, rest::answer).await;
     }
     let unified = request.uri().path().trim_end_matches('/') == "/uta";
     let query: Vec<(String, String)> = socket::pairs(request.uri().query().unwrap_or_default()).collect();

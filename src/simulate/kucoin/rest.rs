@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::fault::Fault;
-use super::{account, hand_out, market, rhythm, sign};
+use super::{account, hand_out, keys, market, rhythm, sign};
 use crate::domain::Timestamp;
 use crate::runtime::clock;
 use crate::simulate::floor::Floor;
@@ -73,6 +73,17 @@ fn private(floor: &Floor, asked: &Asked) -> Option<Result<Value, Fault>> {
         ("GET", "/api/v1/user/api-key" | "/api/ua/v2/user/api-key") => account::key_info,
         ("GET", "/api/v2/sub/user") => account::sub_users,
         ("GET", "/api/v1/sub/api-key") => account::sub_keys,
+        ("DELETE", "/api/v1/sub/api-key") => keys::delete,
+        ("POST", "/api/v1/sub/api-key/update") => keys::update,
+        ("POST", "/api/v1/hf/orders/dead-cancel-all") => keys::switch,
+        ("GET", "/api/v1/hf/orders/dead-cancel-all/query") => keys::switched,
+        // Nobody places stop orders here.
+        ("DELETE", "/api/v1/stop-order/cancel" | "/api/v3/oco/orders") => {
+            |_, _, _| Ok(json!({"cancelledOrderIds": []}))
+        }
+        ("GET", "/api/v1/stop-order" | "/api/v3/oco/orders") => {
+            |_, _, _| Ok(json!({"currentPage": 1, "pageSize": 50, "totalNum": 0, "totalPage": 0, "items": []}))
+        }
         ("GET", "/api/ua/v1/account/mode" | "/api/ua/v2/account/mode") => account::mode,
         ("GET", "/api/ua/v1/unified/order/execution" | "/api/ua/v2/unified/order/execution") => account::executions,
         ("GET", path) if path.starts_with("/api/v1/hf/orders/") => account::order,

@@ -239,6 +239,21 @@ impl World {
         Ok(())
     }
 
+    /// Has a key taken no longer; an account that has no other keeps its own.
+    pub fn forget_key(&mut self, id: &str) {
+        let found = self.by_key.iter().find(|((_, known), _)| known == id).map(|(key, who)| (key.clone(), *who));
+        let Some((place, who)) = found else { return };
+        let Some(owner) = self.accounts.get_mut(who) else { return };
+        owner.older.retain(|key| key.id != id);
+        if owner.key.id == id {
+            match owner.older.pop() {
+                Some(key) => owner.key = key,
+                None => owner.revoked = true,
+            }
+        }
+        self.by_key.remove(&place);
+    }
+
     /// Finds an account by venue and name.
     pub fn by_name(&self, venue: Venue, name: &str) -> Option<usize> {
         self.by_name.get(&(venue, name.to_owned())).copied()

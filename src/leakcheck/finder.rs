@@ -1,0 +1,243 @@
+//! Finds thousands of texts in one pass, a few times slower than memory is read.
+//!
+//! An occurrence of a text of at least `stride + gram - 1` bytes holds one whole gram that begins at a multiple of
+//! `stride`. So only those grams of the data are looked at: nearly all are turned away by one bit of a table that fits
+//! the cache, and the few others are compared. A classical automaton would look at every byte, and with ten thousand
+//! texts its states would not fit.
+
+use super::needle::{Needle, SHORTEST};
+
+/// Bytes of the grams of long texts, and of the shortest text that is long.
+const LONG: (usize, usize) = (8, 16);
+/// Bytes of the grams of short texts.
+const SHORT: usize = 4;
+/// Bits of the table for each gram in it.
+const BITS_A_GRAM: usize = 64;
+
+/// Everything that is looked for.
+pub struct Finder {
+    needles: Vec<Needle>,
+    groups: Vec<Group>,
+    longest: usize,
+}
+
+/// Texts that are found by grams of one length.
+struct Group {
+    gram: usize,
+    stride: usize,
+    /// One bit a hash of a gram.
+    bits: Vec<u64>,
+    shift: u32,
+    /// Gram, text, and where in the text the gram begins; sorted.
+    places: Vec<(u64, u32, u32)>,
+}
+
+impl Finder {
+    /// Prepares the search for these texts.
+    pub fn new(needles: Vec<Needle>) -> Self {
+        let longest = needles.iter().map(|needle| needle.bytes.len()).max().unwrap_or(0);
+        let (long, short): (Vec<usize>, Vec<usize>) =
+            (0..needles.len()).partition(|at| needles[*at].bytes.len() >= LONG.1);
+        let mut groups = Vec::new();
+        if !long.is_empty() {
+            groups.push(Group::new(&needles, &long, LONG.0, LONG.1));
+        }
+        if !short.is_empty() {
+            let shortest = short.iter().map(|at| needles[*at].bytes.len()).min().unwrap_or(SHORTEST);
+            groups.push(Group::new(&needles, &short, SHORT, shortest));
+        }
+        Finder { needles, groups, longest }
+    }
+
+    /// Returns how many bytes of what was searched have to be searched again together with what follows.
+    pub fn overlap(&self) -> usize {
+        self.longest.saturating_sub(1)
+    }
+
+    /// Returns how many spellings are looked for.
+    pub fn count(&self) -> usize {
+        self.needles.len()
+    }
+
+    /// Tells each text found in `data` and where it begins; those that end within the first `known` bytes were told
+    /// before.
+    pub fn find(&self, data: &[u8], known: usize, tell: &mut dyn FnMut(&Needle, usize)) {
+        for group in &self.groups {
+            group.find(data, &mut |place, at| {
+                let Some(needle) = self.needles.get(place) else { return };
+                let Some(start) = usize::checked_sub(at.0, at.1) else { return };
+                let end = start + needle.bytes.len();
+                if end > known && data.get(start..end) == Some(needle.bytes.as_slice()) {
+                    tell(needle, start);
+                }
+            });
+        }
+    }
+}
+
+impl Group {
+    fn new(needles: &[Needle], members: &[usize], gram: usize, shortest: usize) -> Self {
+        let stride = shortest.saturating_sub(gram).saturating_add(1).max(1);
+        let mut places = Vec::with_capacity(members.len() * stride);
+        for member in members {
+            let bytes = &needles[*member].bytes;
+            for offset in 0..stride {
+                if let Some(value) = read(bytes, offset, gram) {
+                    places.push((value, *member as u32, offset as u32));
+                }
+            }
+        }
+        places.sort_unstable();
+        let size = (places.len() * BITS_A_GRAM).next_power_of_two().max(1 << 12);
+        let shift = 64 - size.trailing_zeros();
+        let mut bits = vec![0; size / 64];
+        for (value, _, _) in &places {
+            let hash = hash(*value, shift);
+            bits[hash / 64] |= 1 << (hash % 64);
+        }
+        Group { gram, stride, bits, shift, places }
+    }
+
+    /// Tells text and place of every gram that is in the table: where the gram begins in the data, and in the text.
+    fn find(&self, data: &[u8], tell: &mut dyn FnMut(usize, (usize, usize))) {
+        if self.gram == LONG.0 {
+            let mut at = 0;
+            while let Some(window) = data.get(at..at + 8) {
+                let mut bytes = [0; 8];
+                bytes.copy_from_slice(window);
+                self.look(u64::from_le_bytes(bytes), at, tell);
+                at += self.stride;
+            }
+        } else {
+            let mut at = 0;
+            while let Some(window) = data.get(at..at + 4) {
+                let mut bytes = [0; 4];
+                bytes.copy_from_slice(window);
+                self.look(u64::from(u32::from_le_bytes(bytes)), at, tell);
+                at += self.stride;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn look(&self, value: u64, at: usize, tell: &mut dyn FnMut(usize, (usize, usize))) {
+        let hash = hash(value, self.shift);
+        if self.bits[hash / 64] >> (hash % 64) & 1 == 1 {
+            self.compare(value, at, tell);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn compare(&self, value: u64, at: usize, tell: &mut dyn FnMut(usize, (usize, usize))) {
+        let first = self.places.partition_point(|place| place.0 < value);
+        for (_, needle, offset) in self.places[first..].iter().take_while(|place| place.0 == value) {
+            tell(*needle as usize, (at, *offset as usize));
+        }
+    }
+}
+
+#[inline(always)]
+fn hash(value: u64, shift: u32) -> usize {
+    (value.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift) as usize
+}
+
+fn read(bytes: &[u8], offset: usize, gram: usize) -> Option<u64> {
+    let window = bytes.get(offset..offset + gram)?;
+    let mut value = [0; 8];
+    value.get_mut(..gram)?.copy_from_slice(window);
+    Some(u64::from_le_bytes(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use zeroize::Zeroizing;
+
+    use super::super::needle::{Part, spellings};
+    use super::*;
+    use crate::secret::Secret;
+
+    fn needle(text: &str) -> Needle {
+        let bytes = Zeroizing::new(text.as_bytes().to_vec());
+        Needle { account: text.into(), part: Part::Secret, spelling: "plain", bytes }
+    }
+
+    fn found(finder: &Finder, data: &[u8], chunk: usize) -> Vec<(String, usize)> {
+        let mut found = Vec::new();
+        let (mut kept, mut base): (Vec<u8>, usize) = (Vec::new(), 0);
+        for piece in data.chunks(chunk) {
+            let known = kept.len();
+            kept.extend_from_slice(piece);
+            finder.find(&kept, known, &mut |needle, at| found.push((needle.account.to_string(), base + at)));
+            let cut = kept.len().saturating_sub(finder.overlap());
+            base += cut;
+            kept.drain(..cut);
+        }
+        found.sort();
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn it_finds_what_a_plain_search_finds_wherever_the_data_is_cut(
+            texts in proptest::collection::btree_set("[ab]{6,24}", 1..8),
+            data in "[ab]{0,400}",
+            chunk in 1_usize..64,
+        ) {
+            let finder = Finder::new(texts.iter().map(|text| needle(text)).collect());
+            let mut plain: Vec<(String, usize)> = Vec::new();
+            for text in &texts {
+                let all = (0..data.len()).filter(|at| data[*at..].starts_with(text.as_str()));
+                plain.extend(all.map(|at| (text.clone(), at)));
+            }
+            plain.sort();
+            prop_assert_eq!(found(&finder, data.as_bytes(), chunk), plain);
+        }
+    }
+
+    #[test]
+    #[ignore = "a measurement: cargo test --release --lib leakcheck -- --ignored --nocapture"]
+    fn how_fast_a_thousand_keys_are_looked_for() {
+        let word = |seed: u64, length: usize| -> String {
+            let hash = blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof();
+            let mut bytes = vec![0; length];
+            { hash }.fill(&mut bytes);
+            bytes.iter().map(|byte| char::from(b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefgh"[usize::from(byte % 32)])).collect()
+        };
+        let mut needles = Vec::new();
+        for key in 0..1_000 {
+            needles.extend(spellings("a", Part::KeyId, &Secret::new(word(2 * key, 64))));
+            needles.extend(spellings("a", Part::Secret, &Secret::new(word(2 * key + 1, 64))));
+        }
+        let finder = Finder::new(needles);
+        let mut data = Vec::with_capacity(256 << 20);
+        let mut line = 0_u64;
+        while data.len() < 256 << 20 {
+            line += 1;
+            let row = format!("{line},user{line}@mail.example,{},{}\n", word(line % 5_003 + 10_000, 64), line * 31);
+            data.extend_from_slice(row.as_bytes());
+        }
+        let (mut found, mut best, mut sum) = (0, f64::MAX, f64::MAX);
+        for _ in 0..5 {
+            let begun = crate::runtime::clock::steady();
+            data.chunks(1 << 20).for_each(|chunk| finder.find(chunk, 0, &mut |_, _| found += 1));
+            best = best.min(begun.elapsed().as_secs_f64());
+            let begun = crate::runtime::clock::steady();
+            let total = data
+                .chunks_exact(8)
+                .map(|eight| u64::from_le_bytes(eight.try_into().unwrap()))
+                .fold(0_u64, u64::wrapping_add);
+            std::hint::black_box(total);
+            sum = sum.min(begun.elapsed().as_secs_f64());
+        }
+        let gb = data.len() as f64 / 1e9;
+        eprintln!(
+            "{} spellings of 1,000 keys: {:.2} GB/s a core ({:.0} ms a GB); adding up the same bytes: {:.2} GB/s; {found} finds",
+            finder.count(),
+            gb / best,
+            best / gb * 1e3,
+            gb / sum
+        );
+    }
+}

@@ -1,0 +1,385 @@
+//! Binance: keys of sub-accounts by their master or broker, open orders by a key of the account itself
+//! (<https://developers.binance.com/docs/sub_account/api-management>).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use compact_str::{CompactString, format_compact};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::wire::{Call, Verb, Wire};
+use super::{Asked, Seen, change, read};
+use crate::domain::{Fingerprint, Restriction, Right, Wallet};
+use crate::feed::limiter::Limiter;
+use crate::response::keys::{Master, RevokeKey};
+use crate::response::plan::{Deed, KeySeen, Survey, Wallets};
+
+/// What each call about a sub-account's key costs of the master's 180,000 a minute.
+const DEAR: u32 = 3_000;
+/// Keys of a page, and pages read.
+const PAGE: (usize, usize) = (100, 5);
+/// The rights of a sub-account's key, as Binance calls them.
+const RIGHTS: [(&str, Right); 5] = [
+    ("canTrade", Right::Trade),
+    ("canMarginLoanRepay", Right::Margin),
+    ("canFuturesTrade", Right::Futures),
+    ("canUniversalTransfer", Right::UniversalTransfer),
+    ("canVanillaOptions", Right::Options),
+];
+/// The same of a broker's sub-accounts.
+const BROKER_RIGHTS: [(&str, Right); 3] =
+    [("canTrade", Right::Trade), ("marginTrade", Right::Margin), ("futuresTrade", Right::Futures)];
+
+#[derive(Debug)]
+pub(super) struct BinanceArm {
+    pub(super) wire: Arc<Wire>,
+    pub(super) futures: Arc<Wire>,
+    pub(super) master: Option<Arc<Master>>,
+    pub(super) purse: Option<Arc<Limiter>>,
+    /// The sub-account's e-mail, or a broker's number of it.
+    pub(super) sub: String,
+    pub(super) trade: Option<RevokeKey>,
+    pub(super) wallets: BTreeSet<Wallet>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    code: i64,
+}
+
+/// A key of the sub-account. Its id goes into the next request and nowhere else.
+struct Row {
+    id: String,
+    seen: KeySeen,
+}
+
+type Params<'a> = Vec<(&'a str, String)>;
+
+impl BinanceArm {
+    pub(super) async fn survey(&self) -> Survey {
+        let mut survey = Survey::default();
+        if self.master.is_some() {
+            match self.keys().await {
+                Ok(keys) => {
+                    survey.keys = keys.into_iter().map(|row| row.seen).collect();
+                    (survey.strips, survey.narrows, survey.deletes) = (true, true, true);
+                }
+                Err(why) => survey.amiss.push(format_compact!("the sub-account's keys cannot be listed: {why}")),
+            }
+        }
+        if self.trade.is_some() {
+            let uses = |wallet: &Wallet| self.wallets.contains(wallet);
+            survey.cancels.push(Wallets::Spot);
+            if uses(&Wallet::Margin) || self.isolated().next().is_some() {
+                survey.cancels.push(Wallets::Margin);
+            }
+            if uses(&Wallet::Futures) {
+                survey.cancels.push(Wallets::Futures);
+            }
+        }
+        survey
+    }
+
+    pub(super) async fn ask(&self, deed: &Deed) -> Asked {
+        match deed {
+            Deed::Strip { key, .. } => self.permit(key, &[]).await,
+            Deed::Give { key, rights } => self.permit(key, rights).await,
+            Deed::Narrow { key, to } => self.narrow(key, to).await,
+            Deed::Delete { key } => {
+                let Some(row) = self.row(key).await else { return gone() };
+                let (path, params) = (self.path("subAccountApi", 1), self.of(&row.id));
+                self.managed(Verb::Delete, &path, params).await
+            }
+            Deed::Cancel { book } => self.cancel(*book).await,
+            Deed::Switch { .. } | Deed::Move { .. } | Deed::Revoke | Deed::Release => {
+                Asked::Refused("Binance has no such call".into())
+            }
+        }
+    }
+
+    pub(super) async fn look(&self, deed: &Deed) -> Seen {
+        match deed {
+            Deed::Delete { key } => match self.keys().await {
+                Ok(keys) if keys.iter().any(|row| row.seen.key == *key) => Seen::NotSo("the key is still there".into()),
+                Ok(_) => Seen::So,
+                Err(why) => Seen::Dark(why),
+            },
+            Deed::Strip { key, had } => match self.keys().await {
+                // A key that is gone has no rights either.
+                Ok(keys) => match keys.into_iter().find(|row| row.seen.key == *key) {
+                    Some(row) if had.iter().any(|right| row.seen.rights.contains(right)) => {
+                        Seen::NotSo("the key still has its rights".into())
+                    }
+                    Some(_) | None => Seen::So,
+                },
+                Err(why) => Seen::Dark(why),
+            },
+            Deed::Give { key, rights } => match self.keys().await {
+                Ok(keys) => match keys.into_iter().find(|row| row.seen.key == *key) {
+                    Some(row) if rights.iter().all(|right| row.seen.rights.contains(right)) => Seen::So,
+                    Some(_) => Seen::NotSo("the key does not have the rights".into()),
+                    None => Seen::NotSo("the key is gone".into()),
+                },
+                Err(why) => Seen::Dark(why),
+            },
+            Deed::Narrow { key, to } => match self.row(key).await {
+                None => Seen::So,
+                Some(row) => match self.addresses(&row.id).await {
+                    Ok(Restriction::Listed(Some(list))) if same(&list, to) => Seen::So,
+                    Ok(_) => Seen::NotSo("the key may be used from other addresses".into()),
+                    Err(why) => Seen::Dark(why),
+                },
+            },
+            Deed::Cancel { book } => match self.open(*book).await {
+                Ok(open) if open.is_empty() => Seen::So,
+                Ok(open) => Seen::NotSo(format_compact!("orders are open in {} pairs", open.len())),
+                Err(why) => Seen::Dark(why),
+            },
+            Deed::Switch { .. } | Deed::Move { .. } | Deed::Revoke | Deed::Release => {
+                Seen::Dark("Binance has no such call".into())
+            }
+        }
+    }
+
+    fn broker(&self) -> bool {
+        self.master.as_ref().is_some_and(|master| master.broker)
+    }
+
+    /// Returns where a call about a sub-account's key is.
+    fn path(&self, call: &str, version: u8) -> String {
+        let family = if self.broker() { "broker" } else { "sub-account" };
+        format!("/sapi/v{version}/{family}/{call}")
+    }
+
+    fn holder(&self) -> (&'static str, String) {
+        (if self.broker() { "subAccountId" } else { "email" }, self.sub.clone())
+    }
+
+    fn of(&self, id: &str) -> Params<'static> {
+        vec![self.holder(), ("subAccountApiKey", id.to_owned())]
+    }
+
+    fn rights(&self) -> &'static [(&'static str, Right)] {
+        if self.broker() { &BROKER_RIGHTS } else { &RIGHTS }
+    }
+
+    /// Signs a call of a key.
+    fn call(wire: &Wire, key: &RevokeKey, verb: Verb, path: &str, params: &Params<'_>) -> Option<Call> {
+        let RevokeKey::Binance { key, signer } = key else { return None };
+        let (stamp, window) = (wire.millis().to_string(), "5000".to_owned());
+        let mut all: Vec<(&str, &str)> = params.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        all.extend([("recvWindow", window.as_str()), ("timestamp", stamp.as_str())]);
+        let path = format!("{path}?{}", signer.sign_rest(&all));
+        Some(Call { verb, path, headers: vec![("X-MBX-APIKEY", key.expose().to_owned())], body: None })
+    }
+
+    async fn learn(&self) {
+        self.wire.learn("/api/v3/time", |value| value.get("serverTime")?.as_i64()).await;
+    }
+
+    /// Reads something with the master's key.
+    async fn asked(&self, path: &str, params: &Params<'_>) -> Result<Value, CompactString> {
+        let (Some(master), Some(purse)) = (&self.master, &self.purse) else { return Err("no master's key".into()) };
+        self.learn().await;
+        purse.ready(DEAR).await;
+        let (status, text) = read(&self.wire, || Self::call(&self.wire, &master.key, Verb::Get, path, params)).await?;
+        answer(status, &text)
+    }
+
+    /// Reads something with the account's own key.
+    pub(super) async fn own(&self, path: &str) -> Result<Value, CompactString> {
+        let Some(key) = &self.trade else { return Err("no key".into()) };
+        self.learn().await;
+        let (status, text) = read(&self.wire, || Self::call(&self.wire, key, Verb::Get, path, &Vec::new())).await?;
+        answer(status, &text)
+    }
+
+    /// Changes something with the master's key.
+    async fn managed(&self, verb: Verb, path: &str, params: Params<'_>) -> Asked {
+        let (Some(master), Some(purse)) = (&self.master, &self.purse) else {
+            return Asked::Refused("no master's key is configured".into());
+        };
+        self.learn().await;
+        purse.ready(DEAR).await;
+        change(&self.wire, Self::call(&self.wire, &master.key, verb, path, &params), judge).await
+    }
+
+    async fn keys(&self) -> Result<Vec<Row>, CompactString> {
+        let mut rows = Vec::new();
+        for page in 1..=PAGE.1 {
+            let params = vec![self.holder(), ("page", page.to_string()), ("size", PAGE.0.to_string())];
+            let value = self.asked(&self.path("subAccountApi", 1), &params).await?;
+            let list = value.get("rows").unwrap_or(&value);
+            let list = list.as_array().ok_or("the list of keys is none")?;
+            rows.extend(list.iter().filter_map(|row| self.read(row)));
+            if list.len() < PAGE.0 {
+                return Ok(rows);
+            }
+        }
+        // A key that stands on a later page must not look deleted.
+        Err("the sub-account has more keys than are read".into())
+    }
+
+    fn read(&self, row: &Value) -> Option<Row> {
+        let id = ["apikey", "apiKey", "subAccountApiKey"].into_iter().find_map(|name| row.get(name)?.as_str())?;
+        let flag = |name: &str| match row.get(name) {
+            Some(Value::Bool(flag)) => *flag,
+            Some(Value::String(text)) => text.eq_ignore_ascii_case("true"),
+            Some(_) | None => false,
+        };
+        let rights = self.rights().iter().filter(|(name, _)| flag(name)).map(|(_, right)| right.clone());
+        let label = row.get("apiName").and_then(Value::as_str).map(|name| name.chars().take(64).collect());
+        let rights = rights.chain([Right::Read]).collect();
+        Some(Row { id: id.to_owned(), seen: KeySeen { key: Fingerprint::of(id), label, rights, restriction: None } })
+    }
+
+    async fn row(&self, key: &Fingerprint) -> Option<Row> {
+        self.keys().await.ok()?.into_iter().find(|row| row.seen.key == *key)
+    }
+
+    async fn permit(&self, key: &Fingerprint, rights: &[Right]) -> Asked {
+        let Some(row) = self.row(key).await else { return gone() };
+        let mut params = self.of(&row.id);
+        params.extend(self.rights().iter().map(|(name, right)| (*name, rights.contains(right).to_string())));
+        let call = if self.broker() { "subAccountApi/permission" } else { "subAccountApiPermission" };
+        self.managed(Verb::Post, &self.path(call, 1), params).await
+    }
+
+    async fn narrow(&self, key: &Fingerprint, to: &[CompactString]) -> Asked {
+        let Some(row) = self.row(key).await else { return gone() };
+        let mut params = self.of(&row.id);
+        params.extend([("status", "2".to_owned()), ("ipAddress", to.join(","))]);
+        let asked = self.managed(Verb::Post, &self.path("subAccountApi/ipRestriction", 2), params).await;
+        let Asked::Taken = asked else { return asked };
+        // What was on the list before stays on it until it is taken off.
+        if let Ok(Restriction::Listed(Some(list))) = self.addresses(&row.id).await {
+            let others: Vec<&str> = list.iter().filter(|one| !to.contains(one)).map(CompactString::as_str).collect();
+            if !others.is_empty() {
+                let mut params = self.of(&row.id);
+                params.push(("ipAddress", others.join(",")));
+                let path = self.path("subAccountApi/ipRestriction/ipList", 1);
+                return self.managed(Verb::Delete, &path, params).await;
+            }
+        }
+        asked
+    }
+
+    async fn addresses(&self, id: &str) -> Result<Restriction, CompactString> {
+        let value = self.asked(&self.path("subAccountApi/ipRestriction", 1), &self.of(id)).await?;
+        let listed = match value.get("ipRestrict") {
+            Some(Value::Bool(flag)) => *flag,
+            Some(Value::String(text)) => text == "true",
+            Some(_) | None => return Err("the key's addresses are not told".into()),
+        };
+        let list = value.get("ipList").and_then(Value::as_array).cloned().unwrap_or_default();
+        let list = list.iter().filter_map(Value::as_str).map(Into::into).collect();
+        Ok(if listed { Restriction::Listed(Some(list)) } else { Restriction::Open })
+    }
+
+    fn isolated(&self) -> impl Iterator<Item = String> {
+        self.wallets.iter().filter_map(|wallet| match wallet {
+            Wallet::Isolated(pair) => Some(format!("{}{}", pair.base(), pair.quote())),
+            Wallet::Spot | Wallet::Margin | Wallet::Futures => None,
+        })
+    }
+
+    /// Returns the calls that cancel a book's open orders, one a pair, as parameters.
+    async fn open(&self, book: Wallets) -> Result<Vec<Params<'static>>, CompactString> {
+        let Some(trade) = &self.trade else { return Err("no key that may cancel".into()) };
+        self.learn().await;
+        let isolated = || ("isIsolated", "TRUE".to_owned());
+        let (wire, path, mut asked): (&Wire, &str, Vec<Params<'static>>) = match book {
+            Wallets::Spot | Wallets::Stops => (&self.wire, "/api/v3/openOrders", vec![Vec::new()]),
+            Wallets::Futures => (&self.futures, "/fapi/v1/openOrders", vec![Vec::new()]),
+            Wallets::Margin => (&self.wire, "/sapi/v1/margin/openOrders", Vec::new()),
+        };
+        if book == Wallets::Margin {
+            asked.extend(self.wallets.contains(&Wallet::Margin).then(Vec::new));
+            asked.extend(self.isolated().map(|pair| vec![("symbol", pair), isolated()]));
+        }
+        let mut open = Vec::new();
+        for params in asked {
+            let (status, text) = read(wire, || Self::call(wire, trade, Verb::Get, path, &params)).await?;
+            let value = answer(status, &text)?;
+            let orders = value.as_array().ok_or("the list of open orders is none")?;
+            let pairs: BTreeSet<&str> = orders.iter().filter_map(|order| order.get("symbol")?.as_str()).collect();
+            for pair in pairs {
+                let mut one = vec![("symbol", pair.to_owned())];
+                one.extend(params.iter().any(|(name, _)| *name == "isIsolated").then(isolated));
+                open.push(one);
+            }
+        }
+        Ok(open)
+    }
+
+    async fn cancel(&self, book: Wallets) -> Asked {
+        let (Some(trade), open) = (&self.trade, self.open(book).await) else {
+            return Asked::Refused("no key is configured that may cancel".into());
+        };
+        let open = match open {
+            Ok(open) => open,
+            Err(why) => return Asked::Refused(format_compact!("the open orders cannot be listed: {why}")),
+        };
+        let (wire, path): (&Wire, &str) = match book {
+            Wallets::Spot | Wallets::Stops => (&self.wire, "/api/v3/openOrders"),
+            Wallets::Margin => (&self.wire, "/sapi/v1/margin/openOrders"),
+            Wallets::Futures => (&self.futures, "/fapi/v1/allOpenOrders"),
+        };
+        let mut worst = Asked::Taken;
+        for params in open {
+            // One pair that is refused must not keep the others' orders open.
+            match change(wire, Self::call(wire, trade, Verb::Delete, path, &params), judge).await {
+                Asked::Taken => {}
+                other => worst = other,
+            }
+        }
+        match worst {
+            // The pairs that went through are not asked again: what is open then is listed anew.
+            Asked::Taken | Asked::Later(_) | Asked::Refused(_) | Asked::Unclear(_) => worst,
+        }
+    }
+}
+
+fn same(list: &[CompactString], to: &[CompactString]) -> bool {
+    list.iter().collect::<BTreeSet<_>>() == to.iter().collect::<BTreeSet<_>>()
+}
+
+/// A key that is not listed cannot be asked about; the look that follows says whether it is gone.
+fn gone() -> Asked {
+    Asked::Refused("the key is not among those of the sub-account, or they cannot be listed".into())
+}
+
+fn answer(status: u16, text: &str) -> Result<Value, CompactString> {
+    if status == 200 {
+        return serde_json::from_str(text).map_err(|_| "an answer that cannot be read".into());
+    }
+    Err(words(status, text))
+}
+
+fn judge(status: u16, text: &str) -> Asked {
+    match status {
+        200 => Asked::Taken,
+        // "Unknown order": there is none to cancel.
+        400 if serde_json::from_str(text).is_ok_and(|refusal: Refusal| refusal.code == -2011) => Asked::Taken,
+        // A time-out of theirs: the request may have been carried out (-1006, -1007).
+        _ if serde_json::from_str(text).is_ok_and(|refusal: Refusal| matches!(refusal.code, -1006 | -1007)) => {
+            Asked::Unclear(words(status, text))
+        }
+        _ => Asked::Refused(words(status, text)),
+    }
+}
+
+/// Says what a refusal means. The exchange's own sentence is left out: it may quote what was sent.
+fn words(status: u16, text: &str) -> CompactString {
+    let Ok(Refusal { code }) = serde_json::from_str(text) else { return format_compact!("HTTP {status}") };
+    let meaning = match code {
+        -2015 => "our key is deleted, not allowed from this address, or lacks the right",
+        -2014 | -2008 => "our key's id is not one of Binance's",
+        -1022 => "the signature is wrong: the secret is not this key's",
+        -1021 => "our clock is wrong",
+        -1002 => "our key may not do this",
+        _ => "see Binance's list of errors",
+    };
+    format_compact!("{code}: {meaning}")
+}

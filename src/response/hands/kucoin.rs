@@ -1,0 +1,297 @@
+//! KuCoin: keys of sub-accounts by their master, open orders by a key of the account itself
+//! (<https://www.kucoin.com/docs-new/rest/account-info/sub-account/delete-sub-account-api>). Deleting wants the key's
+//! passphrase in the address, so no address of a call is ever logged or told.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use compact_str::{CompactString, format_compact};
+use serde_json::{Value, json};
+
+use super::wire::{Call, Verb, Wire};
+use super::{Asked, Seen, change, read};
+use crate::domain::{Fingerprint, Right};
+use crate::feed::sign::percent_encode;
+use crate::response::keys::{Master, RevokeKey};
+use crate::response::plan::{Deed, KeySeen, Survey, Wallets};
+use crate::secret::Secret;
+
+/// What KuCoin calls rights.
+const RIGHTS: [(&str, Right); 7] = [
+    ("Spot", Right::Trade),
+    ("Margin", Right::Margin),
+    ("Futures", Right::Futures),
+    ("Unified", Right::Unified),
+    ("InnerTransfer", Right::UniversalTransfer),
+    ("Transfer", Right::Withdraw),
+    ("Earn", Right::Earn),
+];
+/// The shortest time of the dead-man switch, in seconds.
+const SWITCH: u32 = 5;
+
+#[derive(Debug)]
+pub(super) struct KucoinArm {
+    pub(super) wire: Arc<Wire>,
+    pub(super) master: Option<Arc<Master>>,
+    pub(super) sub: String,
+    pub(super) passphrase: Option<Secret>,
+    pub(super) trade: Option<RevokeKey>,
+}
+
+/// A key of the sub-account. Its id goes into the next request and nowhere else.
+struct Row {
+    id: String,
+    seen: KeySeen,
+}
+
+impl KucoinArm {
+    pub(super) async fn survey(&self) -> Survey {
+        let mut survey = Survey::default();
+        if self.master.is_some() {
+            match self.keys().await {
+                Ok(keys) => {
+                    survey.keys = keys.into_iter().map(|row| row.seen).collect();
+                    // Addresses are told with stars, so that narrowing could not be seen to have worked.
+                    let can = self.passphrase.is_some();
+                    (survey.strips, survey.deletes) = (can, can);
+                    if !can {
+                        survey.amiss.push("the passphrase of the sub-account's keys is not configured".into());
+                    }
+                }
+                Err(why) => survey.amiss.push(format_compact!("the sub-account's keys cannot be listed: {why}")),
+            }
+        }
+        if self.trade.is_some() {
+            survey.cancels = vec![Wallets::Spot, Wallets::Stops];
+            survey.switch = Some(SWITCH);
+        }
+        survey
+    }
+
+    pub(super) async fn ask(&self, deed: &Deed) -> Asked {
+        match deed {
+            Deed::Strip { key, .. } => self.permit(key, &[]).await,
+            Deed::Give { key, rights } => self.permit(key, rights).await,
+            Deed::Delete { key } => {
+                let Some(row) = self.row(key).await else { return gone() };
+                let Some(passphrase) = &self.passphrase else { return Asked::Refused(NO_PASSPHRASE.into()) };
+                let (sub, id) = (percent_encode(&self.sub), percent_encode(&row.id));
+                let passphrase = percent_encode(passphrase.expose());
+                let path = format!("/api/v1/sub/api-key?apiKey={id}&subName={sub}&passphrase={passphrase}");
+                self.change(self.master_key(), Verb::Delete, &path, None).await
+            }
+            Deed::Cancel { book: Wallets::Spot } => {
+                let judge_parts = |status, text: &str| match judge(status, text) {
+                    Asked::Taken if failed_pairs(text) > 0 => {
+                        Asked::Unclear(format_compact!("{} pairs could not be cancelled", failed_pairs(text)))
+                    }
+                    other => other,
+                };
+                self.learn().await;
+                let call = self.call(self.trade.as_ref(), Verb::Delete, "/api/v1/hf/orders/cancelAll", None);
+                change(&self.wire, call, judge_parts).await
+            }
+            Deed::Cancel { book: Wallets::Stops } => {
+                let first = self.change(self.trade.as_ref(), Verb::Delete, "/api/v1/stop-order/cancel", None).await;
+                let second = self.change(self.trade.as_ref(), Verb::Delete, "/api/v3/oco/orders", None).await;
+                if matches!(first, Asked::Taken) { second } else { first }
+            }
+            Deed::Switch { secs } => self.switch(i64::from(*secs)).await,
+            Deed::Release => self.switch(-1).await,
+            Deed::Cancel { book: Wallets::Margin | Wallets::Futures }
+            | Deed::Narrow { .. }
+            | Deed::Move { .. }
+            | Deed::Revoke => Asked::Refused("this is not done at KuCoin".into()),
+        }
+    }
+
+    pub(super) async fn look(&self, deed: &Deed) -> Seen {
+        match deed {
+            Deed::Strip { key, had } => match self.seen(key).await {
+                Err(dark) => dark,
+                Ok(Some(seen)) if had.iter().any(|right| seen.rights.contains(right)) => {
+                    Seen::NotSo("the key still has its rights".into())
+                }
+                // A key that is gone has no rights either.
+                Ok(_) => Seen::So,
+            },
+            Deed::Delete { key } => match self.seen(key).await {
+                Err(dark) => dark,
+                Ok(Some(_)) => Seen::NotSo("the key is still there".into()),
+                Ok(None) => Seen::So,
+            },
+            Deed::Give { key, rights } => match self.seen(key).await {
+                Err(dark) => dark,
+                Ok(Some(seen)) if rights.iter().all(|right| seen.rights.contains(right)) => Seen::So,
+                Ok(Some(_)) => Seen::NotSo("the key does not have the rights".into()),
+                Ok(None) => Seen::NotSo("the key is gone".into()),
+            },
+            Deed::Cancel { book: Wallets::Spot } => {
+                self.empty("/api/v1/hf/orders/active/symbols", |data| data.get("symbols")).await
+            }
+            Deed::Cancel { book: Wallets::Stops } => {
+                let stops = self.empty("/api/v1/stop-order?pageSize=50", |data| data.get("items")).await;
+                let Seen::So = stops else { return stops };
+                self.empty("/api/v3/oco/orders?pageSize=50&currentPage=1", |data| data.get("items")).await
+            }
+            Deed::Switch { .. } => self.switched(true).await,
+            Deed::Release => self.switched(false).await,
+            Deed::Cancel { book: Wallets::Margin | Wallets::Futures }
+            | Deed::Narrow { .. }
+            | Deed::Move { .. }
+            | Deed::Revoke => Seen::Dark("this is not done at KuCoin".into()),
+        }
+    }
+
+    async fn seen(&self, key: &Fingerprint) -> Result<Option<KeySeen>, Seen> {
+        let keys = self.keys().await.map_err(Seen::Dark)?;
+        Ok(keys.into_iter().map(|row| row.seen).find(|seen| seen.key == *key))
+    }
+
+    fn master_key(&self) -> Option<&RevokeKey> {
+        self.master.as_ref().map(|master| &master.key)
+    }
+
+    fn call(&self, key: Option<&RevokeKey>, verb: Verb, path: &str, body: Option<&str>) -> Option<Call> {
+        let Some(RevokeKey::Kucoin(signer)) = key else { return None };
+        let method = match verb {
+            Verb::Get => "GET",
+            Verb::Post => "POST",
+            Verb::Delete => "DELETE",
+        };
+        let mut headers = signer.headers(self.wire.millis(), method, path, body.unwrap_or_default());
+        headers.push(("Content-Type", "application/json".to_owned()));
+        Some(Call { verb, path: path.to_owned(), headers, body: body.map(str::to_owned) })
+    }
+
+    async fn learn(&self) {
+        self.wire.learn("/api/v1/timestamp", |value| value.get("data")?.as_i64()).await;
+    }
+
+    async fn change(&self, key: Option<&RevokeKey>, verb: Verb, path: &str, body: Option<&str>) -> Asked {
+        self.learn().await;
+        change(&self.wire, self.call(key, verb, path, body), judge).await
+    }
+
+    async fn asked(&self, key: Option<&RevokeKey>, path: &str) -> Result<Value, CompactString> {
+        self.learn().await;
+        let (status, text) = read(&self.wire, || self.call(key, Verb::Get, path, None)).await?;
+        let mut value: Value =
+            serde_json::from_str(&text).map_err(|_| format_compact!("HTTP {status}, an answer that cannot be read"))?;
+        match value.get("code").and_then(Value::as_str) {
+            Some("200000") => Ok(value.get_mut("data").map(Value::take).unwrap_or_default()),
+            code => Err(words(status, code)),
+        }
+    }
+
+    /// Reads something with the account's own key.
+    pub(super) async fn own(&self, path: &str) -> Result<Value, CompactString> {
+        self.asked(self.trade.as_ref(), path).await
+    }
+
+    async fn keys(&self) -> Result<Vec<Row>, CompactString> {
+        let path = format!("/api/v1/sub/api-key?subName={}", percent_encode(&self.sub));
+        let data = self.asked(self.master_key(), &path).await?;
+        let rows = data.as_array().ok_or("the list of keys is none")?;
+        Ok(rows.iter().filter_map(row).collect())
+    }
+
+    async fn row(&self, key: &Fingerprint) -> Option<Row> {
+        self.keys().await.ok()?.into_iter().find(|row| row.seen.key == *key)
+    }
+
+    async fn permit(&self, key: &Fingerprint, rights: &[Right]) -> Asked {
+        let Some(row) = self.row(key).await else { return gone() };
+        let Some(passphrase) = &self.passphrase else { return Asked::Refused(NO_PASSPHRASE.into()) };
+        let named = RIGHTS.iter().filter(|(_, right)| rights.contains(right)).map(|(name, _)| *name);
+        let permission = std::iter::once("General").chain(named).collect::<Vec<_>>().join(",");
+        let body = json!({
+            "subName": self.sub, "apiKey": row.id, "passphrase": passphrase.expose(), "permission": permission,
+        });
+        self.change(self.master_key(), Verb::Post, "/api/v1/sub/api-key/update", Some(&body.to_string())).await
+    }
+
+    async fn switch(&self, secs: i64) -> Asked {
+        let body = json!({"timeout": secs, "symbols": ""}).to_string();
+        self.change(self.trade.as_ref(), Verb::Post, "/api/v1/hf/orders/dead-cancel-all", Some(&body)).await
+    }
+
+    async fn switched(&self, on: bool) -> Seen {
+        match self.asked(self.trade.as_ref(), "/api/v1/hf/orders/dead-cancel-all/query").await {
+            Ok(data) => {
+                let is_on = data.get("timeout").and_then(Value::as_i64).is_some_and(|secs| secs > 0);
+                if is_on == on { Seen::So } else { Seen::NotSo("the switch is not as it should be".into()) }
+            }
+            Err(why) => Seen::Dark(why),
+        }
+    }
+
+    async fn empty(&self, path: &str, list: impl Fn(&Value) -> Option<&Value>) -> Seen {
+        match self.asked(self.trade.as_ref(), path).await {
+            Ok(data) => match list(&data).and_then(Value::as_array) {
+                Some(rows) if rows.is_empty() => Seen::So,
+                Some(rows) => Seen::NotSo(format_compact!("{} are still open", rows.len())),
+                // KuCoin leaves the list out where there is nothing in it.
+                None if data.is_null() || data.is_object() => Seen::So,
+                None => Seen::Dark("the list of orders cannot be read".into()),
+            },
+            Err(why) => Seen::Dark(why),
+        }
+    }
+}
+
+const NO_PASSPHRASE: &str = "the passphrase of the sub-account's keys is not configured";
+
+fn row(row: &Value) -> Option<Row> {
+    let id = row.get("apiKey")?.as_str()?;
+    let permission = row.get("permission").and_then(Value::as_str).unwrap_or_default();
+    let label = row.get("remark").and_then(Value::as_str).map(|name| name.chars().take(64).collect());
+    let rights = rights(permission);
+    Some(Row { id: id.to_owned(), seen: KeySeen { key: Fingerprint::of(id), label, rights, restriction: None } })
+}
+
+/// Reads a list of rights.
+pub(super) fn rights(permission: &str) -> BTreeSet<Right> {
+    let named: BTreeSet<&str> = permission.split(',').map(str::trim).collect();
+    let rights = RIGHTS.iter().filter(|(name, _)| named.contains(name)).map(|(_, right)| right.clone());
+    rights.chain([Right::Read]).collect()
+}
+
+fn gone() -> Asked {
+    Asked::Refused("the key is not among those of the sub-account, or they cannot be listed".into())
+}
+
+fn failed_pairs(text: &str) -> usize {
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    value.pointer("/data/failedSymbols").and_then(Value::as_array).map_or(0, Vec::len)
+}
+
+fn judge(status: u16, text: &str) -> Asked {
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    match value.get("code").and_then(Value::as_str) {
+        Some("200000") => Asked::Taken,
+        Some("429000") => Asked::Later(std::time::Duration::from_secs(1)),
+        // Their own words for a fault of theirs.
+        Some("500000" | "900001") => Asked::Unclear(words(status, Some("500000"))),
+        code => Asked::Refused(words(status, code)),
+    }
+}
+
+/// Says what a refusal means. The exchange's own sentence is left out: it may quote what was sent.
+fn words(status: u16, code: Option<&str>) -> CompactString {
+    let Some(code) = code else { return format_compact!("HTTP {status}") };
+    let meaning = match code {
+        "400003" => "our key does not exist any more",
+        "400004" => "our passphrase is wrong",
+        "400005" => "the signature is wrong: the secret is not this key's",
+        "400006" => "our key is not allowed from this address",
+        "400007" => "our key lacks the right",
+        "400002" => "our clock is wrong",
+        "411100" => "the account is frozen",
+        "400100" => "a part of the request was refused",
+        _ => "see KuCoin's list of errors",
+    };
+    // A code comes from outside: only what looks like one is repeated.
+    let known = code.len() <= 8 && code.bytes().all(|byte| byte.is_ascii_digit());
+    if known { format_compact!("{code}: {meaning}") } else { format_compact!("HTTP {status}") }
+}
