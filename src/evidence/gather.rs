@@ -260,6 +260,7 @@ impl Pile {
             | EventKind::Market(_)
             | EventKind::Cap(_)
             | EventKind::Leaks(_)
+            | EventKind::Answer(_)
             | EventKind::Tick => {}
         }
     }
