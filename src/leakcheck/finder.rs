@@ -197,6 +197,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::print_stderr, reason = "a measurement says what it measured")]
     #[ignore = "a measurement: cargo test --release --lib leakcheck -- --ignored --nocapture"]
     fn how_fast_a_thousand_keys_are_looked_for() {
         let word = |seed: u64, length: usize| -> String {

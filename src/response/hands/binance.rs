@@ -331,13 +331,11 @@ impl BinanceArm {
             // One pair that is refused must not keep the others' orders open.
             match change(wire, Self::call(wire, trade, Verb::Delete, path, &params), judge).await {
                 Asked::Taken => {}
-                other => worst = other,
+                other @ (Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => worst = other,
             }
         }
-        match worst {
-            // The pairs that went through are not asked again: what is open then is listed anew.
-            Asked::Taken | Asked::Later(_) | Asked::Refused(_) | Asked::Unclear(_) => worst,
-        }
+        // The pairs that went through are not asked again: what is open then is listed anew.
+        worst
     }
 }
 

@@ -141,7 +141,7 @@ impl CoinbaseArm {
             // HTTP 200 even where nothing was cancelled: the look that follows says what became of it.
             match change(&self.wire, self.call(Verb::Post, "/orders/batch_cancel", "", Some(body)), judge).await {
                 Asked::Taken => {}
-                other => worst = other,
+                other @ (Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => worst = other,
             }
         }
         worst
@@ -187,7 +187,7 @@ impl CoinbaseArm {
                 Asked::Taken => {}
                 // A transfer that was turned away must not be tried with those that went through.
                 Asked::Later(_) => worst = Asked::Unclear("too many requests".into()),
-                other => worst = other,
+                other @ (Asked::Refused(_) | Asked::Unclear(_)) => worst = other,
             }
         }
         worst

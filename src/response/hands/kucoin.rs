@@ -85,7 +85,7 @@ impl KucoinArm {
                     Asked::Taken if failed_pairs(text) > 0 => {
                         Asked::Unclear(format_compact!("{} pairs could not be cancelled", failed_pairs(text)))
                     }
-                    other => other,
+                    other @ (Asked::Taken | Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => other,
                 };
                 self.learn().await;
                 let call = self.call(self.trade.as_ref(), Verb::Delete, "/api/v1/hf/orders/cancelAll", None);
@@ -180,7 +180,7 @@ impl KucoinArm {
             serde_json::from_str(&text).map_err(|_| format_compact!("HTTP {status}, an answer that cannot be read"))?;
         match value.get("code").and_then(Value::as_str) {
             Some("200000") => Ok(value.get_mut("data").map(Value::take).unwrap_or_default()),
-            code => Err(words(status, code)),
+            code @ (Some(_) | None) => Err(words(status, code)),
         }
     }
 
@@ -273,7 +273,7 @@ fn judge(status: u16, text: &str) -> Asked {
         Some("429000") => Asked::Later(std::time::Duration::from_secs(1)),
         // Their own words for a fault of theirs.
         Some("500000" | "900001") => Asked::Unclear(words(status, Some("500000"))),
-        code => Asked::Refused(words(status, code)),
+        code @ (Some(_) | None) => Asked::Refused(words(status, code)),
     }
 }
 
