@@ -1,5 +1,7 @@
 //! The commands about keys and evidence, as their users run them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: its steps may fail")]
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -174,8 +174,8 @@ fn restaged(text: &str, rule: &str, up: bool) -> Option<(String, &'static str, &
     };
     let block = heads.iter().enumerate().find_map(|(place, head)| {
         let end = heads.get(place + 1).copied().unwrap_or(lines.len());
-        let named = |line: &&str| ["name", "extends"].iter().any(|key| value(line, key).as_deref() == Some(rule));
-        lines[*head..end].iter().any(|line| named(&line)).then_some((*head, end))
+        let named = |line: &str| ["name", "extends"].iter().any(|key| value(line, key).as_deref() == Some(rule));
+        lines[*head..end].iter().any(|line| named(line)).then_some((*head, end))
     })?;
     let at = (block.0..block.1).find(|place| value(lines[*place], "stage").is_some());
     let now = at.and_then(|place| value(lines[place], "stage")).unwrap_or_else(|| "live".to_owned());

@@ -81,7 +81,7 @@ pub(super) fn shipped(settings: &mut engine::Settings, name: RuleName, section: 
         }
         RuleName::PlantedAsk => {
             settings.planted_ask = {
-                let usual = settings.planted_ask.clone();
+                let usual = settings.planted_ask;
                 planted_ask::Settings {
                     levels: levels(section, usual.levels),
                     far: section.part("far", usual.far, LEAST_PART..=100.0),
@@ -93,7 +93,7 @@ pub(super) fn shipped(settings: &mut engine::Settings, name: RuleName, section: 
         }
         RuleName::ChurnLoss => {
             settings.churn_loss = {
-                let usual = settings.churn_loss.clone();
+                let usual = settings.churn_loss;
                 churn_loss::Settings {
                     levels: levels(section, usual.levels),
                     turns: section.float("turns", usual.turns, 1.0..=1_000.0),
@@ -105,7 +105,7 @@ pub(super) fn shipped(settings: &mut engine::Settings, name: RuleName, section: 
         }
         RuleName::Liquidation => {
             settings.liquidation = {
-                let usual = settings.liquidation.clone();
+                let usual = settings.liquidation;
                 liquidation::Settings {
                     levels: levels(section, usual.levels),
                     holdings: section.count("holdings", usual.holdings as u64, 1..=1_000) as usize,
@@ -116,7 +116,7 @@ pub(super) fn shipped(settings: &mut engine::Settings, name: RuleName, section: 
         }
         RuleName::SlowBuying => {
             settings.slow_buying = {
-                let usual = settings.slow_buying.clone();
+                let usual = settings.slow_buying;
                 slow_buying::Settings {
                     levels: two_levels(section, usual.levels),
                     orders: section.float("orders", usual.orders, 2.0..=10_000.0),
@@ -145,7 +145,7 @@ pub(super) fn shipped(settings: &mut engine::Settings, name: RuleName, section: 
         }
         RuleName::KeyPermissionWidened => {
             settings.key_permission_widened = {
-                let usual = settings.key_permission_widened.clone();
+                let usual = settings.key_permission_widened;
                 key_permission_widened::Settings {
                     levels: two_levels(section, usual.levels),
                     again_after: section.time("again_after", duration(usual.again_after), SECOND..=30 * DAY).into(),
@@ -154,7 +154,7 @@ pub(super) fn shipped(settings: &mut engine::Settings, name: RuleName, section: 
         }
         RuleName::KeyUnrestricted => {
             settings.key_unrestricted = {
-                let usual = settings.key_unrestricted.clone();
+                let usual = settings.key_unrestricted;
                 key_unrestricted::Settings {
                     levels: two_levels(section, usual.levels),
                     again_after: section.time("again_after", duration(usual.again_after), SECOND..=30 * DAY).into(),

@@ -83,10 +83,13 @@ impl Engine {
     }
 }
 
+/// A rule's question.
+type Judge = fn(&Settings, &Case<'_>) -> Option<Finding>;
+
 /// Asks a rule as it is, and once more with no least score, which tells its terms where it is silent.
 fn weigh(settings: &Settings, case: &Case<'_>, rule: RuleName) -> Option<Weighed> {
     let mut bare = settings.clone();
-    let (levels, judge): (Levels, fn(&Settings, &Case<'_>) -> Option<Finding>) = match rule {
+    let (levels, judge): (Levels, Judge) = match rule {
         RuleName::PumpBuy => (open(&mut bare.pump_buy.levels), |all, case| pump_buy::judge(&all.pump_buy, case)),
         RuleName::PlantedAsk => {
             (open(&mut bare.planted_ask.levels), |all, case| planted_ask::judge(&all.planted_ask, case))

@@ -97,24 +97,21 @@ fn finite(number: f64) -> Result<f64, Unknown> {
 impl Checker {
     /// Compiles what has to be true or false.
     pub(super) fn truth(&mut self, node: &Node) -> Option<Run<bool>> {
-        match self.value(node)? {
-            Compiled::Truth(run) => Some(run),
-            other => self.expected(node, "true or false", other.kind()),
-        }
+        let value = self.value(node)?;
+        let kind = value.kind();
+        if let Compiled::Truth(run) = value { Some(run) } else { self.expected(node, "true or false", kind) }
     }
 
     fn number(&mut self, node: &Node) -> Option<Run<f64>> {
-        match self.value(node)? {
-            Compiled::Number(run) => Some(run),
-            other => self.expected(node, "a number", other.kind()),
-        }
+        let value = self.value(node)?;
+        let kind = value.kind();
+        if let Compiled::Number(run) = value { Some(run) } else { self.expected(node, "a number", kind) }
     }
 
     fn text(&mut self, node: &Node) -> Option<Run<CompactString>> {
-        match self.value(node)? {
-            Compiled::Text(run) => Some(run),
-            other => self.expected(node, "a text", other.kind()),
-        }
+        let value = self.value(node)?;
+        let kind = value.kind();
+        if let Compiled::Text(run) = value { Some(run) } else { self.expected(node, "a text", kind) }
     }
 
     fn expected<T>(&mut self, node: &Node, wanted: &str, found: Kind) -> Option<T> {
@@ -190,7 +187,9 @@ impl Checker {
         match self.value(inner)? {
             Compiled::Number(run) => Some(Compiled::Number(Box::new(move |scope| run(scope).map(|value| -value)))),
             Compiled::Time(run) => Some(Compiled::Time(Box::new(move |scope| run(scope).map(|value| -value)))),
-            other => self.expected(inner, "a number", other.kind()),
+            Compiled::Truth(_) => self.expected(inner, "a number", Kind::Truth),
+            Compiled::Text(_) => self.expected(inner, "a number", Kind::Text),
+            Compiled::Texts(_) => self.expected(inner, "a number", Kind::Texts),
         }
     }
 
@@ -383,7 +382,9 @@ impl Checker {
                     Some(Compiled::Number(Box::new(move |scope| Ok(run(scope)?.chars().count() as f64))))
                 }
                 Compiled::Texts(run) => Some(Compiled::Number(Box::new(move |scope| Ok(run(scope)?.len() as f64)))),
-                other => self.expected(of, "a text or a list", other.kind()),
+                Compiled::Truth(_) => self.expected(of, "a text or a list", Kind::Truth),
+                Compiled::Number(_) => self.expected(of, "a text or a list", Kind::Number),
+                Compiled::Time(_) => self.expected(of, "a text or a list", Kind::Time),
             };
         }
         let found = self.text(of);

@@ -127,28 +127,25 @@ impl Parser {
                 return Err(Mistake::new(self.here(), "a name should follow the dot"));
             };
             self.next += 2;
-            if self.sign_is("(") {
-                let what = match &node.what {
-                    What::Field(scope) if !METHODS.contains(&name.as_str()) => {
-                        let (arguments, end) = self.arguments(depth)?;
-                        let name = format!("{scope}.{name}");
-                        node = self.node(What::Call(name, arguments), node.at.start..end)?;
-                        continue;
-                    }
-                    _ => node,
-                };
-                let (arguments, end) = self.arguments(depth)?;
-                let at = what.at.start..end;
-                node = self.node(What::Method(Box::new(what), name, arguments), at)?;
-                continue;
-            }
-            match &mut node.what {
-                What::Field(field) => {
+            let field = if let What::Field(field) = &mut node.what { Some(field) } else { None };
+            let call = self.sign_is("(");
+            match field {
+                Some(field) if call && !METHODS.contains(&name.as_str()) => {
+                    let name = format!("{field}.{name}");
+                    let (arguments, end) = self.arguments(depth)?;
+                    node = self.node(What::Call(name, arguments), node.at.start..end)?;
+                }
+                Some(_) | None if call => {
+                    let (arguments, end) = self.arguments(depth)?;
+                    let at = node.at.start..end;
+                    node = self.node(What::Method(Box::new(node), name, arguments), at)?;
+                }
+                Some(field) => {
                     field.push('.');
                     field.push_str(&name);
                     node.at.end = at.end;
                 }
-                _ => return Err(Mistake::new(at, "only a field's name has parts")),
+                None => return Err(Mistake::new(at, "only a field's name has parts")),
             }
         }
         if self.sign_is("[") {

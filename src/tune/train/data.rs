@@ -139,7 +139,7 @@ pub fn table(rows: &Rows, tapes: &[usize], features: &[usize], weights: Weights,
                 Part::Ordinary => {
                     let once = f64::from(crowds[nth]).powf(-weights.crowd);
                     match row.dull {
-                        true if dice.bits() % DULL != 0 => (false, 0.0),
+                        true if !dice.bits().is_multiple_of(DULL) => (false, 0.0),
                         true => (false, once * DULL as f64),
                         false => (false, once),
                     }
