@@ -573,7 +573,7 @@ fn check_says_what_would_run_and_makes_nothing() {
         "fillguard.toml: fine\n",
         "account   binance/alice, response dry\n",
         "channel   console: where the daemon runs\n",
-        "rule      pump_buy           notice 4, alert 6, act 9, smallest_act 15 USD\n",
+        "rule      pump_buy           notice 4, alert 6, act 8, smallest_act 15 USD\n",
         "rule      blind              off\n",
         "response  only written down",
         "warning   rule blind is off",
