@@ -255,7 +255,6 @@ fn feeds(places: &Places, room: usize, roll: watch::Receiver<Arc<Roll>>) -> Sett
         binance_futures_weight: most,
         binance_futures_connects: most,
         coinbase_exchange_calls: most,
-        ..Limits::default()
     };
     settings.binance.rest.clone_from(&places.binance.rest);
     settings.binance.ws_api.clone_from(&places.binance.ws_api);

@@ -9,6 +9,8 @@ use crate::domain::{AccountId, Family, Finding, Level, RuleName, Side, Span, Sym
 
 /// An order that traded after a pause this long in its pair is a new one.
 const NEWLY: Span = Span::from_secs(86_400);
+/// An account that is known for less than this may be one of a group that copies somebody.
+const LEARNING: Span = Span::from_secs(14 * 86_400);
 /// A deed told later than this is history.
 const LATE: Span = Span::from_secs(900);
 /// Holdings sold within a minute that are a sale of everything.
@@ -91,7 +93,13 @@ impl Engine {
         for id in &scan.accounts {
             let origin = self.origin_of_deed(id, symbol, at);
             let lowered = self.memory.leaks.lowered(id, &self.settings.tags, at);
-            if let Some(level) = co_trading::level(settings, what, &scan, &origin, lowered) {
+            if let Some(mut level) = co_trading::level(settings, what, &scan, &origin, lowered) {
+                // Who copies whom is learnt in days; until then that others do the same proves little.
+                let place = self.memory.find(id);
+                let known = place.and_then(|place| self.memory.watched(place).account.known_since());
+                if origin.is_empty() && lowered == 0.0 && known.is_none_or(|known| at.since(known) < LEARNING) {
+                    level = Level::Notice;
+                }
                 found.push(co_trading::finding(level, (id, symbol), (what, &scan), &origin, (n, at)));
             }
         }

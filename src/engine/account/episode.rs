@@ -57,6 +57,11 @@ impl Episode {
 }
 
 impl Account {
+    /// Returns when the earliest trade was that is remembered of it.
+    pub fn known_since(&self) -> Option<Timestamp> {
+        self.pairs.values().map(|pair| pair.first).min()
+    }
+
     /// Returns what the account does in a pair.
     pub fn habit(&self, symbol: &Symbol) -> Option<&PairHabit> {
         self.pairs.get(symbol)
