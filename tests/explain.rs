@@ -36,14 +36,8 @@ fn json(args: &[&str]) -> Value {
 
 /// Returns an account's fills up to arrival `n`, each once, by time.
 fn fills(name: &str, who: &str, n: u64) -> Vec<Fill> {
-    let number = |value: &Value| match value {
-        Value::String(text) => text.parse::<f64>().unwrap(),
-        other => other.as_f64().unwrap(),
-    };
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+    let number = |value: &Value| value.as_str().map_or_else(|| value.as_f64().unwrap(), |text| text.parse().unwrap());
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut found: BTreeMap<(String, i64), Fill> = BTreeMap::new();
     for line in std::fs::read_to_string(recording(name)).unwrap().lines().skip(1) {
         let line: Value = serde_json::from_str(line).unwrap();

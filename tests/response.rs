@@ -1,6 +1,12 @@
 //! Keys are taken away from a played exchange, and seen to be gone, whatever goes wrong on the way.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: its steps may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test: its steps may fail"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
