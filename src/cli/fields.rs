@@ -19,6 +19,7 @@ use crate::engine::expression::fields;
 ///   why = "bought {order.pair}, never traded before, for {order.dollars} dollars"
 #[derive(Clone, Debug, Parser)]
 #[command(verbatim_doc_comment)]
+#[allow(rustdoc::broken_intra_doc_links, reason = "tables of TOML, shown as they are in --help")]
 pub struct Args {
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]

@@ -40,6 +40,7 @@ use crate::trial::{self, ENDING, Outcome};
 /// Exit code: 0 all passed, 1 a test failed, 2 a file or the configuration cannot be used.
 #[derive(Clone, Debug, Parser)]
 #[command(verbatim_doc_comment)]
+#[allow(rustdoc::broken_intra_doc_links, reason = "tables of TOML, shown as they are in --help")]
 pub struct Args {
     /// Files of tests, or folders that hold them
     #[arg(required = true, value_name = "DIR")]

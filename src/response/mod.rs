@@ -2,7 +2,7 @@
 //!
 //! `plan` says which steps an account allows, reversible ones first; `machine` decides, without a clock, a disk or a
 //! socket, whether and when one is taken; `desk` writes the decision down, has it carried out, and tells people. The
-//! hands that reach the exchanges stand apart: an [`Arm`](arm::Arm) asks and looks, and success is what it saw.
+//! hands that reach the exchanges stand apart: each of [`Hands`](hands::Hands) asks and looks, and success is what it saw.
 
 pub mod checkup;
 pub mod desk;
