@@ -11,8 +11,8 @@ use super::{FINE, MISUSE};
 use crate::engine::model::Model;
 use crate::engine::pair::Features;
 use crate::tune::stage::report::Summary;
-use crate::tune::stage::threads::Progress;
 use crate::tune::stage::{Scorer, Tapes, score_tapes};
+use crate::tune::threads::Progress;
 use crate::tune::train::{TrainError, bars};
 
 /// Scores the market stage on the tapes in `folder`.

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use super::import::{self, ImportError, Recording};
 use super::labels::{self, Label, LabelsError, Mark, Seen, What};
@@ -12,6 +9,7 @@ use super::ordinary::{self, Trader};
 use super::pumps::{Pump, Pumps, PumpsError};
 use super::score::{Alarm, Score};
 use super::tape::{Tape, TapeError};
+use super::threads::{Progress, in_threads};
 use crate::arrival::Arrival;
 use crate::domain::Effect;
 use crate::journal::{ReadError, Reader};
@@ -118,9 +116,6 @@ enum Job<'a> {
     Ordinary(u64),
 }
 
-/// What is told while it goes on: units of work that are done, and all of them.
-pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
-
 /// Plays the tapes under `data` (`events.csv`, `tapes/`, `lamorgia_labels/`) through pipelines that `pipeline` makes.
 ///
 /// The report is the same whatever the number of threads.
@@ -160,32 +155,16 @@ pub fn evaluate_recordings(
     })
 }
 
+/// Scores each job; the sum is the same whatever the number of threads.
 fn in_parallel<J: Sync>(
     jobs: &[J],
     threads: usize,
     progress: Progress<'_>,
     play: &(dyn Fn(&J) -> Result<Report, EvaluateError> + Sync),
 ) -> Result<Report, EvaluateError> {
-    let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let done: Mutex<Vec<(usize, Result<Report, EvaluateError>)>> = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..threads.clamp(1, jobs.len().max(1)) {
-            scope.spawn(|| {
-                loop {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(job) = jobs.get(place) else { return };
-                    let played = play(job);
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push((place, played));
-                    progress(finished.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(place, _)| *place);
     let mut report = Report::default();
-    for (_, played) in done {
-        report.add(played?);
+    for played in in_threads(jobs, threads, progress, play)? {
+        report.add(played);
     }
     Ok(report)
 }

@@ -25,6 +25,7 @@ pub mod scene;
 pub mod score;
 pub mod stage;
 pub mod tape;
+pub mod threads;
 pub mod train;
 pub mod victim;
 pub mod walk;

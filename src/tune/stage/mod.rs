@@ -7,14 +7,13 @@
 
 pub mod curve;
 pub mod report;
-pub mod threads;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use self::threads::{Progress, in_threads};
 use super::pumps::{Pump, Pumps, PumpsError};
 use super::tape::{Tape, TapeError};
+use super::threads::{Progress, in_threads};
 use crate::domain::{Price, Quantity, Side, Timestamp};
 use crate::engine::pair::{Features, Pair, Trade};
 

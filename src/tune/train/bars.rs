@@ -7,9 +7,9 @@ use crate::domain::{Price, Side, Span, Timestamp};
 use crate::engine::model::bars::{BarFeatures, Bars};
 use crate::engine::model::file::{BarEvidenceFile, BarsFile};
 use crate::engine::pair::{Bar, Pair, float};
-use crate::tune::stage::threads::{Progress, in_threads};
 use crate::tune::stage::{Parts, Tapes, WARM_UP_MS};
 use crate::tune::tape::{Tape, Trade};
+use crate::tune::threads::{Progress, in_threads};
 
 /// A minute, in ms.
 const MINUTE_MS: i64 = 60_000;

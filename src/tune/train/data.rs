@@ -9,8 +9,8 @@ use crate::domain::Side;
 use crate::engine::pair::Features;
 use crate::tune::dice::Dice;
 use crate::tune::pumps::Pump;
-use crate::tune::stage::threads::{Progress, in_threads};
 use crate::tune::stage::{LATE_MS, Part, Seen, Tapes, walk};
+use crate::tune::threads::{Progress, in_threads};
 
 /// All rows of some tapes, in bins.
 pub struct Rows {
