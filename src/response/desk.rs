@@ -192,12 +192,6 @@ impl<H: Hands> Desk<H> {
                 self.answer(&answer.incident, answer.who, answer.verdict).await?;
             }
         }
-        for row in self.store.with(|store| store.response_answers()).await? {
-            if let Some(verdict) = Verdict::named(&row.verdict) {
-                self.answer(&row.incident, row.who.as_str().into(), verdict).await?;
-            }
-            self.store.with(move |store| store.response_answered(row.id)).await?;
-        }
         self.step(Input::Tick).await
     }
 

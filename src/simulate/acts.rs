@@ -211,13 +211,6 @@ impl Handle {
         self.floor.world().by_key(venue, id).is_some()
     }
 
-    /// Returns the rights of a key of a sub-account; nothing where it is gone.
-    pub fn may_sub_key_trade(&self, master: &AccountId, holder: &str, id: &str) -> Option<bool> {
-        let mut world = self.floor.world();
-        let lord = find(&world, master).ok()?;
-        world.sub_key(lord, holder, id).map(|key| key.permissions.trade)
-    }
-
     /// Gives an account an order that rests at half the price; returns whether it had the money.
     pub fn rest_order(&self, account: &AccountId, symbol: &Symbol) -> Result<bool, Error> {
         let (now, mut news) = (clock::now(), Vec::new());

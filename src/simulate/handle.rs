@@ -75,11 +75,6 @@ impl Handle {
         self.send((account, &Wallet::Spot), symbol, side, quote, false)
     }
 
-    /// Makes a thief trade with an account's key now; returns the order's id.
-    pub fn steal(&self, account: &AccountId, symbol: &Symbol, side: Side, quote: Decimal) -> Result<String, Error> {
-        self.send((account, &Wallet::Spot), symbol, side, quote, true)
-    }
-
     /// Makes an account's wallet trade at market now, `quote` worth of a pair; returns the order's id. On futures the
     /// pair is a contract, such as `BTC_PERP-USDT`, and a sell goes short.
     pub fn trade_in(
@@ -123,14 +118,6 @@ impl Handle {
             false => drop(owner.barred.remove(wallet)),
         }
         Ok(())
-    }
-
-    /// Lets every listen key and listen token at Binance expire now.
-    pub fn expire(&self) {
-        let now = clock::now();
-        for kept in [&self.floor.listen_keys, &self.floor.listen_tokens] {
-            super::floor::locked(kept).values_mut().for_each(|(_, until)| *until = now);
-        }
     }
 
     /// Starts the scripted attack now.
@@ -273,17 +260,6 @@ impl Handle {
         let who = find(&world, account)?;
         let rights: Vec<String> = rights.iter().map(|right| (*right).to_owned()).collect();
         Ok(world.make_sub_key(who, holder, label, &rights, clock::now()))
-    }
-
-    /// Deletes a key of a sub-account.
-    pub fn remove_sub_key(&self, account: &AccountId, id: &str) -> Result<(), Error> {
-        let mut world = self.floor.world();
-        let who = find(&world, account)?;
-        world
-            .accounts
-            .get_mut(who)
-            .map(|owner| owner.sub_keys.retain(|key| key.id != id))
-            .ok_or_else(|| unknown(account))
     }
 
     fn send(

@@ -31,7 +31,6 @@ pub use handle::Handle;
 pub use incidents::{Filter, Step};
 pub use next::{DIGEST, Gathered, Next};
 pub use outbox::{Backlog, Cause, Delivery, Queued, Sent};
-pub use responses::ResponseAnswer;
 pub use route::{Burst, ChannelRoute, QuietHours};
 pub use silences::Silence;
 pub use snapshot::Snapshot;

@@ -96,17 +96,6 @@ const STEPS: &[&str] = &[
         one    INTEGER PRIMARY KEY CHECK (one = 1),
         memory TEXT NOT NULL
     );
-
-    -- What people said about it, by whichever way.
-    CREATE TABLE response_answers (
-        id       INTEGER PRIMARY KEY AUTOINCREMENT,
-        incident TEXT NOT NULL,
-        who      TEXT NOT NULL,
-        verdict  TEXT NOT NULL,
-        at       INTEGER NOT NULL,
-        taken    INTEGER NOT NULL DEFAULT 0
-    );
-    CREATE INDEX response_answers_open ON response_answers (id) WHERE taken = 0;
 ",
     "
     -- Why a row is there, and which row says what it says together with others.

@@ -9,242 +9,114 @@ const H15: usize = 1;
 const H60: usize = 2;
 const H2H: usize = 3;
 
-/// What the market looked like at one taker order, without units of money.
-///
-/// `rqX_Y` is ln(rate of the side's quote over X / its rate over Y + 0.1), `rn` the same of orders, `rr` of rush orders
-/// (two price levels or more). Everything points toward the order's side, so sells look like mirrored buys.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Features {
+/// Writes the numbers down once: as fields, and in the order that a model knows them by.
+macro_rules! numbers {
+    ($(#[$about:meta])* $count:literal of $($(#[$meaning:meta])* $name:ident,)+) => {
+        $(#[$about])*
+        pub struct Features {
+            $($(#[$meaning])* pub $name: f64,)+
+            /// Whether the pair was followed for less than a day and not seeded.
+            pub young: bool,
+        }
+
+        impl Features {
+            /// The names of all numbers, in the order of [`Features::values`].
+            pub const NAMES: [&'static str; $count] = [$(stringify!($name)),+];
+
+            /// Returns all numbers, in the order of [`Features::NAMES`].
+            pub fn values(&self) -> [f64; $count] {
+                [$(self.$name),+]
+            }
+
+            /// Puts numbers in the order of [`Features::NAMES`] into their places, of a pair that is not young.
+            #[cfg(test)]
+            pub fn from_values([$($name),+]: [f64; $count]) -> Features {
+                Features { $($name,)+ young: false }
+            }
+        }
+    };
+}
+
+numbers! {
+    /// What the market looked like at one taker order, without units of money.
+    ///
+    /// `rqX_Y` is ln(rate of the side's quote over X / its rate over Y + 0.1), `rn` the same of orders, `rr` of rush orders
+    /// (two price levels or more). Everything points toward the order's side, so sells look like mirrored buys.
+    #[derive(Clone, Copy, Debug, Default, PartialEq)]
+    34 of
     /// Displacement from the one-minute mean in the pair's own deviations; toward the order's side.
-    pub z60: f64,
+    z60,
     /// The same from the ten-minute mean.
-    pub z600: f64,
+    z600,
     /// The same from the two-hour mean.
-    pub z2h: f64,
+    z2h,
     /// Displacement from the one-minute mean as a logarithm.
-    pub ret60: f64,
+    ret60,
     /// Displacement from the ten-minute mean as a logarithm.
-    pub ret600: f64,
+    ret600,
     /// Displacement from the two-hour mean as a logarithm.
-    pub ret2h: f64,
+    ret2h,
     /// ln of the rate of quote over 3 s against 2 h.
-    pub rq3_2h: f64,
+    rq3_2h,
     /// ln of the rate of quote over 15 s against 2 h.
-    pub rq15_2h: f64,
+    rq15_2h,
     /// ln of the rate of quote over 60 s against 2 h.
-    pub rq60_2h: f64,
+    rq60_2h,
     /// ln of the rate of quote over 3 s against 24 h.
-    pub rq3_24h: f64,
+    rq3_24h,
     /// ln of the rate of quote over 15 s against 24 h.
-    pub rq15_24h: f64,
+    rq15_24h,
     /// ln of the rate of quote over 60 s against 24 h.
-    pub rq60_24h: f64,
+    rq60_24h,
     /// ln of the rate of orders over 3 s against 2 h.
-    pub rn3_2h: f64,
+    rn3_2h,
     /// ln of the rate of orders over 15 s against 2 h.
-    pub rn15_2h: f64,
+    rn15_2h,
     /// ln of the rate of orders over 60 s against 2 h.
-    pub rn60_2h: f64,
+    rn60_2h,
     /// ln of the rate of orders over 3 s against 24 h.
-    pub rn3_24h: f64,
+    rn3_24h,
     /// ln of the rate of orders over 15 s against 24 h.
-    pub rn15_24h: f64,
+    rn15_24h,
     /// ln of the rate of orders over 60 s against 24 h.
-    pub rn60_24h: f64,
+    rn60_24h,
     /// ln of the rate of rush orders over 3 s against 2 h.
-    pub rr3_2h: f64,
+    rr3_2h,
     /// ln of the rate of rush orders over 15 s against 2 h.
-    pub rr15_2h: f64,
+    rr15_2h,
     /// ln of the rate of rush orders over 60 s against 2 h.
-    pub rr60_2h: f64,
+    rr60_2h,
     /// ln of the rate of rush orders over 3 s against 24 h.
-    pub rr3_24h: f64,
+    rr3_24h,
     /// ln of the rate of rush orders over 15 s against 24 h.
-    pub rr15_24h: f64,
+    rr15_24h,
     /// ln of the rate of rush orders over 60 s against 24 h.
-    pub rr60_24h: f64,
+    rr60_24h,
     /// The side's share of all taker quote in 15 s.
-    pub bf15: f64,
+    bf15,
     /// The side's share of all taker quote in 60 s.
-    pub bf60: f64,
+    bf60,
     /// ln of the side's daily quote, in units of the model (about one bitcoin of 2019).
-    pub liq: f64,
+    liq,
     /// ln of the side's quote within about 15 s, in units of the model: money, whatever the pair's usual is.
-    pub money15: f64,
+    money15,
     /// The same within about 60 s.
-    pub money60: f64,
+    money60,
     /// How far the order itself moved the price, as a logarithm.
-    pub sweep: f64,
+    sweep,
     /// How many price levels the order took.
-    pub levels: f64,
+    levels,
     /// The pair's own deviation of ln(price) per minute.
-    pub swing: f64,
+    swing,
     /// ln of the seconds since the order before, of either side.
-    pub gap: f64,
+    gap,
     /// The order's quote against the side's daily quote.
-    pub share_of_day: f64,
-    /// Whether the pair was followed for less than a day and not seeded.
-    pub young: bool,
+    share_of_day,
 }
 
 impl Features {
     /// The definitions above, as a model that was fitted on them names them; a change of any of them is a new version.
     pub const VERSION: u32 = 1;
-
-    /// The names of all numbers, in the order of [`Features::values`].
-    pub const NAMES: [&'static str; 34] = [
-        "z60",
-        "z600",
-        "z2h",
-        "ret60",
-        "ret600",
-        "ret2h",
-        "rq3_2h",
-        "rq15_2h",
-        "rq60_2h",
-        "rq3_24h",
-        "rq15_24h",
-        "rq60_24h",
-        "rn3_2h",
-        "rn15_2h",
-        "rn60_2h",
-        "rn3_24h",
-        "rn15_24h",
-        "rn60_24h",
-        "rr3_2h",
-        "rr15_2h",
-        "rr60_2h",
-        "rr3_24h",
-        "rr15_24h",
-        "rr60_24h",
-        "bf15",
-        "bf60",
-        "liq",
-        "money15",
-        "money60",
-        "sweep",
-        "levels",
-        "swing",
-        "gap",
-        "share_of_day",
-    ];
-
-    /// Puts numbers in the order of [`Features::NAMES`] into their places, of a pair that is not young.
-    pub fn from_values(values: [f64; Features::NAMES.len()]) -> Features {
-        let [
-            z60,
-            z600,
-            z2h,
-            ret60,
-            ret600,
-            ret2h,
-            rq3_2h,
-            rq15_2h,
-            rq60_2h,
-            rq3_24h,
-            rq15_24h,
-            rq60_24h,
-            rn3_2h,
-            rn15_2h,
-            rn60_2h,
-            rn3_24h,
-            rn15_24h,
-            rn60_24h,
-            rr3_2h,
-            rr15_2h,
-            rr60_2h,
-            rr3_24h,
-            rr15_24h,
-            rr60_24h,
-            bf15,
-            bf60,
-            liq,
-            money15,
-            money60,
-            sweep,
-            levels,
-            swing,
-            gap,
-            share_of_day,
-        ] = values;
-        Features {
-            z60,
-            z600,
-            z2h,
-            ret60,
-            ret600,
-            ret2h,
-            rq3_2h,
-            rq15_2h,
-            rq60_2h,
-            rq3_24h,
-            rq15_24h,
-            rq60_24h,
-            rn3_2h,
-            rn15_2h,
-            rn60_2h,
-            rn3_24h,
-            rn15_24h,
-            rn60_24h,
-            rr3_2h,
-            rr15_2h,
-            rr60_2h,
-            rr3_24h,
-            rr15_24h,
-            rr60_24h,
-            bf15,
-            bf60,
-            liq,
-            money15,
-            money60,
-            sweep,
-            levels,
-            swing,
-            gap,
-            share_of_day,
-            young: false,
-        }
-    }
-
-    /// Returns all numbers, in the order of [`Features::NAMES`].
-    pub fn values(&self) -> [f64; Features::NAMES.len()] {
-        [
-            self.z60,
-            self.z600,
-            self.z2h,
-            self.ret60,
-            self.ret600,
-            self.ret2h,
-            self.rq3_2h,
-            self.rq15_2h,
-            self.rq60_2h,
-            self.rq3_24h,
-            self.rq15_24h,
-            self.rq60_24h,
-            self.rn3_2h,
-            self.rn15_2h,
-            self.rn60_2h,
-            self.rn3_24h,
-            self.rn15_24h,
-            self.rn60_24h,
-            self.rr3_2h,
-            self.rr15_2h,
-            self.rr60_2h,
-            self.rr3_24h,
-            self.rr15_24h,
-            self.rr60_24h,
-            self.bf15,
-            self.bf60,
-            self.liq,
-            self.money15,
-            self.money60,
-            self.sweep,
-            self.levels,
-            self.swing,
-            self.gap,
-            self.share_of_day,
-        ]
-    }
 }
 
 impl Pair {

@@ -123,11 +123,6 @@ impl Forest {
         self.base + self.trees.iter().map(|tree| tree.value(&bin)).sum::<f64>()
     }
 
-    /// Returns the sum of the trees from `from` on.
-    pub fn score_of_trees(&self, from: usize, bin: impl Fn(usize) -> u8) -> f64 {
-        self.trees[from..].iter().map(|tree| tree.value(&bin)).sum()
-    }
-
     /// Returns the trees as they stand in a file: with thresholds instead of bins. `features` are the places that the
     /// table's columns have among the bins.
     pub fn to_file(&self, bins: &Bins, features: &[usize]) -> Vec<TreeFile> {
