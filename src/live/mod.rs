@@ -11,6 +11,7 @@ mod ears;
 mod fault;
 mod feed_log;
 pub mod inbox;
+pub mod leaks;
 mod operator;
 mod resume;
 mod roll;

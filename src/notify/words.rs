@@ -37,6 +37,8 @@ pub struct Words {
     pub back: &'static str,
     /// On the button that silences.
     pub silence: &'static str,
+    /// On the buttons that switch a leak mode on and off.
+    pub leak: [&'static str; 2],
     /// On the button of who looks after it.
     pub seen: &'static str,
     /// After a press: mine, not mine, later, seen.
@@ -72,6 +74,7 @@ const ENGLISH: Words = Words {
     confirm: "Yes, it was not me",
     back: "Back",
     silence: "Yes, silence it",
+    leak: ["Yes, switch it on", "Yes, end it"],
     seen: "I look after it",
     thanks: [
         "Noted: it was you. Anything else is still told.",
@@ -103,6 +106,7 @@ const GERMAN: Words = Words {
     confirm: "Ja, das war nicht ich",
     back: "Zurück",
     silence: "Ja, stumm schalten",
+    leak: ["Ja, einschalten", "Ja, beenden"],
     seen: "Ich kümmere mich",
     thanks: [
         "Notiert: das waren Sie. Alles andere wird weiter gemeldet.",
