@@ -14,4 +14,5 @@ mod end_to_end;
 mod key_state;
 mod restart;
 mod stages;
+mod told;
 mod watchdog;
