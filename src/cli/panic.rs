@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::respond::{plan_lines, reach, survey};
 use super::verify::Format;
-use super::{FAILED, FINE, FOUND, MISUSE};
+use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE};
 use crate::config::Config;
 use crate::domain::{AccountId, IncidentId, Timestamp, Venue};
 use crate::engine::worth::Worth;
@@ -48,9 +48,9 @@ pub struct Args {
     /// Show the plan and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/fillguard/fillguard.toml", env = "FILLGUARD_CONFIG")]
-    config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    config: ConfigFile,
     /// The folder with the keys that systemd hands to the service, such as /etc/fillguard/keys
     #[arg(long, value_name = "DIR")]
     credentials: Option<PathBuf>,
@@ -71,13 +71,7 @@ struct Row {
 
 /// Shows, asks, takes, and reports on `out`; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u8> {
-    let config = match Config::with_credentials(&args.config, args.credentials.clone()) {
-        Ok(config) => config,
-        Err(problems) => {
-            writeln!(io::stderr(), "{problems}").context("standard error is gone")?;
-            return Ok(MISUSE);
-        }
-    };
+    let Some(config) = args.config.with_credentials(args.credentials.clone())? else { return Ok(MISUSE) };
     let (chosen, name) = chosen(args, &config);
     if name.is_empty() || chosen.is_empty() {
         let hint = if name.is_empty() {
