@@ -212,6 +212,11 @@ impl Pipeline {
         memory.find(account).map(|place| &memory.watched(place).account)
     }
 
+    /// Returns what assets are worth, as their trades told.
+    pub fn worth(&self) -> &engine::worth::Worth {
+        &self.engine.memory().worth
+    }
+
     /// Weighs an order of an account by a rule as things stand; nothing where the order is not remembered or the rule judges
     /// no orders.
     pub fn weigh(&self, account: &AccountId, order: &str, rule: RuleName) -> Option<Weighed> {
