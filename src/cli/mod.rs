@@ -4,6 +4,7 @@ pub mod ack;
 pub mod backtest;
 mod backtest_market;
 pub mod check;
+mod config_file;
 pub mod demo;
 pub mod diff;
 pub mod doctor;
@@ -17,6 +18,7 @@ pub mod leak_mode;
 pub mod leakcheck;
 pub mod notify;
 pub mod panic;
+mod panic_ledger;
 mod preview;
 pub mod replay;
 pub mod respond;
@@ -32,6 +34,8 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
+
+use config_file::ConfigFile;
 
 /// Nothing is wrong.
 pub const FINE: u8 = 0;

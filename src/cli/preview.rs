@@ -1,18 +1,17 @@
 //! `fillguard notify preview`: what people would read, for every kind of message.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use base64::Engine as _;
 use clap::{Parser, ValueEnum};
 
-use super::{FINE, MISUSE};
+use super::{ConfigFile, FINE, MISUSE};
 use crate::alert::Language;
-use crate::config::Config;
 use crate::notify::email::{self, EmailSettings, Letter};
 use crate::notify::samples::{Sample, samples};
-use crate::notify::telegram::{self, TelegramSettings};
+use crate::notify::telegram;
 use crate::notify::webhook::{Form, Webhook, WebhookSettings};
 use crate::notify::{ChannelSettings, Settings};
 use crate::secret::Secret;
@@ -72,18 +71,14 @@ impl Shape {
 }
 
 /// Shows; returns the exit code.
-pub fn run(args: &Args, config: &Path, out: &mut dyn Write) -> anyhow::Result<u8> {
+pub fn run(args: &Args, config: &ConfigFile, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut said = std::io::stderr();
-    let settings = if config.exists() {
-        match Config::check(config) {
-            Ok(config) => config.notify,
-            Err(problems) => {
-                writeln!(said, "{problems}")?;
-                return Ok(MISUSE);
-            }
-        }
+    let settings = if config.path.exists() {
+        let Some(config) = config.check()? else { return Ok(MISUSE) };
+        config.notify
     } else {
-        writeln!(said, "fillguard: there is no {}; these are the built-in words, without a phrase", config.display())?;
+        let path = config.path.display();
+        writeln!(said, "fillguard: there is no {path}; these are the built-in words, without a phrase")?;
         Settings::default()
     };
     let language = match &args.language {
