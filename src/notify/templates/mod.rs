@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use minijinja::value::Serde;
 use minijinja::{Environment, Error as EngineError, ErrorKind, UndefinedBehavior, Value};
 
 pub use context::About;
@@ -202,7 +203,7 @@ impl Set {
 
     fn render(&self, file: &str, context: &context::Context<'_>) -> Result<String, EngineError> {
         let mut bounded = Bounded(Vec::new());
-        self.engine.get_template(file)?.render_captured_to(Value::from_serialize(context), &mut bounded)?;
+        self.engine.get_template(file)?.render_captured_to(Value::from(Serde(context)), &mut bounded)?;
         // The engine writes whole texts, so this is UTF-8.
         Ok(String::from_utf8_lossy(&bounded.0).into_owned())
     }
