@@ -108,6 +108,7 @@ fn happened(home: &Path) -> IncidentId {
     journal.commit(at(63)).unwrap();
     drop(journal);
     let finding = Finding {
+        prices: Vec::new(),
         account: account.clone(),
         symbol: Some(Symbol::from_dashed("APC-BTC").unwrap()),
         rule: RuleName::PumpBuy,

@@ -75,6 +75,7 @@ fn loss(n: u64, amount: &str) -> Effect {
     let symbol = Symbol::from_dashed("VIBX-BTC").unwrap();
     let EffectKind::Incident { finding, .. } = &mut effect.kind;
     *finding = Some(Finding {
+        prices: Vec::new(),
         account: account(),
         loss: Some(Money::new(amount.parse().unwrap(), symbol.quote().clone())),
         symbol: Some(symbol),

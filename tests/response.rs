@@ -148,6 +148,7 @@ fn incident(account: &AccountId, n: u64) -> Incident {
     let term = |name: &str, family, nats| Term { name: name.into(), family, nats, value: 1.0, unit: "x".into() };
     let now = clock::now();
     let finding = Finding {
+        prices: Vec::new(),
         account: account.clone(),
         symbol: None,
         rule: RuleName::PumpBuy,

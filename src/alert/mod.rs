@@ -240,6 +240,8 @@ impl Open {
             None if incident.findings.len() < MOST_FINDINGS => incident.findings.push(finding.clone()),
             None => {}
         }
+        // The history has them; an open incident needs none.
+        incident.findings.iter_mut().for_each(|known| known.prices.clear());
         if let Some(loss) = &finding.loss {
             let fresh = || Lost { over: Decimal::ZERO, now: loss.clone(), last: finding.at };
             let lost = self.losses.entry(finding.symbol.clone()).or_insert_with(fresh);

@@ -29,6 +29,7 @@ fn finding(rule: RuleName, level: Level, secs: i64, pair: &str, loss: &str) -> F
     };
     let symbol = Symbol::from_dashed(pair).unwrap();
     Finding {
+        prices: Vec::new(),
         account: account("alice"),
         rule,
         kind,

@@ -141,6 +141,19 @@ pub struct Finding {
     pub n: u64,
     /// When that arrival came.
     pub at: Timestamp,
+    /// What the pair's price did until then, oldest first, at most 16; none where no market is known. For a picture alone:
+    /// nothing is judged by it.
+    #[serde(default)]
+    pub prices: Vec<PricePoint>,
+}
+
+/// A price at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PricePoint {
+    /// When.
+    pub at: Timestamp,
+    /// In the pair's quote.
+    pub price: f64,
 }
 
 /// How large an asset is.

@@ -22,7 +22,7 @@ pub use event::{
     Access, BY_EXCHANGE, Balance, BalanceWhy, Basis, Cap, Confirmation, Event, EventKind, FeedChange, FeedKind, Fill,
     Market, MarketKind, OrderChange, OrderStep, Side, Via,
 };
-pub use finding::{Family, Finding, Kind, Level, Reason, RuleName, Size, Term};
+pub use finding::{Family, Finding, Kind, Level, PricePoint, Reason, RuleName, Size, Term};
 pub use incident::{Effect, EffectKind, Incident, IncidentId, Message, PlanStep, Story, Transition};
 pub use key::{Fingerprint, KeyList, KeyName, KeyState, NotARight, Restriction, Right, WhichKey};
 pub use leak::LeakMode;

@@ -209,7 +209,16 @@ impl Engine {
         }
         self.mark_leaks(&mut out[before..], at);
         self.hold_back(&mut out[before..]);
+        self.mark_prices(&mut out[before..]);
         self.mark_alarms(&out[before..]);
+    }
+
+    /// What the pair's price did stands beside what was found, for a picture.
+    fn mark_prices(&self, found: &mut [Finding]) {
+        for finding in found {
+            let pair = finding.symbol.as_ref().and_then(|symbol| self.memory.find_pair(finding.account.venue, symbol));
+            finding.prices = pair.map(|pair| self.memory.pairs[pair].prices()).unwrap_or_default();
+        }
     }
 
     fn fill(&mut self, fill: &Fill, n: u64, at: Timestamp, out: &mut Vec<Finding>) {

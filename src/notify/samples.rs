@@ -7,7 +7,7 @@ use super::email::{Picture, picture};
 use super::words::words;
 use crate::alert::{self, Language};
 use crate::domain::{
-    AccountId, Drill, Family, Finding, Incident, IncidentId, KeyName, Kind, Level, Message, Money, Reason, RuleName,
+    AccountId, Drill, Family, Finding, Incident, IncidentId, KeyName, Kind, Level, Message, Money, PricePoint, Reason, RuleName,
     Size, Span, Story, Symbol, Term, Timestamp, Transition, Venue,
 };
 use crate::store::{Cause, Gathered, Queued, Step};
@@ -72,6 +72,17 @@ type Part = (&'static str, RuleName, Kind, Level, &'static str, Reason);
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis((BEGIN + seconds) * 1_000)
+}
+
+/// What the pair's price did until a moment: quiet, raised, and let fall.
+fn pumped(until: i64) -> Vec<PricePoint> {
+    const PRICES: [(i64, f64); 16] = [
+        (-640, 1.22e-5), (-540, 1.24e-5), (-420, 1.21e-5), (-300, 1.25e-5), (-180, 1.24e-5), (-60, 1.26e-5),
+        (0, 1.41e-5), (40, 1.78e-5), (95, 2.33e-5), (180, 2.91e-5), (240, 2.68e-5), (320, 3.42e-5), (400, 2.87e-5),
+        (480, 2.31e-5), (540, 1.92e-5), (600, 1.58e-5),
+    ];
+    let known = PRICES.iter().filter(|(seconds, _)| *seconds <= until);
+    known.map(|(seconds, price)| PricePoint { at: at(*seconds), price: *price }).collect()
 }
 
 impl Cast {
@@ -152,6 +163,7 @@ impl Cast {
             ],
         };
         Finding {
+            prices: Vec::new(),
             account: self.account.clone(),
             symbol: of_a_pair.then(|| self.pair.clone()),
             rule,
@@ -389,7 +401,9 @@ impl Cast {
             .zip(4_711..)
             .filter_map(|((seconds, lost), n)| {
                 let (kind, rule, story, level, _, reason) = parts.first()?.clone();
-                let finding = Some(self.finding((kind, rule, story, level, lost, reason), seconds));
+                let mut finding = self.finding((kind, rule, story, level, lost, reason), seconds);
+                finding.prices = pumped(seconds);
+                let finding = Some(finding);
                 Some(Step { n, at: at(seconds), transition: Transition::Updated, finding, message: None })
             })
             .collect();

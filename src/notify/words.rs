@@ -57,6 +57,8 @@ pub struct Words {
     pub answer: &'static str,
     /// Under the picture.
     pub picture: &'static str,
+    /// Before the pair whose price the picture shows.
+    pub price: &'static str,
 }
 
 const ENGLISH: Words = Words {
@@ -88,7 +90,8 @@ const ENGLISH: Words = Words {
     no_link: "This link is not valid. Answer with the newest message, or with fillguard ack.",
     not_kept: "Your answer could not be kept; try again in a minute.",
     answer: "Was it you? Answer here",
-    picture: "Lost, order by order",
+    picture: "Lost, order by order (red)",
+    price: "Above it in blue the price of",
 };
 
 const GERMAN: Words = Words {
@@ -120,7 +123,8 @@ const GERMAN: Words = Words {
     no_link: "Dieser Link gilt nicht. Antworten Sie mit der neuesten Nachricht oder mit fillguard ack.",
     not_kept: "Ihre Antwort konnte nicht gespeichert werden; versuchen Sie es in einer Minute wieder.",
     answer: "Waren Sie das? Hier antworten",
-    picture: "Verloren, Auftrag für Auftrag",
+    picture: "Verloren, Auftrag für Auftrag (rot)",
+    price: "Darüber blau der Preis von",
 };
 
 /// Returns the words of a language.

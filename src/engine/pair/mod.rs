@@ -20,7 +20,7 @@ pub use self::seed::Bar;
 use self::orders::TakerOrder;
 use self::seed::Past;
 use super::decay::{left, window};
-use crate::domain::{Side, Span, Timestamp};
+use crate::domain::{PricePoint, Side, Span, Timestamp};
 
 /// Half-lives of the flows, in seconds.
 const HALF_LIVES: [f64; 5] = [3.0, 15.0, 60.0, 7_200.0, 86_400.0];
@@ -33,6 +33,8 @@ const ONE_MOMENT: i64 = 1_000_000;
 const ORDER_ENDS: Span = Span::from_millis(20);
 /// A pair is young, and its score is capped, until it was followed for a day or seeded from candles.
 const YOUNG: f64 = 86_400.0;
+/// Minute samples that are kept for pictures: 8 bytes each.
+const MOST_SAMPLES: usize = 12;
 /// Scored orders that are kept to be matched with fills of watched accounts.
 const RECENT_ORDERS: usize = 6;
 
@@ -59,6 +61,8 @@ pub struct Pair {
     sample: Option<(Timestamp, Decimal)>,
     previous: Option<Decimal>,
     last_price: Option<Decimal>,
+    /// Earlier minute samples: seconds since 1970 and price. For pictures alone, so short numbers do.
+    trail: Vec<(u32, f32)>,
     open: Option<TakerOrder>,
     recent: Vec<Scored>,
     /// Quote of the last 24 h as the exchange tells it.
@@ -82,6 +86,7 @@ impl Default for Pair {
             sample: None,
             previous: None,
             last_price: None,
+            trail: Vec::new(),
             open: None,
             recent: Vec::new(),
             volume: None,
@@ -221,6 +226,25 @@ impl Pair {
         self.last_price
     }
 
+    /// Returns what the price did lately, oldest first: a sample a minute, and the last price.
+    pub fn prices(&self) -> Vec<PricePoint> {
+        let trail = self.trail.iter().map(|(seconds, price)| PricePoint {
+            at: Timestamp::from_millis(i64::from(*seconds) * 1_000),
+            price: f64::from(*price),
+        });
+        let sample = self.sample.map(|(at, price)| PricePoint { at, price: float(price) });
+        let last = self.last_price.map(|price| PricePoint { at: self.last, price: float(price) });
+        trail.chain(sample).chain(last).collect()
+    }
+
+    fn remember(&mut self, at: Timestamp, price: Decimal) {
+        if self.trail.len() >= MOST_SAMPLES {
+            self.trail.remove(0);
+        }
+        let seconds = u32::try_from(at.millis() / 1_000).unwrap_or_default();
+        self.trail.push((seconds, float(price) as f32));
+    }
+
     /// Returns the price of the last whole minute before now: the reference for money lost.
     pub fn reference(&self) -> Option<Decimal> {
         self.previous.or(self.sample.map(|(_, price)| price)).or(self.last_price)
@@ -308,6 +332,7 @@ impl Pair {
             sample: self.sample,
             previous: self.previous,
             last_price: self.last_price,
+            trail: Vec::new(),
             open: None,
             recent: Vec::new(),
             volume: self.volume,
@@ -359,6 +384,7 @@ impl Pair {
                     self.variance += (1.0 - left(minutes, 1_440.0)) * (change * change / minutes - self.variance);
                     self.previous = Some(old);
                     self.sample = Some((at, price));
+                    self.remember(then, old);
                 }
             }
         }

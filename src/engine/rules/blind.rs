@@ -193,6 +193,7 @@ fn blind(
 ) -> Finding {
     let secs = until.unwrap_or(at).since(since).secs_f64();
     Finding {
+        prices: Vec::new(),
         account: account.clone(),
         symbol: None,
         rule: RuleName::Blind,

@@ -113,6 +113,7 @@ fn blank(
     (n, at): (u64, Timestamp),
 ) -> Finding {
     Finding {
+        prices: Vec::new(),
         account: account.clone(),
         symbol: symbol.cloned(),
         rule: RuleName::CoTrading,

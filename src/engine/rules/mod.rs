@@ -139,6 +139,7 @@ impl Case<'_> {
     pub fn finding(&self, rule: RuleName, kind: Kind, level: Level, terms: Vec<Term>, reason: Reason) -> Finding {
         let score = terms.iter().map(|term| term.nats).sum::<f64>();
         Finding {
+            prices: Vec::new(),
             account: self.account.id.clone(),
             symbol: Some(self.group.symbol.clone()),
             rule,
@@ -171,6 +172,7 @@ impl KeyCase<'_> {
     pub fn finding(&self, rule: RuleName, level: Level, terms: Vec<Term>, reason: Reason) -> Finding {
         let score = terms.iter().map(|term| term.nats).sum::<f64>();
         Finding {
+            prices: Vec::new(),
             account: self.account.clone(),
             symbol: None,
             rule,

@@ -100,6 +100,7 @@ pub fn warning(
 fn finding(account: &AccountId, level: Level, terms: Vec<Term>, reason: Reason, n: u64, at: Timestamp) -> Finding {
     let score = terms.iter().map(|term| term.nats).sum::<f64>();
     Finding {
+        prices: Vec::new(),
         account: account.clone(),
         symbol: None,
         rule: RuleName::UnfamiliarAddress,

@@ -14,7 +14,7 @@ use crate::domain::{Message, Timestamp};
 use crate::store::Queued;
 
 /// What an e-mail needs beside its words.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Letter {
     /// The outbox row; 0 in a demo or replay.
     pub row: u64,

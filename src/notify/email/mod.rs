@@ -1,5 +1,6 @@
 //! Messages by e-mail: what follows within moments over one connection, one set of headers per incident.
 
+mod canvas;
 mod compose;
 mod distrust;
 mod html;

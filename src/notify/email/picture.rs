@@ -1,54 +1,102 @@
-//! A picture of the loss as it grew, finding by finding: a PNG inside the mail, so that nothing is loaded from anywhere.
+//! A picture of what happened: the pair's price with the orders in it, and the loss as it grew. A PNG inside the mail, so
+//! that nothing is loaded from anywhere.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::super::words::Words;
-use crate::domain::{Money, Symbol, Timestamp};
+use super::canvas::{AXIS, Canvas, LOSS, PRICE, Point};
+use crate::domain::{Finding, Money, Span, Symbol, Timestamp};
 use crate::store::Step;
 
 /// A picture and what stands beneath it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     /// The PNG's bytes.
     pub png: Vec<u8>,
-    /// What it shows: from when to when, and how much.
+    /// When the first finding came.
     pub from: Timestamp,
     /// When the last finding came.
     pub until: Timestamp,
     /// The loss at the end.
     pub loss: Money,
+    /// The pair whose price is shown with its lowest and highest price there; absent where none is known.
+    pub price: Option<(Symbol, f64, f64)>,
 }
 
 impl Picture {
     /// Says what it shows, from when to when.
     pub fn caption(&self, words: &Words) -> String {
-        format!("{}: {}, {} – {}", words.picture, self.loss, self.from, self.until)
+        let price = self.price.as_ref().map(|(pair, low, high)| {
+            format!(". {} {pair}: {} – {}", words.price, figure(*low), figure(*high))
+        });
+        format!("{}: {}, {} – {}{}", words.picture, self.loss, self.from, self.until, price.unwrap_or_default())
     }
 }
 
-const WIDTH: usize = 544;
-const HEIGHT: usize = 120;
-const EDGE: usize = 8;
-/// Colours that can be seen on white and on black.
-const LINE: [u8; 4] = [0xd9, 0x48, 0x3b, 0xff];
-const AXIS: [u8; 4] = [0x8a, 0x94, 0x9b, 0xff];
+/// Twice as many pixels as shown, for screens that have them.
+const WIDTH: usize = 1_088;
+const LOSS_HEIGHT: usize = 220;
+const PRICE_HEIGHT: usize = 260;
+const EDGE: f64 = 18.0;
 /// Findings drawn; an attack of thousands of orders is drawn by its first and its latest.
 const MOST: usize = 2_000;
+/// How much of the time before the first order is shown, at least.
+const LEAD: Span = Span::from_secs(60);
 
-/// Draws an incident's history; nothing where there is no loss, or only one moment of it.
+type Points<T> = Vec<(Timestamp, T)>;
+
+/// Draws an incident's history; nothing where there is no loss, or only one moment of it and no price.
 pub fn picture(history: &[Step]) -> Option<Picture> {
-    let findings = history.iter().filter_map(|step| step.finding.as_ref());
-    let asset = findings.clone().rev().find_map(|finding| finding.loss.as_ref().map(|loss| loss.asset().clone()))?;
+    let findings = || history.iter().filter_map(|step| step.finding.as_ref());
+    let last = findings().rev().find(|finding| finding.loss.is_some())?;
+    let asset = last.loss.as_ref()?.asset().clone();
+    let losses = losses(findings().filter(|finding| finding.loss.as_ref().is_some_and(|loss| *loss.asset() == asset)));
+    let ((from, _), (until, sum)) = (*losses.first()?, *losses.last()?);
+    if sum <= Decimal::ZERO {
+        return None;
+    }
+    let lead = Span::from_nanos(until.since(from).nanos().max(LEAD.nanos()));
+    let prices = prices(findings().filter(|finding| finding.symbol == last.symbol), from - lead);
+    let price = range(&prices).and_then(|(low, high)| Some((last.symbol.clone()?, low, high)));
+    let begin = if price.is_some() { from - lead } else { from };
+    if until <= begin {
+        return None;
+    }
+    let orders: Points<f64> = findings()
+        .filter(|finding| finding.symbol == last.symbol)
+        .filter_map(|finding| Some((finding.at, finding.prices.last()?.price)))
+        .take(MOST)
+        .collect();
+    let top = if price.is_some() { PRICE_HEIGHT } else { 0 };
+    let mut canvas = Canvas::new(WIDTH, top + LOSS_HEIGHT);
+    let span = until.since(begin).secs_f64();
+    let across = |at: Timestamp| {
+        EDGE + at.since(begin).secs_f64().clamp(0.0, span) / span * (WIDTH as f64 - 2.0 * EDGE)
+    };
+    if let Some((_, low, high)) = &price {
+        // A price that never moved is a line in the middle.
+        let (low, wide) = if high > low { (*low, high - low) } else { (*low - 0.5 * high.abs(), high.abs().max(1e-12)) };
+        let down = |price: f64| top as f64 - EDGE - (price - low) / wide * (top as f64 - 2.0 * EDGE);
+        let line: Vec<Point> = prices.iter().map(|(at, price)| (across(*at), down(*price))).collect();
+        canvas.line(&line, 2.5, PRICE);
+        for (at, price) in &orders {
+            canvas.dot((across(*at), down(price.clamp(low, low + wide))), 7.0, LOSS);
+        }
+    }
+    draw_losses(&mut canvas, &losses, sum, top as f64, across);
+    let loss = Money::new(sum.normalize(), asset);
+    Some(Picture { png: canvas.png()?, from, until, loss, price })
+}
+
+/// Adds up what was lost, finding by finding.
+fn losses<'a>(findings: impl Iterator<Item = &'a Finding>) -> Points<Decimal> {
     let mut lost: BTreeMap<Option<Symbol>, Decimal> = BTreeMap::new();
-    let mut points: Vec<(Timestamp, Decimal)> = Vec::new();
+    let mut points: Points<Decimal> = Vec::new();
     for finding in findings {
-        let Some(loss) = finding.loss.as_ref().filter(|loss| *loss.asset() == asset) else { continue };
+        let Some(loss) = &finding.loss else { continue };
         let most = lost.entry(finding.symbol.clone()).or_default();
         *most = (*most).max(loss.amount());
         let sum = lost.values().fold(Decimal::ZERO, |sum, part| sum.saturating_add(*part));
@@ -58,117 +106,126 @@ pub fn picture(history: &[Step]) -> Option<Picture> {
             *last = (finding.at, sum);
         }
     }
-    let ((from, _), (until, sum)) = (*points.first()?, *points.last()?);
-    if until <= from || sum <= Decimal::ZERO {
-        return None;
-    }
-    let png = draw(&points, from, until, sum)?;
-    Some(Picture { png, from, until, loss: Money::new(sum.normalize(), asset) })
+    points
 }
 
-fn draw(points: &[(Timestamp, Decimal)], from: Timestamp, until: Timestamp, most: Decimal) -> Option<Vec<u8>> {
-    let mut canvas = vec![[0_u8; 4]; WIDTH * HEIGHT];
-    let (span, most) = (until.since(from).secs_f64(), most.to_f64()?);
-    let place = |at: Timestamp, loss: Decimal| {
-        let x = at.since(from).secs_f64() / span * (WIDTH - 2 * EDGE) as f64;
-        let y = loss.to_f64().unwrap_or(0.0) / most * (HEIGHT - 2 * EDGE) as f64;
-        let x = (EDGE + x.max(0.0) as usize).min(WIDTH - EDGE);
-        (x, HEIGHT - (EDGE + y.max(0.0) as usize).min(HEIGHT - EDGE))
+/// Joins what findings know of the price, from `begin` on; one price before it says where the line comes from.
+fn prices<'a>(findings: impl Iterator<Item = &'a Finding>, begin: Timestamp) -> Points<f64> {
+    let mut known: BTreeMap<Timestamp, f64> = BTreeMap::new();
+    for point in findings.take(MOST).flat_map(|finding| &finding.prices) {
+        if point.price.is_finite() && point.price > 0.0 {
+            known.insert(point.at, point.price);
+        }
+    }
+    let before = known.range(..begin).next_back().map(|(at, price)| (*at, *price));
+    before.into_iter().chain(known.range(begin..).map(|(at, price)| (*at, *price))).collect()
+}
+
+/// Returns the lowest and the highest of at least two prices.
+fn range(prices: &[(Timestamp, f64)]) -> Option<(f64, f64)> {
+    let all = || prices.iter().map(|(_, price)| *price);
+    (prices.len() >= 2).then(|| (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max)))
+}
+
+fn draw_losses(
+    canvas: &mut Canvas,
+    losses: &[(Timestamp, Decimal)],
+    most: Decimal,
+    top: f64,
+    across: impl Fn(Timestamp) -> f64,
+) {
+    let floor = top + LOSS_HEIGHT as f64 - EDGE;
+    let most = most.to_f64().unwrap_or(1.0);
+    let down = |loss: Decimal| {
+        floor - (loss.to_f64().unwrap_or(0.0) / most).clamp(0.0, 1.0) * (LOSS_HEIGHT as f64 - 2.0 * EDGE)
     };
-    bar(&mut canvas, (EDGE, HEIGHT - EDGE), (WIDTH - EDGE, HEIGHT - EDGE), AXIS);
-    let mut before = (EDGE, HEIGHT - EDGE);
-    for (at, loss) in points {
-        let next = place(*at, *loss);
-        // Steps: between two findings nothing is known to have happened.
-        bar(&mut canvas, before, (next.0, before.1), LINE);
-        bar(&mut canvas, (next.0, before.1), next, LINE);
-        dot(&mut canvas, next);
-        before = next;
+    // Steps: between two findings nothing is known to have happened.
+    let mut steps: Vec<Point> = vec![(EDGE, floor)];
+    for (at, loss) in losses {
+        let (x, before) = (across(*at), steps.last().map_or(floor, |point| point.1));
+        steps.push((x, before));
+        steps.push((x, down(*loss)));
     }
-    encode(&canvas)
-}
-
-/// Draws a straight bar, two pixels thick.
-fn bar(canvas: &mut [[u8; 4]], from: (usize, usize), to: (usize, usize), colour: [u8; 4]) {
-    for x in from.0.min(to.0)..=from.0.max(to.0) + 1 {
-        for y in from.1.min(to.1)..=from.1.max(to.1) + 1 {
-            set(canvas, x, y, colour);
-        }
+    steps.push((WIDTH as f64 - EDGE, steps.last().map_or(floor, |point| point.1)));
+    canvas.shade(&steps, floor, LOSS);
+    canvas.line(&[(EDGE, floor), (WIDTH as f64 - EDGE, floor)], 1.0, AXIS);
+    canvas.line(&steps, 2.5, LOSS);
+    for (at, loss) in losses {
+        canvas.dot((across(*at), down(*loss)), 6.0, LOSS);
     }
 }
 
-fn dot(canvas: &mut [[u8; 4]], (x, y): (usize, usize)) {
-    for dx in 0..9_usize {
-        for dy in 0..9_usize {
-            let (across, down) = (dx.abs_diff(4), dy.abs_diff(4));
-            if across * across + down * down <= 17 {
-                set(canvas, (x + dx).saturating_sub(3), (y + dy).saturating_sub(3), LINE);
-            }
-        }
-    }
-}
-
-fn set(canvas: &mut [[u8; 4]], x: usize, y: usize, colour: [u8; 4]) {
-    if x < WIDTH && y < HEIGHT {
-        canvas[y * WIDTH + x] = colour;
-    }
-}
-
-/// Writes a PNG (<https://www.w3.org/TR/png-3/>): eight bits a channel, with transparency, no filter.
-fn encode(canvas: &[[u8; 4]]) -> Option<Vec<u8>> {
-    let mut pixels = ZlibEncoder::new(Vec::new(), Compression::default());
-    for row in canvas.chunks(WIDTH) {
-        pixels.write_all(&[0]).ok()?;
-        pixels.write_all(row.as_flattened()).ok()?;
-    }
-    let pixels = pixels.finish().ok()?;
-    let mut head = Vec::new();
-    head.extend_from_slice(&u32::try_from(WIDTH).ok()?.to_be_bytes());
-    head.extend_from_slice(&u32::try_from(HEIGHT).ok()?.to_be_bytes());
-    head.extend_from_slice(&[8, 6, 0, 0, 0]);
-    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-    for (name, bytes) in [(b"IHDR", head), (b"IDAT", pixels), (b"IEND", Vec::new())] {
-        png.extend_from_slice(&u32::try_from(bytes.len()).ok()?.to_be_bytes());
-        png.extend_from_slice(name);
-        png.extend_from_slice(&bytes);
-        let mut sum = flate2::Crc::new();
-        sum.update(name);
-        sum.update(&bytes);
-        png.extend_from_slice(&sum.sum().to_be_bytes());
-    }
-    Some(png)
+/// `0.00001240`, `61250`: four digits that count.
+fn figure(price: f64) -> String {
+    let whole = price.abs().max(1e-12).log10().floor();
+    let places = (3.0 - whole).clamp(0.0, 12.0) as usize;
+    format!("{price:.places$}")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::canvas::read;
     use super::*;
+    use crate::domain::{PricePoint, Transition};
+    use crate::notify::samples::samples;
 
-    #[test]
-    fn a_picture_is_a_png_of_its_size_whose_sums_hold() {
-        let at = |secs: i64| Timestamp::from_millis(secs * 1_000);
-        let points = [(at(0), Decimal::ONE), (at(30), Decimal::TWO), (at(60), Decimal::TEN)];
-        let png = draw(&points, at(0), at(60), Decimal::TEN).unwrap();
-        assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
-        let mut rest = &png[8..];
-        let mut names = Vec::new();
-        while !rest.is_empty() {
-            let length = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
-            let mut sum = flate2::Crc::new();
-            sum.update(&rest[4..8 + length]);
-            assert_eq!(sum.sum().to_be_bytes(), rest[8 + length..12 + length]);
-            names.push(String::from_utf8(rest[4..8].to_vec()).unwrap());
-            rest = &rest[12 + length..];
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    /// Steps of losses in one pair, each with the price at that moment and a minute before.
+    fn history(rows: &[(i64, &str, f64)]) -> Vec<Step> {
+        let sample = samples(crate::alert::Language::English).remove(0).incident.unwrap();
+        let mut trail: Vec<PricePoint> = Vec::new();
+        let mut steps = Vec::new();
+        for (seconds, lost, price) in rows {
+            trail.push(PricePoint { at: at(*seconds - 60), price: *price * 0.9 });
+            trail.push(PricePoint { at: at(*seconds), price: *price });
+            let mut finding = sample.findings[0].clone();
+            finding.loss = Some(Money::new(lost.parse().unwrap(), "BTC".parse().unwrap()));
+            (finding.at, finding.prices) = (at(*seconds), if *price > 0.0 { trail.clone() } else { Vec::new() });
+            let transition = Transition::Updated;
+            steps.push(Step { n: 1, at: at(*seconds), transition, finding: Some(finding), message: None });
         }
-        assert_eq!(names, ["IHDR", "IDAT", "IEND"]);
-        let mut pixels = Vec::new();
-        let length = u32::from_be_bytes(png[33..37].try_into().unwrap()) as usize;
-        std::io::Read::read_to_end(&mut flate2::read::ZlibDecoder::new(&png[41..41 + length]), &mut pixels).unwrap();
-        assert_eq!(pixels.len(), HEIGHT * (1 + 4 * WIDTH));
-        assert!(pixels.windows(4).any(|pixel| pixel == LINE));
+        steps
     }
 
     #[test]
-    fn a_history_without_a_loss_has_no_picture() {
+    fn a_picture_shows_the_price_the_orders_in_it_and_the_loss() {
+        let drawn = picture(&history(&[(1_000, "0.1", 2.0), (1_030, "0.3", 3.0), (1_090, "0.4", 2.5)])).unwrap();
+        let (width, height, pixels) = read(&drawn.png);
+        assert_eq!((width, height), (WIDTH, PRICE_HEIGHT + LOSS_HEIGHT));
+        let has = |colour: [u8; 3], rows: std::ops::Range<usize>| {
+            rows.flat_map(|y| (0..width).map(move |x| y * width + x)).any(|place| pixels[place][..3] == colour && pixels[place][3] == 255)
+        };
+        assert!(has(PRICE, 0..PRICE_HEIGHT) && has(LOSS, 0..PRICE_HEIGHT) && has(LOSS, PRICE_HEIGHT..height));
+        assert!(!has(PRICE, PRICE_HEIGHT..height));
+        let caption = drawn.caption(crate::notify::words::words(crate::alert::Language::English));
+        assert!(caption.contains("0.4 BTC") && caption.contains("VIBX-BTC: 1.800 – 3.000"), "{caption}");
+    }
+
+    #[test]
+    fn the_first_finding_has_a_picture_where_the_price_is_known_and_none_otherwise() {
+        assert!(picture(&history(&[(1_000, "0.1", 2.0)])).is_some());
+        assert_eq!(picture(&history(&[(1_000, "0.1", 0.0)])), None);
+        assert_eq!(picture(&history(&[(1_000, "0", 2.0), (1_010, "0", 2.0)])), None);
         assert_eq!(picture(&[]), None);
+        let without = picture(&history(&[(1_000, "0.1", 0.0), (1_010, "0.2", 0.0)])).unwrap();
+        assert_eq!((read(&without.png).1, without.price), (LOSS_HEIGHT, None));
+    }
+
+    #[test]
+    fn prices_out_of_all_measure_draw_something_and_break_nothing() {
+        for price in [f64::NAN, f64::INFINITY, f64::MAX, f64::MIN_POSITIVE, -1.0] {
+            let mut rows = history(&[(1_000, "79228162514264337593543950335", 2.0), (1_001, "0.1", 2.0)]);
+            rows[1].finding.as_mut().unwrap().prices.push(PricePoint { at: at(1_001), price });
+            assert!(picture(&rows).is_some(), "{price}");
+        }
+    }
+
+    #[test]
+    fn a_price_has_four_digits_that_count() {
+        assert_eq!(figure(0.000_012_4), "0.00001240");
+        assert_eq!((figure(61_250.4).as_str(), figure(1.5).as_str()), ("61250", "1.500"));
     }
 }
