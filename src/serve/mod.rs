@@ -2,6 +2,7 @@
 
 mod answer;
 mod page;
+mod take;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
