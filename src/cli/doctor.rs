@@ -3,13 +3,12 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Parser;
 use serde::Serialize;
 
 use super::respond::{reach, remembered, survey};
 use super::verify::Format;
-use super::{FINE, FOUND, MISUSE};
+use super::{ConfigFile, FINE, FOUND, MISUSE};
 use crate::config::Config;
 use crate::domain::{AccountId, Fingerprint, Right, Timestamp, Venue};
 use crate::response::checkup::{Trouble, check, untold};
@@ -26,9 +25,9 @@ use crate::runtime::clock;
 /// Exit code: 0 nothing wrong, 1 something was found or could not be asked, 2 misuse.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/fillguard/fillguard.toml", env = "FILLGUARD_CONFIG")]
-    config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    config: ConfigFile,
     /// The folder with the keys that systemd hands to the service, such as /etc/fillguard/keys
     #[arg(long, value_name = "DIR")]
     credentials: Option<PathBuf>,
@@ -59,13 +58,7 @@ const TOGETHER: usize = 8;
 
 /// Checks and writes what was found to `out`; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let config = match Config::with_credentials(&args.config, args.credentials.clone()) {
-        Ok(config) => config,
-        Err(problems) => {
-            writeln!(io::stderr(), "{problems}").context("standard error is gone")?;
-            return Ok(MISUSE);
-        }
-    };
+    let Some(config) = args.config.with_credentials(args.credentials.clone())? else { return Ok(MISUSE) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let hands = reach(&config)?;
     let memory = remembered(&config);

@@ -4,6 +4,7 @@ pub mod ack;
 pub mod backtest;
 mod backtest_market;
 pub mod check;
+mod config_file;
 pub mod demo;
 pub mod diff;
 pub mod doctor;
@@ -32,6 +33,8 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
+
+use config_file::ConfigFile;
 
 /// Nothing is wrong.
 pub const FINE: u8 = 0;

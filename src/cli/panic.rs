@@ -13,7 +13,7 @@ use serde_json::json;
 use super::panic_ledger::{Ledger, Work};
 use super::respond::{plan_lines, reach, remembered, survey};
 use super::verify::Format;
-use super::{FAILED, FINE, FOUND, MISUSE};
+use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE};
 use crate::config::Config;
 use crate::domain::{AccountId, Fingerprint, Timestamp, Venue};
 use crate::engine::worth::DOLLARS_A_UNIT;
@@ -46,9 +46,9 @@ pub struct Args {
     /// Show the plan and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/fillguard/fillguard.toml", env = "FILLGUARD_CONFIG")]
-    config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    config: ConfigFile,
     /// The folder with the keys that systemd hands to the service, such as /etc/fillguard/keys
     #[arg(long, value_name = "DIR")]
     credentials: Option<PathBuf>,
@@ -90,13 +90,7 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
         writeln!(io::stderr(), "fillguard: {what}").context("standard error is gone")?;
         Ok(code)
     };
-    let config = match Config::with_credentials(&args.config, args.credentials.clone()) {
-        Ok(config) => config,
-        Err(problems) => {
-            writeln!(io::stderr(), "{problems}").context("standard error is gone")?;
-            return Ok(MISUSE);
-        }
-    };
+    let Some(config) = args.config.with_credentials(args.credentials.clone())? else { return Ok(MISUSE) };
     let (chosen, name) = chosen(args, &config);
     if name.is_empty() {
         return say(MISUSE, "say whose keys: --tag, --platform, --account or --all");
