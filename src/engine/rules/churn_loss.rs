@@ -34,7 +34,7 @@ impl Default for Settings {
 pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     let trips = case.habit.turn.round_trips()?;
     let lost = trips.lost * case.unit;
-    let share = case.equity.map(|equity| trips.share_of(equity, case.unit));
+    let share = case.equity.map(|equity| lost / equity.max(lost));
     let matters = share.map_or(lost >= settings.least_loss, |share| share >= settings.share);
     if trips.turns < settings.turns || trips.part < settings.part || !matters {
         return None;
@@ -57,7 +57,6 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
         ),
         habit::rate(case.account),
         habit::novelty(case.account, case.new_pair),
-        habit::lost_before(case.account, share),
     ];
     terms.extend(case.origin_terms());
     terms.retain(|term| term.nats != 0.0);
@@ -106,21 +105,6 @@ mod tests {
         // 0.08 are lost: half a percent of 16.
         assert!(level(8, "0.0049", Some(14.0)).is_some());
         assert_eq!(level(8, "0.0049", Some(18.0)), None);
-    }
-
-    #[test]
-    fn bad_days_of_the_past_weigh_for_the_owner_and_a_far_worse_one_is_none_of_them() {
-        let weight = |sessions: usize, lost: f64| {
-            let mut scene = Scene::new(400, 60, "0.5", 0.0);
-            (0..sessions).for_each(|day| scene.account.losses.push(if day < 5 { lost } else { 0.0 }));
-            habit::lost_before(&scene.account, Some(0.04)).nats
-        };
-        assert_eq!([weight(4, 0.03), weight(20, 0.019), weight(20, 0.0)], [0.0, 0.0, 0.0]);
-        assert_eq!(weight(5, 0.021), -3.584, "-2 ln 6");
-        let mut scene = Scene::new(400, 60, "0.5", 0.0);
-        (0..30).for_each(|_| scene.account.losses.push(0.04));
-        assert_eq!(habit::lost_before(&scene.account, Some(0.04)).nats, -4.0);
-        assert_eq!(habit::lost_before(&scene.account, None).nats, 0.0);
     }
 
     #[test]
