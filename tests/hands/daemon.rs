@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fillguard::domain::{Level, Span, Timestamp, Venue};
 use fillguard::response::{Case, Deed, Memory, Outcome, State};
+use fillguard::runtime::clock;
 use fillguard::simulate::{self, Scenario, Scene, SimAccount};
 use fillguard::store::{Filter, Store};
 
@@ -104,7 +105,7 @@ impl Theft {
     }
 
     async fn until_all_over(&self) {
-        let begun = Instant::now();
+        let begun = clock::steady();
         while !self.all_over() {
             assert!(begun.elapsed() < PATIENCE, "{:?} {}", self.cases(), self.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -190,7 +191,7 @@ async fn a_daemon_that_is_killed_while_it_responds_repeats_nothing_and_says_what
         let mut acts = Vec::new();
         for _ in 0..4 {
             // Killed a moment after something else was begun.
-            let (begun, before) = (Instant::now(), theft.memory());
+            let (begun, before) = (clock::steady(), theft.memory());
             while theft.memory() == before && !theft.all_over() {
                 assert!(begun.elapsed() < PATIENCE, "{:?} {}", theft.cases(), theft.log());
                 tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,10 +1,11 @@
 //! The folder for what was published, watched by the whole daemon.
 
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fillguard::arrival::{Body, Source};
 use fillguard::journal;
+use fillguard::runtime::clock;
 
 use super::world::{Entry, World, id, quiet};
 
@@ -16,7 +17,7 @@ fn start(world: &World, log: &str) -> Child {
 }
 
 async fn until(world: &World, log: &str, wanted: &str) -> String {
-    let begun = Instant::now();
+    let begun = clock::steady();
     loop {
         let told = std::fs::read_to_string(world.path(&format!("{log}.out"))).unwrap_or_default();
         if told.contains(wanted) {
@@ -63,9 +64,9 @@ async fn a_key_in_a_file_that_is_laid_into_the_folder_is_told_once_by_place_and_
         .unwrap()
         .filter_map(Result::ok)
         .filter(|arrival| arrival.from == Source::Operator)
-        .filter_map(|arrival| match arrival.body {
-            Body::Frame(frame) => Some(frame.get().to_owned()),
-            _ => None,
+        .filter_map(|arrival| {
+            let Body::Frame(frame) = arrival.body else { return None };
+            Some(frame.get().to_owned())
         })
         .collect();
     assert!(leaks.iter().any(|leak| leak.contains("a.csv") && leak.contains("\"byte\":12")), "{leaks:?}");
