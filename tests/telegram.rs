@@ -206,7 +206,7 @@ async fn commands_are_answered_to_those_on_the_list_and_not_when_they_came_late(
         (ALICE, "/incident nothing", "There is no incident nothing"),
         (ALICE, "/silence", "No account is silent"),
         (ALICE, "/leakmode", "3commas"),
-        (ALICE, "/panic", "cannot take a key away"),
+        (ALICE, "/panic", "only below a message that asks for your yes"),
         (ALICE, "/drill", "DRILL"),
         (ALICE, "/help", "/silence ACCOUNT"),
         (ALICE, "/what", "/help lists"),

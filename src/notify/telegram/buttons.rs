@@ -20,6 +20,10 @@ pub(super) enum Deed {
     Ask(Verdict),
     /// Shows the first buttons again.
     Back,
+    /// Asks for the second step of taking the key away.
+    AskTake,
+    /// Says yes to the response that waits.
+    Take,
     /// Silences an account for so many seconds.
     Silence {
         /// `exchange/name`.
@@ -37,6 +41,8 @@ impl Deed {
             Deed::Answer(verdict) => format!("answer {}", verdict.as_str()),
             Deed::Ask(verdict) => format!("ask {}", verdict.as_str()),
             Deed::Back => "back".to_owned(),
+            Deed::AskTake => "ask take".to_owned(),
+            Deed::Take => "take".to_owned(),
             Deed::Silence { account, seconds, why } => format!("silence {account} {seconds} {why}"),
         }
     }
@@ -45,6 +51,8 @@ impl Deed {
         let (verb, rest) = word.split_once(' ').unwrap_or((word, ""));
         Some(match verb {
             "answer" => Deed::Answer(Verdict::from_word(rest)?),
+            "ask" if rest == "take" => Deed::AskTake,
+            "take" if rest.is_empty() => Deed::Take,
             "ask" => Deed::Ask(Verdict::from_word(rest)?),
             "back" => Deed::Back,
             "silence" => {
@@ -112,6 +120,8 @@ fn label(deed: &Deed, words: &Words) -> String {
         Deed::Answer(Verdict::NotMine) => words.confirm.to_owned(),
         Deed::Silence { .. } => words.silence.to_owned(),
         Deed::Back => words.back.to_owned(),
+        Deed::AskTake => words.take[0].to_owned(),
+        Deed::Take => words.take[1].to_owned(),
         Deed::Answer(Verdict::Seen) | Deed::Ask(Verdict::Seen | Verdict::Mine | Verdict::Later) => {
             words.seen.to_owned()
         }
@@ -128,6 +138,8 @@ mod tests {
             Deed::Answer(Verdict::Mine),
             Deed::Ask(Verdict::NotMine),
             Deed::Back,
+            Deed::AskTake,
+            Deed::Take,
             Deed::Silence { account: "binance/alice".into(), seconds: 3_600, why: "moving house".into() },
         ] {
             assert_eq!(Deed::from_word(&deed.word()), Some(deed));
