@@ -63,7 +63,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 14;
+pub const SNAPSHOT_VERSION: u32 = 15;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -178,6 +178,21 @@ impl Pipeline {
     /// Returns what the user's rules could not judge since the start, by rule.
     pub fn failures(&self) -> engine::rules::user::Failures {
         self.engine.failures()
+    }
+
+    /// Returns how often a rule of the user's could not be judged since the start, all together.
+    pub fn unjudged(&self) -> u64 {
+        self.engine.unjudged()
+    }
+
+    /// Returns what exceptions and owners' answers kept from people so far.
+    pub fn hidden(&self) -> Vec<crate::domain::Hidden> {
+        self.alert.hidden()
+    }
+
+    /// Returns a count that moves whenever [`Pipeline::hidden`] may have changed.
+    pub fn hidden_moved(&self) -> u64 {
+        self.alert.hidden_moved()
     }
 
     /// Returns how many incidents were opened.

@@ -83,6 +83,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
             for rule in &config.pipeline.engine.user.rules {
                 writeln!(out, "rule      {}: {} when {}", rule.name, rule.level, rule.when.text().trim())?;
             }
+            let now = clock::now();
+            for one in &config.pipeline.alert.exceptions {
+                let until = if one.expires <= now { "OVER since" } else { "until" };
+                let (name, what, account, end) = (&one.name, one.what(), &one.account, one.expires);
+                writeln!(
+                    out,
+                    "exception {name}: {what} about {account}, {until} {end} ({}: {})",
+                    one.owner, one.reason
+                )?;
+            }
             for mode in leak_modes(&config) {
                 writeln!(out, "leak mode {}", super::leak_mode::words(&mode))?;
             }
@@ -149,6 +159,8 @@ impl Summary {
             "accounts": accounts.collect::<Vec<_>>(),
             "channels": channels.collect::<Vec<_>>(),
             "rules": rules.collect::<Vec<_>>(),
+            "exceptions": config.pipeline.alert.exceptions.iter()
+                .map(|one| super::except::row(one, &[], clock::now())).collect::<Vec<_>>(),
             "own_rules": own.collect::<Vec<_>>(),
             "kept": kept,
             "wallets": self.wallets,

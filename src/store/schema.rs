@@ -143,6 +143,20 @@ const STEPS: &[&str] = &[
 
     CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 ",
+    "
+    -- How much exceptions and owners' answers kept from people, as the pipeline's memory has it.
+    CREATE TABLE hidden (
+        excuse  TEXT NOT NULL,
+        name    TEXT NOT NULL,
+        account TEXT NOT NULL,
+        owner   TEXT NOT NULL,
+        what    TEXT NOT NULL,
+        until   INTEGER NOT NULL,
+        count   INTEGER NOT NULL,
+        last    INTEGER,
+        PRIMARY KEY (excuse, name)
+    ) WITHOUT ROWID;
+",
 ];
 
 /// Sets what holds for a connection rather than for the file.
