@@ -14,7 +14,7 @@ use crate::domain::{
 };
 use crate::engine::address::Networks;
 use crate::engine::memory::Memory;
-use crate::engine::why::Weighed;
+use crate::engine::why::{Asked, Weighed};
 use crate::engine::{self, Engine};
 
 /// The rules and habits of the middle, none of which may change a recording's bytes between two runs.
@@ -231,6 +231,12 @@ impl Pipeline {
     /// no orders.
     pub fn weigh(&self, account: &AccountId, order: &str, rule: RuleName) -> Option<Weighed> {
         self.engine.weigh(account, order, rule, self.counts.last, self.now)
+    }
+
+    /// Asks a rule of the user's own about an order of an account as things stand; nothing where the order is not remembered
+    /// or there is no such rule.
+    pub fn ask(&self, account: &AccountId, order: &str, rule: &str) -> Option<Asked> {
+        self.engine.ask(account, order, rule, self.counts.last, self.now)
     }
 
     /// Returns since when the fills of an account's wallet are not known for certain; nothing while its feed is up and

@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{FINE, MISUSE};
-use crate::config::{Config, Response, write_part, write_size, write_time, write_worth};
+use crate::config::{Config, Response, schema, write_part, write_size, write_time, write_worth};
 use crate::domain::{LeakMode, RuleName, Span, Wallet};
 use crate::engine::rules::Levels;
 use crate::feed::access::Form;
@@ -29,6 +29,18 @@ pub struct Args {
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// Print a JSON Schema (draft 2020-12) for editors instead: of the configuration, or with `rules` of rule files
+    #[arg(long, value_enum, value_name = "OF", num_args = 0..=1, default_missing_value = "config")]
+    pub schema: Option<Schema>,
+}
+
+/// What a schema is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Schema {
+    /// The configuration.
+    Config,
+    /// The files of the rules' folder.
+    Rules,
 }
 
 /// How the answer is written.
@@ -60,6 +72,14 @@ struct Rule {
 
 /// Checks the file and writes to `out` what would run, or what is wrong; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
+    if let Some(schema) = args.schema {
+        let schema = match schema {
+            Schema::Config => schema::of_configuration(),
+            Schema::Rules => schema::of_rules(),
+        };
+        writeln!(out, "{schema:#}")?;
+        return Ok(FINE);
+    }
     let config = match Config::check(&args.config) {
         Ok(config) => config,
         Err(problems) => {

@@ -21,6 +21,7 @@ mod reload;
 mod response;
 mod rule_file;
 mod rules;
+pub mod schema;
 mod section;
 #[cfg(test)]
 mod tests;

@@ -99,6 +99,20 @@ fn read_file(
     if problems.is_empty() { Ok(()) } else { Err(Problems::new(path.to_owned(), problems)) }
 }
 
+/// Returns the keys that are asked for when a text is read as a rule file.
+pub(super) fn heard(text: &str) -> Vec<super::schema::Asked> {
+    let document = document::parse(text);
+    let gather = Gather::new(document.lines, PathBuf::new(), super::section::Scope::Middle, None, document.faults);
+    let gather = gather.listening();
+    let mut root = Section::root(&gather, document.root.get_ref());
+    let (mut settings, mut known) = (engine::Settings::default(), BTreeMap::new());
+    for mut section in root.sections("rule") {
+        one(&mut section, Path::new(""), &mut settings, &mut known);
+    }
+    Exceptions::new(Vec::new()).read(&mut root, Path::new(""));
+    gather.heard()
+}
+
 fn one(
     section: &mut Section<'_>,
     path: &Path,
@@ -122,6 +136,8 @@ fn one(
         if let Some(before) = known.insert(rule.as_str().into(), path.to_owned()) {
             section.refuse("extends", format!("{} extends it already", before.display()));
         }
+        // For people; what a shipped rule says of a finding is its own.
+        let _ = section.text("why", None);
         let (stage, budget) = stage(section);
         if *rule == RuleName::Blind && stage == Stage::Staged {
             section.refuse("stage", "nobody would be told that an account cannot be seen");
