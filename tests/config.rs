@@ -764,3 +764,14 @@ fn every_mistake_in_rule_files_is_told_with_its_file_line_column_and_what_was_me
     let gone = folder.problems(&(fine() + "[rules]\ndir = \"ruels\"\n"));
     assert!(gone[0].contains("rules.dir") && gone[0].contains("cannot be listed"), "{gone:?}");
 }
+
+#[test]
+fn a_market_model_that_cannot_be_had_or_is_far_too_large_is_refused() {
+    let folder = Folder::new();
+    let told = |name: &str| folder.problems(&format!("[engine]\nmarket_model = \"{name}\"\n")).join("\n");
+    assert!(told("none.json").contains("cannot be read"), "{}", told("none.json"));
+    fs::File::create(folder.path("large.json")).unwrap().set_len((8 << 20) + 1).unwrap();
+    assert!(told("large.json").contains("8388609 bytes"), "{}", told("large.json"));
+    folder.write("other.json", "{\"fillguard_market_model\":7}");
+    assert!(told("other.json").contains("version is 7"), "{}", told("other.json"));
+}

@@ -1,14 +1,13 @@
 //! `fillguard ack`: an answer to an incident, from the command line.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
 
-use super::{FINE, FOUND, MISUSE};
-use crate::config::{Config, read_time};
+use super::{ConfigFile, FINE, FOUND, MISUSE};
+use crate::config::read_time;
 use crate::domain::{IncidentId, Level};
 use crate::live::inbox::{self, Order};
 use crate::runtime::clock;
@@ -36,9 +35,9 @@ pub struct Args {
     /// Who answers; the user's name by default
     #[arg(long)]
     pub by: Option<String>,
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/fillguard/fillguard.toml", env = "FILLGUARD_CONFIG")]
-    pub config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
 }
 
 /// How long a daemon is waited for.
@@ -47,13 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Answers; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut said = std::io::stderr();
-    let config = match Config::check(&args.config) {
-        Ok(config) => config,
-        Err(problems) => {
-            writeln!(said, "{problems}")?;
-            return Ok(MISUSE);
-        }
-    };
+    let Some(config) = args.config.check()? else { return Ok(MISUSE) };
     let now = clock::now();
     let (verdict, until) = match (&args.later, args.mine, args.not_mine) {
         (Some(time), ..) => {

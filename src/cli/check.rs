@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{FINE, MISUSE};
+use super::{ConfigFile, FINE, MISUSE};
 use crate::config::{Config, Response, schema, write_part, write_size, write_time, write_worth};
 use crate::domain::{LeakMode, RuleName, Span, Wallet};
 use crate::engine::rules::Levels;
@@ -23,9 +22,9 @@ use crate::runtime::clock;
 /// Exit code: 0 fine, 2 something is wrong.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/fillguard/fillguard.toml", env = "FILLGUARD_CONFIG")]
-    pub config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -80,7 +79,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
         writeln!(out, "{schema:#}")?;
         return Ok(FINE);
     }
-    let config = match Config::check(&args.config) {
+    let config = match Config::check(&args.config.path) {
         Ok(config) => config,
         Err(problems) => {
             match args.format {

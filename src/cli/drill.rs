@@ -1,15 +1,14 @@
 //! `fillguard drill`: a marked mock attack through the running daemon to an answer, timed stage by stage.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
 
 use super::ack::taken;
-use super::{FAILED, FINE, FOUND, MISUSE};
-use crate::config::{Config, read_time};
+use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE};
+use crate::config::read_time;
 use crate::domain::{AccountId, IncidentId, Span, Timestamp};
 use crate::live::inbox::{self, Order};
 use crate::runtime::clock;
@@ -34,9 +33,9 @@ pub struct Args {
     /// Do not wait for an answer, only for the channels
     #[arg(long)]
     pub no_answer: bool,
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/fillguard/fillguard.toml", env = "FILLGUARD_CONFIG")]
-    pub config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
 }
 
 /// How long a daemon is waited for.
@@ -47,13 +46,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Begins a drill and times it; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut said = std::io::stderr();
-    let config = match Config::check(&args.config) {
-        Ok(config) => config,
-        Err(problems) => {
-            writeln!(said, "{problems}")?;
-            return Ok(MISUSE);
-        }
-    };
+    let Some(config) = args.config.check()? else { return Ok(MISUSE) };
     let Some(wait) = read_time(&args.wait) else {
         writeln!(said, "fillguard: --wait takes a time such as 10m")?;
         return Ok(MISUSE);

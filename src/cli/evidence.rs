@@ -8,8 +8,8 @@ use clap::Parser;
 use serde_json::json;
 
 use super::verify::Format;
-use super::{FAILED, FINE, FOUND, MISUSE};
-use crate::config::{Config, read_time};
+use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE};
+use crate::config::read_time;
 use crate::domain::IncidentId;
 use crate::evidence::{Asked, Bundle, SigningKey, gather, page, read, verify};
 use crate::journal;
@@ -43,9 +43,9 @@ pub struct Args {
     /// Show the public half of the key that signs, and nothing else
     #[arg(long)]
     key: bool,
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/fillguard/fillguard.toml", env = "FILLGUARD_CONFIG")]
-    config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    config: ConfigFile,
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -57,10 +57,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
         writeln!(io::stderr(), "fillguard: {what}").context("standard error is gone")?;
         Ok(code)
     };
-    let config = match Config::check(&args.config) {
-        Ok(config) => config,
-        Err(problems) => return say(MISUSE, &problems.to_string()),
-    };
+    let Some(config) = args.config.check()? else { return Ok(MISUSE) };
     let place = SigningKey::place(&config.state_dir);
     let key = match SigningKey::open(&place) {
         Ok(key) => key,

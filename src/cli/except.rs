@@ -1,14 +1,14 @@
 //! `fillguard except`: what somebody answers for, in files.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::stage::{replace, settings};
-use super::{FINE, FOUND, MISUSE};
+use super::{ConfigFile, FINE, FOUND, MISUSE};
 use crate::alert::Exception;
 use crate::config::{Config, read_end, read_time, rule_files, rules_folder};
 use crate::domain::{AccountId, Excuse, Hidden, Timestamp};
@@ -27,16 +27,9 @@ use crate::store::Store;
 pub struct Args {
     #[command(subcommand)]
     what: What,
-    /// The configuration
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FILE",
-        default_value = "/etc/fillguard/fillguard.toml",
-        env = "FILLGUARD_CONFIG"
-    )]
-    pub config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -101,9 +94,9 @@ const FILE: &str = "exceptions.toml";
 /// Does it; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let done = match &args.what {
-        What::List { format } => list(&args.config, *format, out),
-        What::Add(new) => add(&args.config, new, out),
-        What::Remove { name } => remove(&args.config, name, out),
+        What::List { format } => list(&args.config.path, *format, out),
+        What::Add(new) => add(&args.config.path, new, out),
+        What::Remove { name } => remove(&args.config.path, name, out),
     };
     match done {
         Ok(code) => Ok(code),

@@ -1,14 +1,13 @@
 //! `fillguard incidents`: what was found, who was told, and what they answered.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use serde_json::json;
 
-use super::{FINE, FOUND, MISUSE};
-use crate::config::{Config, read_time};
+use super::{ConfigFile, FINE, FOUND, MISUSE};
+use crate::config::read_time;
 use crate::domain::{AccountId, Incident, IncidentId, Level};
 use crate::runtime::clock;
 use crate::store::{Filter, Store};
@@ -40,9 +39,9 @@ pub struct Args {
     /// How to write it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/fillguard/fillguard.toml", env = "FILLGUARD_CONFIG")]
-    pub config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
 }
 
 /// The quietest level listed.
@@ -68,13 +67,7 @@ pub enum Format {
 /// Lists; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut said = std::io::stderr();
-    let config = match Config::check(&args.config) {
-        Ok(config) => config,
-        Err(problems) => {
-            writeln!(said, "{problems}")?;
-            return Ok(MISUSE);
-        }
-    };
+    let Some(config) = args.config.check()? else { return Ok(MISUSE) };
     let Some(within) = read_time(&args.within) else {
         writeln!(said, "fillguard: --within takes a time such as 30d or 12h")?;
         return Ok(MISUSE);

@@ -1,13 +1,13 @@
 //! `fillguard leak-mode`: less evidence is enough for the keys of a platform that is known to have leaked, for a while.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
-use super::{FINE, FOUND, MISUSE};
+use super::{ConfigFile, FINE, FOUND, MISUSE};
 use crate::codec::operator;
 use crate::config::{Config, read_time, write_time};
 use crate::domain::{AccountId, LeakMode, Timestamp, Venue};
@@ -24,16 +24,9 @@ use crate::runtime::clock;
 pub struct Args {
     #[command(subcommand)]
     what: What,
-    /// The configuration
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FILE",
-        default_value = "/etc/fillguard/fillguard.toml",
-        env = "FILLGUARD_CONFIG"
-    )]
-    pub config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -95,13 +88,7 @@ const LONGEST_DAYS: u64 = 366;
 /// Switches, and writes to `out` what is on; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut said = std::io::stderr();
-    let config = match Config::check(&args.config) {
-        Ok(config) => config,
-        Err(problems) => {
-            writeln!(said, "{problems}").context("standard error is gone")?;
-            return Ok(MISUSE);
-        }
-    };
+    let Some(config) = args.config.check()? else { return Ok(MISUSE) };
     let file = config.leak_file();
     let now = clock::now();
     let mut modes = match modes(&file) {

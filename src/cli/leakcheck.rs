@@ -8,8 +8,8 @@ use clap::Parser;
 use serde::Serialize;
 
 use super::verify::Format;
-use super::{FINE, FOUND, MISUSE};
-use crate::config::{Config, Kept};
+use super::{ConfigFile, FINE, FOUND, MISUSE};
+use crate::config::Kept;
 use crate::leakcheck::{Finder, Part, Report, Scanner, spellings};
 
 /// Look for your keys in files that somebody published
@@ -24,9 +24,9 @@ pub struct Args {
     /// Files, folders, or - for standard input
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// The configuration whose keys are looked for
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/fillguard/fillguard.toml", env = "FILLGUARD_CONFIG")]
-    pub config: PathBuf,
+    /// The configuration whose keys are looked for.
+    #[command(flatten)]
+    pub config: ConfigFile,
     /// The folder with the keys that systemd hands to the service, such as /etc/fillguard/keys
     #[arg(long, value_name = "DIR")]
     pub credentials: Option<PathBuf>,
@@ -46,13 +46,7 @@ struct Answer<'a> {
 
 /// Searches and writes what was found to `out`; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u8> {
-    let kept = match Config::secrets(&args.config, args.credentials.clone()) {
-        Ok(kept) => kept,
-        Err(problems) => {
-            writeln!(io::stderr(), "{problems}").context("standard error is gone")?;
-            return Ok(MISUSE);
-        }
-    };
+    let Some(kept) = args.config.secrets(args.credentials.clone())? else { return Ok(MISUSE) };
     let (needles, absent, keys) = wanted(&kept);
     let finder = Finder::new(needles);
     if finder.count() == 0 {

@@ -4,6 +4,7 @@ pub mod ack;
 pub mod backtest;
 mod backtest_market;
 pub mod check;
+mod config_file;
 pub mod demo;
 pub mod diff;
 pub mod doctor;
@@ -18,6 +19,7 @@ pub mod leak_mode;
 pub mod leakcheck;
 pub mod notify;
 pub mod panic;
+mod panic_ledger;
 pub mod replay;
 pub mod respond;
 pub mod run;
@@ -33,6 +35,8 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
+
+use config_file::ConfigFile;
 
 /// Nothing is wrong.
 pub const FINE: u8 = 0;

@@ -1,15 +1,13 @@
 //! `fillguard notify test`: one message over one channel of the running daemon.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use super::ack::taken;
-use super::{FAILED, FINE, FOUND, MISUSE};
-use crate::config::Config;
+use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE};
 use crate::domain::IncidentId;
 use crate::live::inbox::{self, Order};
 use crate::runtime::clock;
@@ -22,16 +20,9 @@ use crate::store::Store;
 pub struct Args {
     #[command(subcommand)]
     what: What,
-    /// The configuration
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FILE",
-        default_value = "/etc/fillguard/fillguard.toml",
-        env = "FILLGUARD_CONFIG"
-    )]
-    pub config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -50,13 +41,7 @@ const CHANNEL: Duration = Duration::from_secs(60);
 /// Tries; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut said = std::io::stderr();
-    let config = match Config::check(&args.config) {
-        Ok(config) => config,
-        Err(problems) => {
-            writeln!(said, "{problems}")?;
-            return Ok(MISUSE);
-        }
-    };
+    let Some(config) = args.config.check()? else { return Ok(MISUSE) };
     let What::Test { channel } = &args.what;
     let known: Vec<String> = config.notify.routes().into_iter().map(|route| route.name).collect();
     let wanted: Vec<String> = match channel {

@@ -8,9 +8,10 @@ use clap::{Parser, Subcommand};
 use serde_json::json;
 
 use super::verify::Format;
-use super::{FAILED, FINE, FOUND, MISUSE};
+use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE};
 use crate::config::Config;
 use crate::domain::{AccountId, IncidentId, Wallet};
+use crate::pipeline::{Pipeline, SNAPSHOT_VERSION};
 use crate::response::hands::{Hands, Places, Reach};
 use crate::response::wording::step;
 use crate::response::{Case, Memory, Plan, Survey, Verdict, inbox, plan};
@@ -27,16 +28,9 @@ use crate::store::{self, Store};
 pub struct Args {
     #[command(subcommand)]
     what: What,
-    /// The configuration
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FILE",
-        default_value = "/etc/fillguard/fillguard.toml",
-        env = "FILLGUARD_CONFIG"
-    )]
-    pub config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
     /// The folder with the keys that systemd hands to the service, such as /etc/fillguard/keys
     #[arg(long, global = true, value_name = "DIR")]
     pub credentials: Option<PathBuf>,
@@ -75,13 +69,7 @@ enum What {
 
 /// Answers, or shows on `out`; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let config = match Config::check(&args.config) {
-        Ok(config) => config,
-        Err(problems) => {
-            writeln!(io::stderr(), "{problems}").context("standard error is gone")?;
-            return Ok(MISUSE);
-        }
-    };
+    let Some(config) = args.config.check()? else { return Ok(MISUSE) };
     match &args.what {
         What::Plan { incident } => show(args, &config, &IncidentId::known(incident), out),
         What::Approve { incident } => answer(&config, incident, Verdict::Approve, out),
@@ -101,6 +89,13 @@ pub(super) fn memory(config: &Config) -> Result<Memory, store::Error> {
     let text = Store::read(&config.store_file())?.response()?;
     let source = |source| store::Error::Unreadable { what: "the responses so far".to_owned(), source };
     text.map_or(Ok(Memory::default()), |text| serde_json::from_str(&text).map_err(source))
+}
+
+/// Returns what the daemon knew of the accounts when it last wrote it down.
+pub(super) fn remembered(config: &Config) -> Option<Pipeline> {
+    let snapshot = Store::read(&config.store_file()).ok()?.latest_snapshot().ok()??;
+    let fits = snapshot.version == SNAPSHOT_VERSION;
+    fits.then(|| Pipeline::resume(config.pipeline.clone(), &snapshot.bytes).ok()).flatten()
 }
 
 /// Finds out what can be done about an account, and makes its plan. Only reads.
@@ -177,13 +172,7 @@ fn show(args: &Args, checked: &Config, id: &IncidentId, out: &mut dyn Write) -> 
             return Ok(FAILED);
         }
     };
-    let config = match Config::with_credentials(&args.config, args.credentials.clone()) {
-        Ok(config) => config,
-        Err(problems) => {
-            writeln!(io::stderr(), "{problems}").context("standard error is gone")?;
-            return Ok(MISUSE);
-        }
-    };
+    let Some(config) = args.config.with_credentials(args.credentials.clone())? else { return Ok(MISUSE) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let hands = reach(&config)?;
     let (_, plan) = runtime.block_on(survey(&config, &hands, &incident.account));

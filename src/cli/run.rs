@@ -1,7 +1,6 @@
 //! `fillguard run`: the daemon.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::{FAILED, FINE, MISUSE};
+use super::{ConfigFile, FAILED, FINE, MISUSE};
 use crate::config::{Book, Config, Log, LogFormat, Look, NewRules, RuleBook};
 use crate::live::{self, Answering, Settings};
 use crate::response::{Holder, desk, hands};
@@ -29,9 +28,9 @@ use crate::store;
 /// Exit code: 0 stopped as asked, 2 the configuration is wrong, 3 it could not go on.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/fillguard/fillguard.toml", env = "FILLGUARD_CONFIG")]
-    pub config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
     /// Says that docs/response.md was read: responses act from now on, without the first week of only writing down
     #[arg(long)]
     pub i_have_read: bool,
@@ -44,7 +43,7 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// Runs the daemon; returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
-    let config = match Config::load(&args.config) {
+    let config = match Config::load(&args.config.path) {
         Ok(config) => config,
         Err(problems) => {
             writeln!(io::stderr(), "{problems}")?;

@@ -1,7 +1,7 @@
 //! `fillguard silence`: no messages about an account for a while; and all that is kept from people, each under its name.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::ack::taken;
 use super::except::{self, Format};
-use super::{FINE, FOUND, MISUSE};
+use super::{ConfigFile, FINE, FOUND, MISUSE};
 use crate::config::{Config, read_time};
 use crate::domain::{AccountId, Excuse, Hidden, Timestamp};
 use crate::live::inbox::{self, LONGEST_SILENCE, Order};
@@ -30,16 +30,9 @@ use crate::store::{Silence, Snooze, Store};
 pub struct Args {
     #[command(subcommand)]
     what: What,
-    /// The configuration
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FILE",
-        default_value = "/etc/fillguard/fillguard.toml",
-        env = "FILLGUARD_CONFIG"
-    )]
-    pub config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -95,7 +88,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
 }
 
 fn carry_out(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let config = Config::check(&args.config).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+    let config = Config::check(&args.config.path).map_err(|problems| anyhow::anyhow!("{problems}"))?;
     let now = clock::now();
     match &args.what {
         What::List { format } => list(&config, *format, now, out),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use super::{FINE, FOUND, MISUSE};
+use super::{ConfigFile, FINE, FOUND, MISUSE};
 use crate::config::{Config, rule_files};
 use crate::domain::{EffectKind, Span, Timestamp};
 use crate::engine::STAGED;
@@ -25,16 +25,9 @@ pub struct Args {
     /// What to do
     #[command(subcommand)]
     pub what: What,
-    /// The configuration
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FILE",
-        default_value = "/etc/fillguard/fillguard.toml",
-        env = "FILLGUARD_CONFIG"
-    )]
-    pub config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
 }
 
 /// What to do.
@@ -64,9 +57,9 @@ const ONE_ALARM: Span = Span::from_secs(1_800);
 /// Does it.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let done = match &args.what {
-        What::Status { files } => status(&args.config, files, out),
-        What::Promote { rule } => restage(&args.config, rule, true, out),
-        What::Demote { rule } => restage(&args.config, rule, false, out),
+        What::Status { files } => status(&args.config.path, files, out),
+        What::Promote { rule } => restage(&args.config.path, rule, true, out),
+        What::Demote { rule } => restage(&args.config.path, rule, false, out),
     };
     match done {
         Ok(code) => Ok(code),

@@ -201,13 +201,25 @@ fn market_model(root: &mut Section<'_>) -> Arc<Model> {
     let mut section = root.section("engine");
     let mut model = Model::shipped();
     if let Some(path) = section.path_to("market_model", None) {
-        match Model::load(&path) {
+        match load_model(&path) {
             Ok(read) => model = Arc::new(read),
             Err(why) => section.refuse("market_model", format!("{}: {why}", path.display())),
         }
     }
     section.close();
     model
+}
+
+/// A market model larger than this is refused, in bytes.
+const LARGEST_MODEL: u64 = 8 << 20;
+
+fn load_model(path: &Path) -> Result<Model, String> {
+    let unreadable = |error| format!("it cannot be read: {error}");
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > LARGEST_MODEL {
+        return Err(format!("it has {size} bytes, and a market model has {LARGEST_MODEL} at most"));
+    }
+    Model::read(&std::fs::read_to_string(path).map_err(unreadable)?).map_err(|error| error.to_string())
 }
 
 fn levels(section: &mut Section<'_>, usual: Levels) -> Levels {

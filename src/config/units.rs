@@ -6,19 +6,11 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::problem::value;
+use crate::domain::{NotASpan, Span};
 
 /// The model's unit of worth, in dollars.
 const DOLLARS_A_UNIT: u32 = 30_000;
 
-/// Nanoseconds a unit of time has, the largest first.
-const TIMES: [(&str, u64); 6] = [
-    ("d", 86_400_000_000_000),
-    ("h", 3_600_000_000_000),
-    ("m", 60_000_000_000),
-    ("s", 1_000_000_000),
-    ("ms", 1_000_000),
-    ("us", 1_000),
-];
 /// Bytes a unit of size has, the largest binary one first.
 const SIZES: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
@@ -34,9 +26,8 @@ const SIZES: [(&str, u64); 9] = [
 
 /// Reads a time such as `90s`, `5m`, `400d`.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
-    let nanos = scaled(text, &TIMES)
-        .ok_or_else(|| format!("{} is not a time: write a number and ms, s, m, h or d, as in \"90s\"", value(text)))?;
-    Ok(Duration::from_nanos(nanos))
+    let span: Span = text.parse().map_err(|why: NotASpan| format!("{} {why}", value(text)))?;
+    Ok(Duration::from_nanos(span.nanos().unsigned_abs()))
 }
 
 /// Reads a time as a person writes it on the command line; nothing where it is none.
@@ -46,7 +37,7 @@ pub(crate) fn read_time(text: &str) -> Option<Duration> {
 
 /// Reads a size such as `64 MiB`, in bytes.
 pub(super) fn size(text: &str) -> Result<u64, String> {
-    scaled(text, &SIZES)
+    scaled(text)
         .ok_or_else(|| format!("{} is not a size: write a number and KiB, MiB or GiB, as in \"64 MiB\"", value(text)))
 }
 
@@ -67,7 +58,7 @@ pub(super) fn worth(text: &str) -> Result<f64, String> {
 /// Writes a time in the largest unit that leaves no fraction.
 pub(crate) fn write_time(time: Duration) -> String {
     let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    match TIMES.iter().find(|(_, unit)| nanos > 0 && nanos.is_multiple_of(*unit)) {
+    match Span::UNITS.iter().find(|(_, unit)| nanos > 0 && nanos.is_multiple_of(*unit)) {
         Some((name, unit)) => format!("{}{name}", nanos / unit),
         None => format!("{}s", time.as_secs_f64()),
     }
@@ -96,11 +87,11 @@ fn tidy(number: f64) -> f64 {
     (number * 1e9).round() / 1e9
 }
 
-fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+fn scaled(text: &str) -> Option<u64> {
     let text = text.trim();
     let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '_'))).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let unit = units.iter().find(|(name, _)| *name == unit.trim())?.1;
+    let unit = SIZES.iter().find(|(name, _)| *name == unit.trim())?.1;
     let product = decimal(number)?.checked_mul(Decimal::from(unit))?;
     product.fract().is_zero().then(|| product.to_u64()).flatten()
 }

@@ -68,6 +68,16 @@ impl Timestamp {
 }
 
 impl Span {
+    /// The units that a span is written in, and the nanoseconds each has; the largest first.
+    pub const UNITS: [(&'static str, u64); 6] = [
+        ("d", 86_400_000_000_000),
+        ("h", 3_600_000_000_000),
+        ("m", 60_000_000_000),
+        ("s", 1_000_000_000),
+        ("ms", 1_000_000),
+        ("us", 1_000),
+    ];
+
     /// No time at all.
     pub const ZERO: Span = Span(0);
 
@@ -97,16 +107,6 @@ impl Span {
     }
 }
 
-/// Nanoseconds a unit of time has.
-const UNITS: [(&str, u64); 6] = [
-    ("d", 86_400_000_000_000),
-    ("h", 3_600_000_000_000),
-    ("m", 60_000_000_000),
-    ("s", 1_000_000_000),
-    ("ms", 1_000_000),
-    ("us", 1_000),
-];
-
 impl std::str::FromStr for Span {
     type Err = NotASpan;
 
@@ -115,7 +115,7 @@ impl std::str::FromStr for Span {
         let text = text.trim();
         let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '_'))).unwrap_or(text.len());
         let (number, unit) = text.split_at(end);
-        let (_, unit) = UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or(NotASpan)?;
+        let (_, unit) = Span::UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or(NotASpan)?;
         let number: rust_decimal::Decimal = number.parse().map_err(|_| NotASpan)?;
         let nanos = number.checked_mul((*unit).into()).filter(|nanos| nanos.fract().is_zero()).ok_or(NotASpan)?;
         i64::try_from(nanos).map(Span::from_nanos).map_err(|_| NotASpan)

@@ -6,10 +6,10 @@ use compact_str::CompactString;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use super::Claims;
 use super::account::Account;
 use super::address::{Places, Sharing};
 use super::caps::Caps;
+use super::claims::Claims;
 use super::cold::ColdOrders;
 use super::expression::Past;
 use super::fleet::Fleet;
@@ -95,6 +95,22 @@ pub struct Watched {
     /// When its first fill was told.
     pub(super) since: Option<Timestamp>,
     pub(super) due: Option<Timestamp>,
+}
+
+impl Watched {
+    /// Starts watching an account.
+    pub(super) fn new(id: AccountId) -> Self {
+        Watched {
+            account: Account::new(id),
+            sights: Sights::default(),
+            claims: Claims::default(),
+            keys: Keys::default(),
+            cold: ColdOrders::default(),
+            past: Past::default(),
+            since: None,
+            due: None,
+        }
+    }
 }
 
 impl Memory {

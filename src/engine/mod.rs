@@ -5,6 +5,7 @@
 pub mod account;
 pub mod address;
 pub mod caps;
+pub mod claims;
 pub mod cold;
 pub mod decay;
 pub mod expression;
@@ -33,7 +34,7 @@ use crate::domain::{
     Market, MarketKind, OrderChange, OrderStep, Price, Reason, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
 };
 use address::Networks;
-use keys::{Change, Keys};
+use keys::Change;
 use memory::{Memory, Watched};
 use model::Model;
 use pair::{Bar, OwnOrder, Pair, Trade, float};
@@ -98,8 +99,6 @@ const STALE: Span = Span::from_secs(900);
 const HISTORY: Span = Span::from_secs(60);
 /// Their clock may be this far ahead of ours.
 const SKEW: Span = Span::from_secs(2);
-/// How long an order waits to be named by our own systems' log.
-const CLAIM: Span = Span::from_secs(10);
 
 /// The name of the term that says that a finding was held back: 2 for an alert, 3 for an act.
 pub const STAGED: &str = "staged";
@@ -122,7 +121,8 @@ pub struct Engine {
     memory: Memory,
     /// The latest time that was heard of.
     passed: Timestamp,
-    /// What the user's rules could not judge since the start.
+    /// What the user's rules could not judge since the start. Judging only reads the engine, so that what is asked of it
+    /// cannot change what it knows; this one count is kept all the same.
     failures: std::sync::Mutex<user::Failures>,
 }
 
@@ -284,7 +284,7 @@ impl Engine {
         }
     }
 
-    /// Takes a fill into the account's one-sided run in its pair.
+    /// Takes a fill into the account's one-sided run in its pair, and what round trips there lost into its session.
     fn run_on(&mut self, account: usize, pair: usize, fill: &Fill, time: Timestamp, taken: account::Taken) {
         let quote = float(fill.notional);
         let units = quote * self.memory.worth.unit(fill.symbol.quote());
@@ -304,7 +304,13 @@ impl Engine {
             of_account: equity.map_or(0.0, |equity| units / equity.max(units)),
             of_day,
         };
-        self.memory.watched_mut(account).account.run_on(&fill.symbol, &step);
+        let unit = if quote > 0.0 { units / quote } else { 0.0 };
+        let account = &mut self.memory.watched_mut(account).account;
+        account.run_on(&fill.symbol, &step);
+        let trips = account.habit(&fill.symbol).and_then(|habit| habit.turn.round_trips());
+        if let (Some(equity), Some(trips)) = (equity, trips) {
+            account.session.lost = account.session.lost.max(trips.share_of(equity, unit));
+        }
     }
 
     /// Notes market evidence at an own order; returns whether it is stronger than what was known.
@@ -354,7 +360,7 @@ impl Engine {
         let around = (&watched.keys, &watched.past, &settings.tags);
         let own = {
             let mut failures = self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            user::judge(&settings.user, &case, around, &mut failures)
+            user::judge(&settings.user, &settings.pump_buy, &case, around, &mut failures)
         };
         let mut found: Vec<_> =
             found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect();
@@ -647,8 +653,7 @@ impl Engine {
     fn unheard(&mut self) {
         for account in 0..self.memory.accounts() {
             let watched = self.memory.watched_mut(account);
-            watched.claims.last = None;
-            watched.claims.waiting.clear();
+            watched.claims.unheard();
             self.memory.reckon(account, &self.settings.blind);
         }
     }
@@ -729,108 +734,6 @@ fn own_order(group: &account::Group) -> OwnOrder {
         levels: group.levels,
         high: float(group.high),
         low: float(group.low),
-    }
-}
-
-/// Orders of ours that our own systems' log should name, and ids that it named.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Claims {
-    /// Client order ids the log named lately.
-    named: std::collections::VecDeque<compact_str::CompactString>,
-    /// Orders that wait to be named: order id, client id, until when.
-    waiting: std::collections::VecDeque<Waiting>,
-    /// Orders looked for while the log spoke, and how many of them it named.
-    orders: u64,
-    claimed: u64,
-    /// When the log last named an order.
-    last: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Waiting {
-    order_id: compact_str::CompactString,
-    client_id: compact_str::CompactString,
-    until: Timestamp,
-}
-
-/// The log must have named this many orders, and nearly all, before one it does not name is a stranger's.
-const ENOUGH_CLAIMS: u64 = 20;
-const MOST_CLAIMS: usize = 128;
-
-impl Claims {
-    /// An order of the account was heard of.
-    fn sent(&mut self, order_id: &compact_str::CompactString, client_id: Option<&str>, at: Timestamp) {
-        // A log that was never there, or that went quiet for a day, says nothing by its silence.
-        let speaking = self.last.is_some_and(|last| at.since(last) < Span::from_secs(86_400));
-        let Some(client_id) = client_id.filter(|_| speaking) else { return };
-        if self.waiting.iter().any(|waiting| waiting.order_id == *order_id) {
-            return;
-        }
-        if let Some(place) = self.named.iter().position(|named| named == client_id) {
-            // The fills of an order come after its acceptance: the name stays for them.
-            let name = self.named.remove(place);
-            self.named.extend(name);
-            self.count(true);
-            return;
-        }
-        if self.waiting.len() == MOST_CLAIMS {
-            self.waiting.pop_front();
-        }
-        self.waiting.push_back(Waiting { order_id: order_id.clone(), client_id: client_id.into(), until: at + CLAIM });
-    }
-
-    /// The log named an order.
-    fn claim(&mut self, client_id: &compact_str::CompactString, at: Timestamp) {
-        self.last = Some(at);
-        let waiting = self.waiting.len();
-        self.waiting.retain(|waiting| waiting.client_id != *client_id);
-        if self.waiting.len() < waiting {
-            self.count(true);
-        }
-        if self.named.len() == MOST_CLAIMS {
-            self.named.pop_front();
-        }
-        self.named.push_back(client_id.clone());
-    }
-
-    fn count(&mut self, claimed: bool) {
-        self.orders += 1;
-        self.claimed += u64::from(claimed);
-    }
-
-    /// Returns when the next order is overdue.
-    fn due(&self) -> Option<Timestamp> {
-        self.waiting.front().map(|waiting| waiting.until)
-    }
-
-    /// Returns the orders that should have been named by now and were not.
-    fn overdue(&mut self, at: Timestamp) -> Vec<compact_str::CompactString> {
-        let mut strangers = Vec::new();
-        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.until <= at) {
-            let reliable = self.orders >= ENOUGH_CLAIMS && self.claimed * 20 >= self.orders * 19;
-            if reliable {
-                strangers.push(waiting.order_id);
-            } else {
-                self.count(false);
-            }
-        }
-        strangers
-    }
-}
-
-impl Watched {
-    /// Starts watching an account.
-    fn new(id: AccountId) -> Self {
-        Watched {
-            account: account::Account::new(id),
-            sights: sights::Sights::default(),
-            claims: Claims::default(),
-            keys: Keys::default(),
-            cold: cold::ColdOrders::default(),
-            past: expression::Past::default(),
-            since: None,
-            due: None,
-        }
     }
 }
 

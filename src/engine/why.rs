@@ -98,7 +98,7 @@ impl Engine {
         let (case, place) = self.case_of(account, order, n, at)?;
         let rule = self.settings.user.rules.iter().find(|own| own.name == rule)?;
         let watched = self.memory.watched(place);
-        let scope = Scope::new(&case, &watched.keys, &watched.past, &self.settings.tags);
+        let scope = Scope::new(&case, &watched.keys, &watched.past, &self.settings.tags, &self.settings.pump_buy);
         let (holds, parts) = (rule.when.holds(&scope), rule.when.parts(&scope));
         Some(Asked { holds, parts, level: rule.level, staged: rule.staged })
     }

@@ -32,7 +32,7 @@ const SECRET: [&str; 17] = [
 
 /// One of these stands in every text that has a secret key. An ordinary frame has none, and costs only this search.
 /// `\u00` is there because a key may be spelled with escapes.
-const HINTS: [&str; 18] = [
+const HINTS: [&str; 20] = [
     "oken",
     "istenKey",
     "jwt",
@@ -41,6 +41,8 @@ const HINTS: [&str; 18] = [
     "ign",
     "C-API-",
     "c-api-",
+    "-ACCESS-",
+    "-access-",
     "assword",
     "rivate",
     "uthorization",
@@ -66,7 +68,7 @@ enum Verdict {
 
 /// Replaces the text under every key that names a secret by `<redacted>`, a key's id by its fingerprint
 /// (`<redacted:ab12cd34>`, so that two keys stay apart), and leaves every other byte as it was. Works on JSON, on
-/// JSON inside a JSON text, and on broken JSON.
+/// JSON inside a JSON text, on broken JSON, and on the parameters of addresses (`?listenKey=...`).
 pub fn redact(text: String) -> String {
     redacted(&text).unwrap_or(text)
 }
@@ -76,6 +78,12 @@ pub(super) fn redacted(text: &str) -> Option<String> {
     if !HINTS.iter().any(|hint| text.contains(hint)) {
         return None;
     }
+    let named = under_keys(text);
+    in_addresses(named.as_deref().unwrap_or(text)).or(named)
+}
+
+/// Returns the text without what stands under secret keys of JSON, or nothing when it has none.
+fn under_keys(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut out = String::new();
     let (mut kept, mut at) = (0, 0);
@@ -92,15 +100,8 @@ pub(super) fn redacted(text: &str) -> Option<String> {
         }
         let Some(value) = value_of(bytes, close + 1, depth) else { continue };
         let end = closing(bytes, value, depth, usize::MAX).map_or(bytes.len(), |end| end - depth);
-        let hidden = match verdict {
-            Verdict::Keep | Verdict::Hide => Cow::Borrowed(REDACTED),
-            Verdict::Fingerprint => match text.get(value..end).unwrap_or_default() {
-                "" => Cow::Borrowed(""),
-                id => Cow::Owned(Fingerprint::of(id).redacted().into_string()),
-            },
-        };
         out.push_str(text.get(kept..value).unwrap_or_default());
-        out.push_str(&hidden);
+        out.push_str(&hidden(&verdict, text.get(value..end).unwrap_or_default()));
         (kept, at) = (end, end);
     }
     if kept == 0 {
@@ -108,6 +109,53 @@ pub(super) fn redacted(text: &str) -> Option<String> {
     }
     out.push_str(text.get(kept..).unwrap_or_default());
     Some(out)
+}
+
+/// Returns the text without the secret parameters of addresses in it, or nothing when it has none. Software that keeps its
+/// access log in JSON writes whole addresses there, and exchanges take keys, tokens and signatures as parameters.
+fn in_addresses(text: &str) -> Option<String> {
+    let mut out = String::new();
+    let (mut kept, mut at) = (0, 0);
+    while let Some(begins) = parameter(&text[at..]).map(|found| at + found) {
+        at = begins;
+        let rest = &text[at..];
+        // What writers of HTML make of an ampersand.
+        let skipped = rest.len() - rest.strip_prefix("amp;").unwrap_or(rest).len();
+        let name_ends = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && !matches!(letter, '-' | '_' | ';'));
+        let Some(name_ends) = name_ends.filter(|ends| *ends >= skipped && rest[*ends..].starts_with('=')) else {
+            continue;
+        };
+        let verdict = verdict(&rest[skipped..name_ends]);
+        if matches!(verdict, Verdict::Keep) {
+            continue;
+        }
+        let value = at + name_ends + 1;
+        let ends = |letter: char| matches!(letter, '&' | '#' | '"' | '\'' | '\\' | '<' | '>') || letter.is_whitespace();
+        let end = text[value..].find(ends).map_or(text.len(), |length| value + length);
+        if end > value {
+            out.push_str(&text[kept..value]);
+            out.push_str(&hidden(&verdict, &text[value..end]));
+            kept = end;
+        }
+        at = end;
+    }
+    (kept > 0).then(|| out + &text[kept..])
+}
+
+/// Returns where the next parameter of an address may begin. Some writers of JSON escape the ampersand.
+fn parameter(text: &str) -> Option<usize> {
+    let escaped = text.find("\\u0026").map(|mark| mark + 6);
+    let plain = text[..escaped.unwrap_or(text.len())].find(['?', '&']).map(|mark| mark + 1);
+    plain.or(escaped)
+}
+
+/// What stands in the place of `secret`.
+fn hidden(verdict: &Verdict, secret: &str) -> Cow<'static, str> {
+    match verdict {
+        Verdict::Keep | Verdict::Hide => Cow::Borrowed(REDACTED),
+        Verdict::Fingerprint if secret.is_empty() => Cow::Borrowed(""),
+        Verdict::Fingerprint => Cow::Owned(Fingerprint::of(secret).redacted().into_string()),
+    }
 }
 
 /// Returns whether a key names a secret, however it is spelled: `secretKey`, `secret_key`, `KC-API-SIGN`; or an id, as
@@ -124,7 +172,8 @@ fn verdict(key: &str) -> Verdict {
         .filter(|letter| !matches!(letter, '-' | '_'))
         .map(|letter| letter.to_ascii_lowercase())
         .collect();
-    if name.starts_with("kcapi") || SECRET.contains(&name.as_str()) {
+    // `KC-API-...` are KuCoin's headers, `CB-ACCESS-...` those of Coinbase Exchange.
+    if name.starts_with("kcapi") || name.starts_with("cbaccess") || SECRET.contains(&name.as_str()) {
         Verdict::Hide
     } else if name.ends_with("apikey") {
         Verdict::Fingerprint
@@ -197,6 +246,8 @@ mod tests {
             "KC-API-PASSPHRASE",
             "KC-API-KEY",
             "kc-api-sign",
+            "CB-ACCESS-KEY",
+            "cb-access-passphrase",
             "secret_key",
             "tok\\u0065n",
         ] {
@@ -228,6 +279,29 @@ mod tests {
             r#"{"code":"200000","data":{"token":"2neAiuYvAU61ZD","instanceServers":[{"endpoint":"wss://x/","pingInterval":18000}]}}"#,
             r#"{"code":"200000","data":{"token":"<redacted>","instanceServers":[{"endpoint":"wss://x/","pingInterval":18000}]}}"#,
         );
+    }
+
+    #[test]
+    fn parameters_of_addresses_lose_their_secrets() {
+        check(
+            r#"{"uri":"/api/v3/order?symbol=APPCBTC&timestamp=17&signature=ab12%3D&recvWindow=5","n":1}"#,
+            r#"{"uri":"/api/v3/order?symbol=APPCBTC&timestamp=17&signature=<redacted>&recvWindow=5","n":1}"#,
+        );
+        check(
+            "10.0.0.1 GET /stream?token=2neAiu==&connectId=7 HTTP/1.1",
+            "10.0.0.1 GET /stream?token=<redacted>&connectId=7 HTTP/1.1",
+        );
+        check("DELETE /v1/sub?apiPassphrase=x&passphrase=abc", "DELETE /v1/sub?apiPassphrase=x&passphrase=<redacted>");
+        check(r#"{"u":"/a?listenKey=k\"}"#, r#"{"u":"/a?listenKey=<redacted>\"}"#);
+        check(r"?a=1\u0026sign=00\u0026b=2", r"?a=1\u0026sign=<redacted>\u0026b=2");
+        check("?a=1&amp;signature=00&amp;b=2", "?a=1&amp;signature=<redacted>&amp;b=2");
+        let id = format!("/x?apiKey={}", Fingerprint::of("id-one").redacted());
+        check("/x?apiKey=id-one", &id);
+        for text in
+            ["?design=1&tokens=2", "what is a token? a=b", "signature=1", "?signature", "?token=&x=1", "?é=1&token"]
+        {
+            check(text, text);
+        }
     }
 
     #[test]
@@ -263,7 +337,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn any_text_survives_and_twice_is_once(text in r#"["\\:{}, tokenjw\u{e9}]{0,60}"#) {
+        fn any_text_survives_and_twice_is_once(text in r#"["\\:{}?&=<>, tokenjw\u{e9}]{0,60}"#) {
             let once = redact(text);
             prop_assert_eq!(redact(once.clone()), once);
         }

@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod http;
 pub mod limits;
 pub mod supervisor;
 pub mod systemd;

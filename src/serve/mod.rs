@@ -3,7 +3,6 @@
 mod answer;
 mod page;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +11,13 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::Response;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use answer::Desk;
+
+use crate::runtime::http;
 
 /// Where pages are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,79 +30,30 @@ pub struct Settings {
 
 /// Connections at once; more wait.
 const CONNECTIONS: usize = 64;
-/// The longest head and the longest body of a request, in bytes.
-const HEAD: usize = 16 << 10;
+/// The longest body of a request, in bytes.
 const BODY: usize = 4 << 10;
 /// How long a request may take to come, a connection to live, and the last answers at the end.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LIFE: Duration = Duration::from_secs(60);
-const LAST: Duration = Duration::from_secs(2);
-/// How long an address that is in use is waited for.
-const AGAIN: Duration = Duration::from_secs(5);
 
-/// Serves until `stop`. An address that cannot be had is said and tried again: watching must not end for it.
+/// Serves until `stop`.
 pub async fn run(listen: SocketAddr, desk: Arc<Desk>, stop: CancellationToken) {
-    let mut said = None;
-    while !stop.is_cancelled() {
-        match TcpListener::bind(listen).await {
-            Ok(listener) => {
-                tracing::info!("answer page: listening on http://{listen}");
-                return serve(listener, &desk, &stop).await;
-            }
-            Err(error) if said == Some(error.kind()) => {}
-            Err(error) => {
-                tracing::error!("answer page: {listen} cannot be listened on and is tried again: {error}");
-                said = Some(error.kind());
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(AGAIN) => {}
-        }
-    }
+    let refused =
+        async |error| tracing::error!("answer page: {listen} cannot be listened on and is tried again: {error}");
+    let Some(listener) = http::bind(listen, &stop, refused).await else { return };
+    tracing::info!("answer page: listening on http://{listen}");
+    serve(listener, &desk, &stop).await;
 }
 
 /// Serves a listener until `stop`.
 pub async fn serve(listener: TcpListener, desk: &Arc<Desk>, stop: &CancellationToken) {
-    let mut connections: JoinSet<()> = JoinSet::new();
-    loop {
-        let room = connections.len() < CONNECTIONS;
-        tokio::select! {
-            () = stop.cancelled() => break,
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept(), if room => match accepted {
-                Ok((stream, _)) => drop(connections.spawn(connection(Arc::clone(desk), stream, stop.clone()))),
-                Err(error) => {
-                    tracing::warn!("answer page: a connection was not accepted: {error}");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            },
-        }
-    }
-    drop(listener);
-    let ended = async { while connections.join_next().await.is_some() {} };
-    drop(timeout(LAST, ended).await);
-}
-
-async fn connection(desk: Arc<Desk>, stream: TcpStream, stop: CancellationToken) {
-    let service = service_fn(move |request| {
+    let bounds = http::Bounds { connections: CONNECTIONS, patience: PATIENCE, life: LIFE };
+    let desk = Arc::clone(desk);
+    let answer = move |request| {
         let desk = Arc::clone(&desk);
-        async move { Ok::<_, Infallible>(respond(&desk, request).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .max_buf_size(HEAD)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        // What goes wrong here the client knows as well as we do.
-        _ = connection.as_mut() => return,
-        () = stop.cancelled() => {}
-        () = tokio::time::sleep(LIFE) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    drop(timeout(LAST, connection).await);
+        async move { respond(&desk, request).await }
+    };
+    http::serve("answer page", listener, bounds, stop, answer).await;
 }
 
 async fn respond(desk: &Desk, request: Request<Incoming>) -> Response {

@@ -43,6 +43,7 @@ pub fn play(scene: &mut Scene, ground: &Ground, person: usize, trader: Trader, s
         Trader::AirdropSeller => play.airdrop_seller(),
         Trader::NewsBuyer => play.news_buyer(),
         Trader::StopLoss => play.stop_loss(),
+        Trader::Scalper => play.scalper(),
     }
 }
 

@@ -177,6 +177,33 @@ impl Play<'_> {
         }
     }
 
+    /// Sits down two days in three, picks what it knows, mostly a large coin, and goes in and out of it with most of its
+    /// money: out at a small profit or a small loss, or when it takes too long.
+    pub(super) fn scalper(&mut self) {
+        let favourites: Vec<usize> = self.ground.majors.iter().chain(&self.ground.thin).copied().take(13).collect();
+        let mut at = self.after(self.from, DAY as f64);
+        while at < self.to {
+            let pair = if self.chance(0.75) { self.major() } else { favourites[self.below(favourites.len())] };
+            let (trips, patience) = (self.whole(3, 18), self.between(0.002, 0.006));
+            for _ in 0..trips {
+                let size = self.wealth * self.between(0.3, 0.9);
+                let Some(bought) = self.take(pair, at, Side::Buy, size) else { break };
+                let (paid, mut when) = (bought.quote / bought.base, bought.ms);
+                let give_up = when + self.whole(40 * SECOND, 9 * MINUTE);
+                while when < give_up {
+                    when += 5 * SECOND;
+                    let price = self.scene.markets[pair].price(when);
+                    if (price / paid - 1.0).abs() > patience {
+                        break;
+                    }
+                }
+                self.sell_base(pair, when, bought.base);
+                at = when + self.whole(4 * SECOND, 5 * MINUTE);
+            }
+            at = self.after(at, 1.5 * DAY as f64);
+        }
+    }
+
     /// Trades large coins once in a while.
     fn now_and_then(&mut self, pause: f64, part: f64) {
         let mut at = self.after(self.from, pause);

@@ -51,6 +51,8 @@ pub enum Trader {
     NewsBuyer,
     /// Sells all of a holding at market when its price has fallen.
     StopLoss,
+    /// In and out of one pair within minutes with most of what it has, a dozen times a sitting, and often at a loss.
+    Scalper,
 }
 
 /// The pairs ordinary accounts find.
@@ -77,13 +79,13 @@ pub struct Ground {
 /// A trader nobody knows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no trader is called `{0}`; choose dca, grid, liquidity-bot, micro-cap-seller, gateway-maker, whole-balance, new-coins, safety-orders, open-bot, chaser, rebalancer, panic, sniper, copy-trader, pump-member, airdrop-seller, news-buyer or stop-loss"
+    "no trader is called `{0}`; choose dca, grid, liquidity-bot, micro-cap-seller, gateway-maker, whole-balance, new-coins, safety-orders, open-bot, chaser, rebalancer, panic, sniper, copy-trader, pump-member, airdrop-seller, news-buyer, stop-loss or scalper"
 )]
 pub struct NotATrader(String);
 
 impl Trader {
     /// All of them.
-    pub const ALL: [Trader; 18] = [
+    pub const ALL: [Trader; 19] = [
         Trader::Dca,
         Trader::Grid,
         Trader::LiquidityBot,
@@ -102,6 +104,7 @@ impl Trader {
         Trader::AirdropSeller,
         Trader::NewsBuyer,
         Trader::StopLoss,
+        Trader::Scalper,
     ];
 
     /// Those a victim may have been: accounts whose keys were given to a bot platform.
@@ -129,6 +132,7 @@ impl Trader {
             Trader::AirdropSeller => "airdrop-seller",
             Trader::NewsBuyer => "news-buyer",
             Trader::StopLoss => "stop-loss",
+            Trader::Scalper => "scalper",
         }
     }
 
@@ -154,6 +158,7 @@ impl Trader {
             Trader::AirdropSeller => Grammar::Face("and"),
             Trader::NewsBuyer => Grammar::Face("ios"),
             Trader::StopLoss => Grammar::Unnamed,
+            Trader::Scalper => Grammar::Face("web"),
         }
     }
 }

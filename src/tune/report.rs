@@ -60,6 +60,8 @@ pub struct AttackRow {
     pub lost: Middle,
     /// How many were told of before the first hostile buy.
     pub before_first_buy: usize,
+    /// Share told of before half of the hostile quote had been traded.
+    pub before_half: Interval,
     /// Share of the equity lost by churning, of those that were told of.
     pub churned: Middle,
     /// False alerts a month plus the weight times the mean share lost, for choosing between rule sets.
@@ -182,6 +184,7 @@ impl AttackRow {
         let n = attacks.len();
         let within = |seconds: f64| Interval::share(alarms.iter().filter(|a| a.delay_s <= seconds).count(), n);
         let told = alarms.iter();
+        let half = alarms.iter().filter(|alarm| alarm.traded.is_some_and(|traded| traded < 0.5)).count();
         // What nobody was told of was lost whole.
         let lost = attacks.iter().filter_map(|caught| caught.alarm.map_or(Some(1.0), |alarm| alarm.lost));
         AttackRow {
@@ -196,6 +199,7 @@ impl AttackRow {
             traded: Middle::of(told.clone().filter_map(|alarm| alarm.traded).collect()),
             lost: Middle::of(lost.collect()),
             before_first_buy: told.clone().filter(|alarm| alarm.before_first_buy).count(),
+            before_half: Interval::share(half, n),
             churned: Middle::of(told.map(|alarm| alarm.churned).collect()),
             cost: 0.0,
         }
@@ -310,14 +314,14 @@ impl fmt::Display for Summary {
         if !self.attacks.is_empty() {
             writeln!(
                 f,
-                "\nlevel   kind     n  told  recall [95 %]         <=10 s <=120 s  delay s p50      p90  lost p50   p90  traded p50  before buy  churned p50"
+                "\nlevel   kind     n  told  recall [95 %]         <=10 s <=120 s  delay s p50      p90  lost p50   p90  traded p50  before half  before buy  churned p50"
             )?;
         }
         let figure = |value: Option<f64>, digits: usize| value.map_or("-".into(), |value| format!("{value:.digits$}"));
         for row in &self.attacks {
             writeln!(
                 f,
-                "{:<7} {:<4} {:>5} {:>5}  {:.3} [{:.3}, {:.3}]   {:>6.3} {:>7.3}  {:>11} {:>8}  {:>8} {:>5}  {:>10} {:>11} {:>12}",
+                "{:<7} {:<4} {:>5} {:>5}  {:.3} [{:.3}, {:.3}]   {:>6.3} {:>7.3}  {:>11} {:>8}  {:>8} {:>5}  {:>10} {:>12.3} {:>11} {:>12}",
                 row.level.as_str(),
                 row.kind,
                 row.n,
@@ -332,6 +336,7 @@ impl fmt::Display for Summary {
                 figure(row.lost.p50, 2),
                 figure(row.lost.p90, 2),
                 figure(row.traded.p50, 2),
+                row.before_half.value,
                 row.before_first_buy,
                 figure(row.churned.p50, 3),
             )?;

@@ -54,6 +54,7 @@ pub fn mutations() -> Vec<Mutation> {
         whole("rules/churn_loss.rs", "trips.part < settings.part", "trips.part < -1.0"),
         whole("rules/churn_loss.rs", "share >= settings.share", "share >= 20.0 * settings.share"),
         whole("rules/churn_loss.rs", "lost >= settings.least_loss", "lost >= 1e3 * settings.least_loss"),
+        whole("habit.rs", "account.losses.len() < 5 || reached == 0", "true"),
         // liquidation
         whole(
             "rules/liquidation.rs",
@@ -180,11 +181,11 @@ pub fn mutations() -> Vec<Mutation> {
         part("mod.rs", "fill.via == Via::Rest && watched.since", "fill.via == Via::Rest", "false"),
         whole("mod.rs", "finding.level >= Level::Alert && finding.rule != RuleName::Blind", "false"),
         part(
-            "mod.rs",
+            "claims.rs",
             "self.orders >= ENOUGH_CLAIMS && self.claimed * 20 >= self.orders * 19",
             "self.orders >= ENOUGH_CLAIMS",
             "true",
         ),
-        whole("mod.rs", "self.claimed * 20 >= self.orders * 19", "self.claimed * 20 >= self.orders * 0"),
+        whole("claims.rs", "self.claimed * 20 >= self.orders * 19", "self.claimed * 20 >= self.orders * 0"),
     ]
 }

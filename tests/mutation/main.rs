@@ -16,7 +16,7 @@ use std::process::Command;
 use list::mutations;
 
 /// What the copy needs to be built.
-const COPIED: [&str; 6] = ["Cargo.toml", "Cargo.lock", "src", "tests", "config", "replay-data"];
+const COPIED: [&str; 7] = ["Cargo.toml", "Cargo.lock", "src", "tests", "config", "replay-data", "docs"];
 
 /// The switch, added to the copy's crate.
 const SWITCH: &str = "
@@ -145,9 +145,13 @@ fn build(copy: &Path) -> Vec<PathBuf> {
         .env("CARGO_TARGET_DIR", target)
         .output()
         .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let lines = String::from_utf8_lossy(&done.stdout).into_owned();
     let built = lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    if !done.status.success() {
+        let wrong = built.filter(|told| told["message"]["level"] == "error");
+        let wrong: String = wrong.filter_map(|told| told["message"]["rendered"].as_str().map(str::to_owned)).collect();
+        panic!("the changed sources do not build:\n{wrong}{}", String::from_utf8_lossy(&done.stderr));
+    }
     let ours = built.filter(|told| told["profile"]["test"] == true);
     ours.filter_map(|told| told["executable"].as_str().map(PathBuf::from)).collect()
 }

@@ -62,3 +62,50 @@ fn a_fall_that_is_bought_all_the_way_down_is_no_churn() {
     let verdict = tale.replay();
     assert_eq!(verdict.level(RULE), None, "{}", verdict.told());
 }
+
+/// Twelve round trips in a large coin with most of the money, each at a loss of half a percent.
+fn bad_day(tale: &mut Tale) {
+    for _ in 0..12 {
+        tale.deal(&Deal::buy("alice", "ETH-BTC").at("0.03108", "30"));
+        tale.wait(20.0);
+        tale.deal(&Deal::sell("alice", "ETH-BTC").at("0.03092", "30"));
+        tale.wait(15.0);
+    }
+}
+
+#[test]
+fn a_day_trader_whose_bad_days_are_known_is_left_alone_and_a_far_worse_day_is_told() {
+    let day_trader = || {
+        let mut tale = Tale::binance();
+        tale.candles("ETH-BTC", "0.03100000", "2400", 2);
+        tale.up("alice").holds("alice", &[("BTC", "1.20000000")]);
+        tale.habit("alice", "ETH-BTC", "0.03100000", "0.8", 30, 2.5, 1.2);
+        tale
+    };
+    let mut first = day_trader();
+    bad_day(&mut first);
+    let told = first.replay();
+    assert!(told.level(RULE) >= Some(Level::Alert), "{}", told.told());
+    // The account traded on for days, so it was the owner; and it happens to this owner.
+    let mut known = day_trader();
+    for _ in 0..5 {
+        bad_day(&mut known);
+        known.wait(2.6 * 86_400.0);
+        known.trade(Side::Buy, "ETH-BTC", &[(dec("0.031"), dec("1"))]);
+        known.deal(&Deal::buy("alice", "ETH-BTC").at("0.03100", "2"));
+        known.wait(86_400.0);
+    }
+    let before = known.replay().of(RULE).len();
+    bad_day(&mut known);
+    let verdict = known.replay();
+    let now = verdict.of(RULE);
+    assert!(now[before..].iter().all(|finding| finding.level < Level::Alert), "{}", verdict.told());
+    for _ in 0..12 {
+        known.deal(&Deal::buy("alice", "ETH-BTC").at("0.03300", "30"));
+        known.wait(4.0);
+        known.deal(&Deal::sell("alice", "ETH-BTC").at("0.02900", "30"));
+        known.wait(4.0);
+    }
+    let verdict = known.replay();
+    assert!(verdict.of(RULE)[before..].iter().any(|finding| finding.level >= Level::Alert), "{}", verdict.told());
+}

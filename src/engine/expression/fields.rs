@@ -24,6 +24,7 @@ pub struct Scope<'a> {
     pub past: &'a Past,
     /// Which accounts belong together.
     pub tags: &'a Tags,
+    joint: &'a pump_buy::Settings,
     terms: OnceCell<Vec<Term>>,
 }
 
@@ -49,14 +50,20 @@ pub(super) enum Getter {
 }
 
 impl<'a> Scope<'a> {
-    /// Takes what surrounds an order.
-    pub fn new(case: &'a Case<'a>, keys: &'a Keys, past: &'a Past, tags: &'a Tags) -> Self {
-        Scope { case, keys, past, tags, terms: OnceCell::new() }
+    /// Takes what surrounds an order, and by what settings its terms are weighed.
+    pub fn new(
+        case: &'a Case<'a>,
+        keys: &'a Keys,
+        past: &'a Past,
+        tags: &'a Tags,
+        joint: &'a pump_buy::Settings,
+    ) -> Self {
+        Scope { case, keys, past, tags, joint, terms: OnceCell::new() }
     }
 
     /// Returns the weight of a term, in nats; zero where it says nothing.
     pub(super) fn term(&self, name: &str) -> f64 {
-        let terms = self.terms.get_or_init(|| pump_buy::terms(&pump_buy::Settings::default(), self.case));
+        let terms = self.terms.get_or_init(|| pump_buy::terms(self.joint, self.case));
         terms.iter().filter(|term| term.name == name).map(|term| term.nats).sum()
     }
 

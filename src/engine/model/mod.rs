@@ -9,7 +9,6 @@ pub mod file;
 mod problem;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use super::pair::Features;
@@ -20,8 +19,6 @@ pub use problem::ModelError;
 /// The model that is part of the program.
 const SHIPPED: &str = include_str!("../../../config/market-model.json");
 
-/// A model larger than this is refused, in bytes.
-const LARGEST: u64 = 8 << 20;
 /// Trees, splits of a tree and rows of a table that a model may have.
 const MOST_TREES: usize = 2_000;
 const MOST_SPLITS: usize = 255;
@@ -57,15 +54,6 @@ impl Model {
             Arc::new(Model::read(SHIPPED).unwrap_or_else(|_| Model::silent()))
         });
         Arc::clone(&SHIPPED_MODEL)
-    }
-
-    /// Reads a model's file.
-    pub fn load(path: &Path) -> Result<Model, ModelError> {
-        let size = std::fs::metadata(path).map_err(ModelError::Unreadable)?.len();
-        if size > LARGEST {
-            return Err(ModelError::TooLarge { size, largest: LARGEST });
-        }
-        Model::read(&std::fs::read_to_string(path).map_err(ModelError::Unreadable)?)
     }
 
     /// Reads a model from its text.

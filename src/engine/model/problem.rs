@@ -3,17 +3,6 @@
 /// Why a market model is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The file cannot be read.
-    #[error("it cannot be read: {0}")]
-    Unreadable(std::io::Error),
-    /// The file is far too large to be one.
-    #[error("it has {size} bytes, and a market model has {largest} at most")]
-    TooLarge {
-        /// Bytes it has.
-        size: u64,
-        /// Bytes it may have.
-        largest: u64,
-    },
     /// It is no JSON, or not a market model's.
     #[error("it is not a market model as `fillguard train` writes it: {0}")]
     Shape(serde_json::Error),

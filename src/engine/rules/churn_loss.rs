@@ -34,7 +34,7 @@ impl Default for Settings {
 pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     let trips = case.habit.turn.round_trips()?;
     let lost = trips.lost * case.unit;
-    let share = case.equity.map(|equity| lost / equity.max(lost));
+    let share = case.equity.map(|equity| trips.share_of(equity, case.unit));
     let matters = share.map_or(lost >= settings.least_loss, |share| share >= settings.share);
     if trips.turns < settings.turns || trips.part < settings.part || !matters {
         return None;
@@ -57,6 +57,7 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
         ),
         habit::rate(case.account),
         habit::novelty(case.account, case.new_pair),
+        habit::lost_before(case.account, share),
     ];
     terms.extend(case.origin_terms());
     terms.retain(|term| term.nats != 0.0);

@@ -56,9 +56,10 @@ impl Settings {
     }
 }
 
-/// Asks every rule about an order. One that cannot be answered counts as not met, and is counted.
+/// Asks every rule about an order whose terms are weighed as `joint` says. One that cannot be answered counts as not met, and is counted.
 pub fn judge(
     settings: &Settings,
+    joint: &super::pump_buy::Settings,
     case: &Case<'_>,
     (keys, past, tags): (&Keys, &Past, &Tags),
     failures: &mut Failures,
@@ -66,7 +67,7 @@ pub fn judge(
     if settings.rules.is_empty() {
         return Vec::new();
     }
-    let scope = Scope::new(case, keys, past, tags);
+    let scope = Scope::new(case, keys, past, tags, joint);
     let mut found = Vec::new();
     for rule in &settings.rules {
         match rule.when.holds(&scope) {

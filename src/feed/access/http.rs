@@ -1,6 +1,5 @@
 //! `POST /api/v1/access`: the user's own software says who used a key. One door, one token, small and bounded.
 
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,12 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::Response;
 use futures_util::StreamExt;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +18,7 @@ use super::entry::Whose;
 use super::posted::{self, Kind, Refusal};
 use super::settings::HttpSource;
 use crate::feed::error::Error;
+use crate::runtime::http;
 
 /// The door: what it was told, and the desk behind it.
 pub(super) struct Door {
@@ -37,18 +32,12 @@ pub(super) struct Door {
 
 /// The one path.
 const PATH: &str = "/api/v1/access";
-/// The longest head of a request, in bytes.
-const HEAD: usize = 16 << 10;
 /// The longest `Idempotency-Key`.
 const LONGEST_KEY: usize = 255;
 /// Wrong entries that are told; more are counted.
 const TOLD: usize = 20;
 /// How long a connection lives at most; a client makes a new one.
 const LIFE: Duration = Duration::from_secs(300);
-/// How long an address that is in use is waited for.
-const AGAIN: Duration = Duration::from_secs(5);
-/// How long answers that are being given may take when the daemon stops.
-const LAST: Duration = Duration::from_secs(2);
 
 impl Door {
     pub(super) fn new(source: HttpSource, desk: Desk, watched: super::Watched) -> Arc<Self> {
@@ -56,79 +45,24 @@ impl Door {
         Arc::new(Door { source, desk, whose, strangers: AtomicU64::new(0) })
     }
 
-    /// Listens until `stop`. An address that cannot be had is said and tried again: watching must not end for it.
+    /// Listens until `stop`.
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), Error> {
-        let mut said = None;
-        loop {
-            match TcpListener::bind(self.source.listen).await {
-                Ok(listener) => {
-                    tracing::info!("access/{}: http://{}{PATH} takes posts", self.source.name, self.source.listen);
-                    self.serve(listener, &stop).await;
-                    return Ok(());
-                }
-                Err(error) => {
-                    if said != Some(error.kind()) {
-                        let (name, listen) = (&self.source.name, self.source.listen);
-                        tracing::error!("access/{name}: {listen} cannot be listened on and is tried again: {error}");
-                        said = Some(error.kind());
-                        tokio::select! {
-                            () = stop.cancelled() => {}
-                            () = self.desk.tell_closed("its address cannot be listened on") => {}
-                        }
-                    }
-                    tokio::select! {
-                        () = stop.cancelled() => return Ok(()),
-                        () = tokio::time::sleep(AGAIN) => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// Serves a listener until `stop`; at most so many connections at once, the others wait.
-    async fn serve(self: Arc<Self>, listener: TcpListener, stop: &CancellationToken) {
-        let mut connections: JoinSet<()> = JoinSet::new();
-        loop {
-            let room = connections.len() < self.source.connections;
-            tokio::select! {
-                () = stop.cancelled() => break,
-                Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                accepted = listener.accept(), if room => match accepted {
-                    Ok((stream, _)) => {
-                        connections.spawn(Arc::clone(&self).connection(stream, stop.clone()));
-                    }
-                    Err(error) => {
-                        tracing::warn!("access/{}: a connection was not accepted: {error}", self.source.name);
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                    }
-                },
-            }
-        }
-        drop(listener);
-        let ended = async { while connections.join_next().await.is_some() {} };
-        drop(timeout(LAST, ended).await);
-    }
-
-    async fn connection(self: Arc<Self>, stream: TcpStream, stop: CancellationToken) {
-        let patience = self.source.patience;
-        let service = service_fn(move |request| {
-            let door = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(door.answer(request).await) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(patience)
-            .max_buf_size(HEAD)
-            .serve_connection(TokioIo::new(stream), service);
-        let mut connection = std::pin::pin!(connection);
-        tokio::select! {
-            // What goes wrong here the client knows as well as we do.
-            _ = connection.as_mut() => return,
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(LIFE) => {}
-        }
-        connection.as_mut().graceful_shutdown();
-        drop(timeout(LAST, connection).await);
+        let (name, listen) = (&self.source.name, self.source.listen);
+        let refused = async |error| {
+            tracing::error!("access/{name}: {listen} cannot be listened on and is tried again: {error}");
+            self.desk.tell_closed("its address cannot be listened on").await;
+        };
+        let Some(listener) = http::bind(listen, &stop, refused).await else { return Ok(()) };
+        tracing::info!("access/{name}: http://{listen}{PATH} takes posts");
+        let source = &self.source;
+        let bounds = http::Bounds { connections: source.connections, patience: source.patience, life: LIFE };
+        let door = Arc::clone(&self);
+        let answer = move |request| {
+            let door = Arc::clone(&door);
+            async move { door.answer(request).await }
+        };
+        http::serve(&format!("access/{name}"), listener, bounds, &stop, answer).await;
+        Ok(())
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response {

@@ -1,0 +1,102 @@
+//! Which orders our own systems' log names: one that it does not name, where it names nearly all, is a stranger's.
+
+use std::collections::VecDeque;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Span, Timestamp};
+
+/// Orders of ours that our own systems' log should name, and ids that it named.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Client order ids the log named lately.
+    named: VecDeque<CompactString>,
+    /// Orders that wait to be named: order id, client id, until when.
+    waiting: VecDeque<Waiting>,
+    /// Orders looked for while the log spoke, and how many of them it named.
+    orders: u64,
+    claimed: u64,
+    /// When the log last named an order.
+    last: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Waiting {
+    order_id: CompactString,
+    client_id: CompactString,
+    until: Timestamp,
+}
+
+/// How long an order waits to be named.
+const CLAIM: Span = Span::from_secs(10);
+/// The log must have named this many orders, and nearly all, before one it does not name is a stranger's.
+const ENOUGH_CLAIMS: u64 = 20;
+const MOST_CLAIMS: usize = 128;
+
+impl Claims {
+    /// An order of the account was heard of.
+    pub(super) fn sent(&mut self, order_id: &CompactString, client_id: Option<&str>, at: Timestamp) {
+        // A log that was never there, or that went quiet for a day, says nothing by its silence.
+        let speaking = self.last.is_some_and(|last| at.since(last) < Span::from_secs(86_400));
+        let Some(client_id) = client_id.filter(|_| speaking) else { return };
+        if self.waiting.iter().any(|waiting| waiting.order_id == *order_id) {
+            return;
+        }
+        if let Some(place) = self.named.iter().position(|named| named == client_id) {
+            // The fills of an order come after its acceptance: the name stays for them.
+            let name = self.named.remove(place);
+            self.named.extend(name);
+            self.count(true);
+            return;
+        }
+        if self.waiting.len() == MOST_CLAIMS {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(Waiting { order_id: order_id.clone(), client_id: client_id.into(), until: at + CLAIM });
+    }
+
+    /// The log named an order.
+    pub(super) fn claim(&mut self, client_id: &CompactString, at: Timestamp) {
+        self.last = Some(at);
+        let waiting = self.waiting.len();
+        self.waiting.retain(|waiting| waiting.client_id != *client_id);
+        if self.waiting.len() < waiting {
+            self.count(true);
+        }
+        if self.named.len() == MOST_CLAIMS {
+            self.named.pop_front();
+        }
+        self.named.push_back(client_id.clone());
+    }
+
+    /// The log cannot be read: no order is a stranger's for not being named in it.
+    pub(super) fn unheard(&mut self) {
+        self.last = None;
+        self.waiting.clear();
+    }
+
+    fn count(&mut self, claimed: bool) {
+        self.orders += 1;
+        self.claimed += u64::from(claimed);
+    }
+
+    /// Returns when the next order is overdue.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.waiting.front().map(|waiting| waiting.until)
+    }
+
+    /// Returns the orders that should have been named by now and were not.
+    pub(super) fn overdue(&mut self, at: Timestamp) -> Vec<CompactString> {
+        let mut strangers = Vec::new();
+        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.until <= at) {
+            let reliable = self.orders >= ENOUGH_CLAIMS && self.claimed * 20 >= self.orders * 19;
+            if reliable {
+                strangers.push(waiting.order_id);
+            } else {
+                self.count(false);
+            }
+        }
+        strangers
+    }
+}
