@@ -143,8 +143,8 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
         None => evaluate_recordings(&args.recordings, settings.threads, &pipeline, &progress),
     };
     bar.finish_and_clear();
-    let summary = match report {
-        Ok(report) => Summary::of(&report, args.loss_weight),
+    let (summary, swallowed) = match report {
+        Ok(report) => (Summary::of(&report, args.loss_weight), report.score.swallowed),
         Err(why) => {
             writeln!(said, "fillguard: {why}").context("standard error is gone")?;
             return Ok(MISUSE);
@@ -153,11 +153,17 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
     match args.format {
         Format::Text => write!(out, "{summary}")?,
         Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &summary.to_json())?;
+            let mut all = summary.to_json();
+            let row = |(name, what, account): &(compact_str::CompactString, What, crate::domain::AccountId)| serde_json::json!({"exception": name, "attack": what.to_string(), "account": account.to_string()});
+            all["swallowed"] = swallowed.iter().map(row).collect();
+            serde_json::to_writer_pretty(&mut *out, &all)?;
             writeln!(out)?;
         }
     }
-    let unmet = unmet(args, &summary);
+    let mut unmet = unmet(args, &summary);
+    unmet.extend(swallowed.iter().map(|(name, what, account)| {
+        format!("the exception {name} swallowed an attack ({what} of {account}): nobody would have been told")
+    }));
     for what in &unmet {
         writeln!(said, "fillguard: {what}").context("standard error is gone")?;
     }

@@ -10,6 +10,7 @@ pub mod diff;
 pub mod doctor;
 pub mod drill;
 pub mod evidence;
+pub mod except;
 pub mod explain;
 pub mod fields;
 pub mod import_tape;
@@ -22,6 +23,7 @@ mod panic_ledger;
 pub mod replay;
 pub mod respond;
 pub mod run;
+pub mod silence;
 pub mod simulate;
 pub mod stage;
 pub mod test;
@@ -71,6 +73,8 @@ enum Command {
     Diff(diff::Args),
     Test(test::Args),
     Stage(stage::Args),
+    Except(except::Args),
+    Silence(silence::Args),
     Verify(verify::Args),
     LeakMode(leak_mode::Args),
     Leakcheck(leakcheck::Args),
@@ -142,6 +146,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::Explain(args) => explain::run(args, &mut out),
         Command::WhyNot(args) => explain::why_not(args, &mut out),
         Command::Stage(args) => stage::run(args, &mut out),
+        Command::Except(args) => except::run(args, &mut out),
+        Command::Silence(args) => silence::run(args, &mut out),
         Command::Test(args) => test::run(args, &mut out),
         Command::Diff(args) => diff::run(args, &mut out),
         Command::Verify(args) => verify::run(args, &mut out),

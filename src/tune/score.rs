@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use super::labels::{Hostile, Label, What};
 use super::market::figure;
+use crate::alert::hidden_by;
 use crate::domain::{AccountId, Effect, EffectKind, Kind, Level, Side, Span, Timestamp, Transition};
 
 /// A moment at which an incident spoke.
@@ -25,6 +27,8 @@ pub struct Alarm {
     pub kind: Kind,
     /// The weight of its evidence, in nats.
     pub nats: f64,
+    /// The exception that hid it, and how loud it would have been.
+    pub hidden: Option<(CompactString, Level)>,
 }
 
 /// How loud somebody was called at most: by level, and within it by evidence, in nats.
@@ -99,6 +103,8 @@ pub struct Score {
     pub loudest: Vec<Option<Loudness>>,
     /// Each account's ordinary time.
     pub watched: Vec<Watched>,
+    /// Attacks that nobody was told of because an exception hid them: its name, the attack and the account.
+    pub swallowed: Vec<(CompactString, What, AccountId)>,
 }
 
 /// Alarms that come so long after the last hostile arrival still count.
@@ -119,7 +125,8 @@ impl Alarm {
         let finding = finding.as_ref()?;
         let account = incident.account.clone();
         let (level, kind, nats) = (finding.level, finding.kind, finding.score);
-        Some(Alarm { account, at: effect.at, n: effect.n, level, kind, nats })
+        let hidden = hidden_by(finding).map(|(name, level)| (name.clone(), level));
+        Some(Alarm { account, at: effect.at, n: effect.n, level, kind, nats, hidden })
     }
 }
 
@@ -129,7 +136,9 @@ impl Score {
     /// An account without any label is nobody's and not counted. Statements that we cannot see ([`Kind::Blind`]) are
     /// no verdict on an order and are left out.
     pub fn of(alarms: &[Alarm], labels: &[Label]) -> Score {
-        let mut score = Score::default();
+        let mut score = Score { swallowed: swallowed(alarms, labels), ..Score::default() };
+        let told: Vec<Alarm> = alarms.iter().filter(|alarm| alarm.hidden.is_none()).cloned().collect();
+        let alarms = &told;
         for &level in Level::ALL {
             let loud: Vec<&Alarm> = alarms.iter().filter(|a| a.level >= level && a.kind != Kind::Blind).collect();
             for label in labels {
@@ -168,6 +177,7 @@ impl Score {
         }
         self.loudest.extend(other.loudest);
         self.watched.extend(other.watched);
+        self.swallowed.extend(other.swallowed);
     }
 
     /// Returns the attacks of one kind that were held against a level.
@@ -216,6 +226,21 @@ pub fn quantile(mut figures: Vec<f64>, share: f64) -> Option<f64> {
     figures.sort_by(f64::total_cmp);
     let place = (share * figures.len() as f64).ceil() as usize;
     figures.get(place.saturating_sub(1)).copied()
+}
+
+/// Returns the attacks of which people were told nothing, and would have been but for an exception.
+fn swallowed(alarms: &[Alarm], labels: &[Label]) -> Vec<(CompactString, What, AccountId)> {
+    let mut swallowed = Vec::new();
+    for label in labels.iter().filter(|label| label.kind != What::Ordinary) {
+        let own: Vec<&Alarm> =
+            alarms.iter().filter(|one| one.account == label.account && in_time(one, label)).collect();
+        if own.iter().any(|one| one.hidden.is_none() && one.level >= Level::Alert && one.kind != Kind::Blind) {
+            continue;
+        }
+        let hid = own.iter().filter_map(|one| one.hidden.as_ref()).find(|(_, level)| *level >= Level::Alert);
+        swallowed.extend(hid.map(|(name, _)| (name.clone(), label.kind, label.account.clone())));
+    }
+    swallowed
 }
 
 fn months(label: &Label) -> f64 {
@@ -306,7 +331,15 @@ mod tests {
 
     fn alarm(account: &str, secs: i64, level: Level) -> Alarm {
         let at = Timestamp::from_millis(secs * 1_000);
-        Alarm { account: account.parse().unwrap(), at, n: secs as u64, level, kind: Kind::Pump, nats: 5.0 }
+        Alarm {
+            account: account.parse().unwrap(),
+            at,
+            n: secs as u64,
+            level,
+            kind: Kind::Pump,
+            nats: 5.0,
+            hidden: None,
+        }
     }
 
     /// A recording with an arrival a second: ordinary until 10,000, an attack from 10,001 to 10,060.
@@ -405,5 +438,18 @@ mod tests {
         assert!((three.low - 0.6187 / 76.5).abs() < 1e-4 && (three.high - 8.7673 / 76.5).abs() < 1e-4, "{three:?}");
         assert_eq!(quantile(vec![3.0, 1.0, 2.0], 0.5), Some(2.0));
         assert_eq!(quantile(vec![], 0.5), None);
+    }
+
+    #[test]
+    fn an_attack_that_only_an_exception_kept_from_people_is_named_and_one_that_was_told_all_the_same_is_not() {
+        let hidden = Alarm { hidden: Some(("grid".into(), Level::Alert)), ..alarm("binance/v", 10_020, Level::Notice) };
+        let score = Score::of(std::slice::from_ref(&hidden), &labels());
+        assert_eq!(score.swallowed.len(), 1);
+        assert_eq!((score.swallowed[0].0.as_str(), score.swallowed[0].1), ("grid", What::LiquidateThenBurst));
+        assert!(score.caught[&Level::Notice].iter().all(|caught| caught.alarm.is_none()), "nobody was told");
+        let told = alarm("binance/v", 10_030, Level::Alert);
+        assert!(Score::of(&[hidden.clone(), told], &labels()).swallowed.is_empty());
+        let quiet = Alarm { hidden: Some(("grid".into(), Level::Notice)), ..hidden };
+        assert!(Score::of(&[quiet], &labels()).swallowed.is_empty(), "a notice calls nobody anyway");
     }
 }

@@ -13,5 +13,6 @@ mod daemon;
 mod end_to_end;
 mod key_state;
 mod restart;
+mod rules;
 mod stages;
 mod watchdog;
