@@ -85,10 +85,10 @@ impl Room {
         let telegram = Telegram::serve(bots, TOKEN, &mut servers);
         // So that no message of a test waits for the next minute.
         let burst = store::Burst { most: 1_000, ..store::Burst::default() };
-        let channel = ChannelSettings { name: "chat".into(), burst, ..ChannelSettings::default() };
+        let channel = ChannelSettings { name: "chat".into(), ..ChannelSettings::default() };
         let mut bot = TelegramSettings::new(channel, Secret::new(TOKEN.into()), Chat::Number(GROUP));
         (bot.base_url, bot.users, bot.timeout) = (base_url, vec![ALICE, BOB], Duration::from_secs(5));
-        let settings = Settings { telegram: vec![bot], ..Settings::default() };
+        let settings = Settings { telegram: vec![bot], burst, ..Settings::default() };
         let mut routes = settings.routes();
         routes.push(store::ChannelRoute { name: "mail".into(), ..store::ChannelRoute::default() });
         let store = Handle::new(Store::in_memory().unwrap(), routes);
@@ -97,6 +97,8 @@ impl Room {
         let around = Surroundings {
             pulse: watch::channel(Pulse::default()).1,
             leak_modes: Arc::new(Vec::new),
+            leak_tags: Arc::new(Vec::new),
+            leak: Arc::new(|_| Err("no test switches it".into())),
             drill: Arc::new(|_| Ok(())),
         };
         for courier in settings.couriers(&store, &clock, Box::new(std::io::sink())).unwrap() {

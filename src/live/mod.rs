@@ -12,6 +12,7 @@ mod fault;
 mod feed_log;
 pub mod inbox;
 mod leak_watch;
+pub mod leaks;
 mod operator;
 mod resume;
 mod roll;
