@@ -23,6 +23,7 @@ mod rules;
 mod section;
 #[cfg(test)]
 mod tests;
+mod tried;
 mod units;
 mod values;
 
@@ -34,6 +35,7 @@ pub use book::{Book, Look};
 pub use keeping::{Log, LogFormat};
 pub use problem::{Problem, Problems};
 pub use reload::{NewRules, RuleBook, rule_files};
+pub use tried::{RuleKey, extended, rule_keys, with_rules};
 pub(crate) use units::{read_time, write_part, write_size, write_time, write_worth};
 
 use crate::{journal, pipeline};

@@ -7,7 +7,7 @@ use compact_str::CompactString;
 
 use super::document;
 use super::problem::{Problems, nearest};
-use super::section::{Gather, Section};
+use super::section::{Gather, Scope, Section};
 use crate::domain::{Level, RuleName};
 use crate::engine;
 use crate::engine::expression::{Condition, Mistake, Sentence};
@@ -64,12 +64,26 @@ fn read_file(
     known: &mut BTreeMap<CompactString, PathBuf>,
 ) -> Result<(), Problems> {
     let text = document::read(path)?;
-    let document = document::parse(&text);
+    for warning in read_text(path, &text, around.scope, settings, known)? {
+        around.warn(warning);
+    }
+    Ok(())
+}
+
+/// Takes over what a rule file of this text says; returns its warnings.
+pub(super) fn read_text(
+    path: &Path,
+    text: &str,
+    scope: Scope,
+    settings: &mut engine::Settings,
+    known: &mut BTreeMap<CompactString, PathBuf>,
+) -> Result<Vec<String>, Problems> {
+    let document = document::parse(text);
     if !document.readable {
         return Err(Problems::new(path.to_owned(), document.faults));
     }
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-    let gather = Gather::new(document.lines, folder, around.scope, None, document.faults);
+    let gather = Gather::new(document.lines, folder, scope, None, document.faults);
     let mut root = Section::root(&gather, document.root.get_ref());
     for mut section in root.sections("rule") {
         one(&mut section, path, settings, known);
@@ -77,10 +91,7 @@ fn read_file(
     }
     root.close();
     let (problems, warnings) = gather.into_inner();
-    for warning in warnings {
-        around.warn(warning);
-    }
-    if problems.is_empty() { Ok(()) } else { Err(Problems::new(path.to_owned(), problems)) }
+    if problems.is_empty() { Ok(warnings) } else { Err(Problems::new(path.to_owned(), problems)) }
 }
 
 fn one(

@@ -1,6 +1,6 @@
 //! One table of the file, asked key by key; what nobody asked for is unknown.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 
 use toml::Spanned;
@@ -38,8 +38,9 @@ pub(super) struct Gather {
     pub touched: RefCell<Vec<PathBuf>>,
     /// Names of accounts whose own files cannot be read: others may name them all the same.
     pub excused: RefCell<Vec<String>>,
+    /// Whether what is asked for is written down.
+    pub listens: Cell<bool>,
     /// Every key that was asked for, with its default as it would be written.
-    #[cfg(test)]
     pub asked: RefCell<Vec<(String, Option<String>)>>,
 }
 
@@ -74,7 +75,7 @@ impl Gather {
             warnings: RefCell::default(),
             touched: RefCell::default(),
             excused: RefCell::default(),
-            #[cfg(test)]
+            listens: Cell::new(cfg!(test)),
             asked: RefCell::default(),
         }
     }
@@ -157,10 +158,9 @@ impl<'d> Section<'d> {
         default: Option<String>,
         read: impl FnOnce(&'d DeValue<'d>) -> Result<T, String>,
     ) -> Option<T> {
-        #[cfg(test)]
-        self.gather.asked.borrow_mut().push((self.path(key), default));
-        #[cfg(not(test))]
-        drop(default);
+        if self.gather.listens.get() {
+            self.gather.asked.borrow_mut().push((self.path(key), default));
+        }
         let (line, value) = self.find(key)?;
         read(value.get_ref()).map_err(|reason| self.gather.refuse(line, &self.path(key), reason)).ok()
     }
