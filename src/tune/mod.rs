@@ -2,7 +2,7 @@
 //!
 //! [`tape`] reads the trades of a real market, [`import`] gives some of its orders to accounts ([`victim`],
 //! [`ordinary`]) and makes a recording of it, [`labels`] says what was done by whom, and [`score`] compares that with
-//! what the pipeline raised; [`evaluate`] does all of it over many tapes, and [`html`]
+//! what the pipeline raised; [`evaluate`] does all of it over many tapes, [`search`] with many rule sets, and [`html`]
 //! shows it. [`stage`] measures the
 //! market stage alone, without accounts. No price is made up where an attack is
 //! measured on a tape: the hostile orders are orders that really stood there.
@@ -27,6 +27,7 @@ mod record;
 pub mod report;
 pub mod scene;
 pub mod score;
+pub mod search;
 pub mod stage;
 pub mod tape;
 pub mod threads;

@@ -11,6 +11,8 @@ mod market;
 mod page;
 mod plot;
 mod rows;
+mod tune;
 
 pub use backtest::{Sheet, backtest};
 pub use diff::{Compared, diff};
+pub use tune::tune;
