@@ -63,7 +63,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 15;
+pub const SNAPSHOT_VERSION: u32 = 14;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -210,6 +210,11 @@ impl Pipeline {
     pub fn account(&self, account: &AccountId) -> Option<&engine::account::Account> {
         let memory = self.engine.memory();
         memory.find(account).map(|place| &memory.watched(place).account)
+    }
+
+    /// Returns what assets are worth, as their trades told.
+    pub fn worth(&self) -> &engine::worth::Worth {
+        &self.engine.memory().worth
     }
 
     /// Weighs an order of an account by a rule as things stand; nothing where the order is not remembered or the rule judges

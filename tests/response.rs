@@ -357,7 +357,8 @@ async fn whatever_goes_wrong_no_step_leaves_twice_and_what_is_said_is_true() {
         let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
         let ended = stop.clone();
         running.spawn(async move { desk.run(ended).await.unwrap() });
-        if dice(3) % 2 == 0 {
+        let killed = dice(3) % 2 == 0;
+        if killed {
             // Killed: whatever it was doing ends here, between any two lines.
             tokio::time::sleep(Duration::from_millis(dice(4) % 120)).await;
             running.abort_all();
@@ -371,7 +372,8 @@ async fn whatever_goes_wrong_no_step_leaves_twice_and_what_is_said_is_true() {
         while running.join_next().await.is_some() {}
         let gone = !world.handle.takes(venue, &leaked);
         row.gone += u32::from(gone);
-        row.told += u32::from(case.state == State::Partly);
+        let told = case.state == State::Partly;
+        row.told += u32::from(told);
         // KuCoin's stop orders are cancelled by two calls.
         let mut done = world.handle.acts();
         done.sort();
@@ -385,6 +387,9 @@ async fn whatever_goes_wrong_no_step_leaves_twice_and_what_is_said_is_true() {
         let never_planned = !case.acts.iter().any(|act| matches!(act.deed, Deed::Delete { .. }));
         row.lies += u32::from(says_gone && !gone);
         assert!(says_gone == gone || never_planned || name != "nothing", "{name} {seed}: {:?}", case.acts);
+        // A process that is killed between writing a step down and sending it leaves the step undone, and says so.
+        let undisturbed = !killed && name == "nothing";
+        assert!(gone || (told && !undisturbed), "{name} {seed}, killed {killed}: {:?} {:?}", case.state, case.acts);
     }
     eprintln!(
         "{:<28}{:>6}{:>8}{:>6}{:>13}{:>10}{:>12}",
@@ -395,6 +400,5 @@ async fn whatever_goes_wrong_no_step_leaves_twice_and_what_is_said_is_true() {
         eprintln!("{name:<28}{seeds:>6}{killed:>8}{gone:>6}{told:>13}{repeated:>10}{lies:>12}");
     }
     assert!(rows.values().all(|row| row.repeated == 0 && row.lies == 0), "{rows:?}");
-    assert!(rows["nothing"].gone == rows["nothing"].seeds, "{rows:?}");
     world.end().await;
 }

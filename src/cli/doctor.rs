@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::Parser;
 use serde::Serialize;
 
-use super::respond::{reach, survey};
+use super::respond::{reach, remembered, survey};
 use super::verify::Format;
 use super::{ConfigFile, FINE, FOUND, MISUSE};
 use crate::config::Config;
-use crate::domain::{AccountId, Fingerprint, Right, Venue};
+use crate::domain::{AccountId, Fingerprint, Right, Timestamp, Venue};
 use crate::response::checkup::{Trouble, check, untold};
 use crate::response::hands::Reach;
 use crate::response::{Mode, Survey};
@@ -61,10 +61,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let Some(config) = args.config.with_credentials(args.credentials.clone())? else { return Ok(MISUSE) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let hands = reach(&config)?;
+    let memory = remembered(&config);
+    // Where a watch never saw a trade, it is not known when there was one.
+    let traded = |account: &AccountId| {
+        let last = memory.as_ref()?.account(account)?.last;
+        (last != Timestamp::EPOCH).then_some(last)
+    };
     let found = runtime.block_on(async {
         let mut all = Vec::new();
         for some in config.feed.accounts.chunks(TOGETHER) {
-            let asked = some.iter().map(|account| examine(&config, &hands, account));
+            let asked = some.iter().map(|account| examine(&config, &hands, account, traded(&account.id)));
             all.extend(futures_util::future::join_all(asked).await);
         }
         all
@@ -83,19 +89,21 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     Ok(if wrong == 0 { FINE } else { FOUND })
 }
 
-async fn examine(config: &Config, hands: &Reach, account: &crate::feed::Account) -> Found {
+async fn examine(config: &Config, hands: &Reach, account: &crate::feed::Account, traded: Option<Timestamp>) -> Found {
     let id = &account.id;
     let described = config.accounts.iter().find(|known| known.id == *id);
     let (survey, _) = survey(config, hands, id).await;
     let mut amiss: Vec<String> = survey.amiss.iter().map(ToString::to_string).collect();
     let (mut rights, mut troubles, mut not_told) = (Vec::new(), Vec::new(), Vec::new());
-    match hands.key_facts(&account.key).await {
-        Ok(facts) => {
-            rights = facts.rights.iter().filter(|(_, on)| **on).map(|(right, _)| right.clone()).collect();
+    match hands.key_page(id, &account.key).await {
+        Ok(page) => {
+            let key = &page.state;
+            rights = key.rights.iter().filter(|(_, on)| **on).map(|(right, _)| right.clone()).collect();
             let policy = described.map(|known| known.policy.clone()).unwrap_or_default();
             let tags = described.map(|known| known.tags.clone()).unwrap_or_default();
-            troubles = check(id, &facts, &policy, &tags, None, clock::now());
-            not_told = untold(id, &facts).iter().map(ToString::to_string).collect();
+            troubles = check(id, key, &policy, &tags, traded, clock::now());
+            not_told = untold(id, key).iter().map(ToString::to_string).collect();
+            amiss.extend(page.unread.iter().map(|why| format!("of its key could not be read: {why}")));
         }
         Err(why) => amiss.push(format!("what its key may do cannot be asked: {why}")),
     }

@@ -18,6 +18,7 @@ pub mod leak_mode;
 pub mod leakcheck;
 pub mod notify;
 pub mod panic;
+mod panic_ledger;
 pub mod replay;
 pub mod respond;
 pub mod run;

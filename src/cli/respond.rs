@@ -11,6 +11,7 @@ use super::verify::Format;
 use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE};
 use crate::config::Config;
 use crate::domain::{AccountId, IncidentId, Wallet};
+use crate::pipeline::{Pipeline, SNAPSHOT_VERSION};
 use crate::response::hands::{Hands, Places, Reach};
 use crate::response::wording::step;
 use crate::response::{Case, Memory, Plan, Survey, Verdict, inbox, plan};
@@ -88,6 +89,13 @@ pub(super) fn memory(config: &Config) -> Result<Memory, store::Error> {
     let text = Store::read(&config.store_file())?.response()?;
     let source = |source| store::Error::Unreadable { what: "the responses so far".to_owned(), source };
     text.map_or(Ok(Memory::default()), |text| serde_json::from_str(&text).map_err(source))
+}
+
+/// Returns what the daemon knew of the accounts when it last wrote it down.
+pub(super) fn remembered(config: &Config) -> Option<Pipeline> {
+    let snapshot = Store::read(&config.store_file()).ok()?.latest_snapshot().ok()??;
+    let fits = snapshot.version == SNAPSHOT_VERSION;
+    fits.then(|| Pipeline::resume(config.pipeline.clone(), &snapshot.bytes).ok()).flatten()
 }
 
 /// Finds out what can be done about an account, and makes its plan. Only reads.

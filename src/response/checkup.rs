@@ -1,25 +1,10 @@
 //! What is wrong with a key before anybody stole it, each with its risk and one thing to do.
 
-use std::collections::BTreeMap;
-
 use compact_str::CompactString;
 use serde::Serialize;
 
-use crate::domain::{AccountId, Restriction, Right, Span, Timestamp};
+use crate::domain::{AccountId, KeyState, Restriction, Right, Span, Timestamp};
 use crate::engine::rules::key_policy::Policy;
-
-/// What an exchange says about the key that watches an account.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct KeyFacts {
-    /// The rights that were told, and whether the key has each.
-    pub rights: BTreeMap<Right, bool>,
-    /// From where it may be used, where told.
-    pub restriction: Option<Restriction>,
-    /// When it was made, where told.
-    pub created: Option<Timestamp>,
-    /// When it ends, where told.
-    pub expires: Option<Timestamp>,
-}
 
 /// Something that should not be so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,14 +28,14 @@ const UNUSED: i64 = 60;
 /// Checks an account's key; `traded` is when the account last traded, where that is known.
 pub fn check(
     account: &AccountId,
-    facts: &KeyFacts,
+    key: &KeyState,
     policy: &Policy,
     tags: &[String],
     traded: Option<Timestamp>,
     now: Timestamp,
 ) -> Vec<Trouble> {
     let page = account.venue.key_page();
-    let has = |right: &Right| facts.rights.get(right) == Some(&true);
+    let has = |right: &Right| key.rights.get(right) == Some(&true);
     let days = |span: Span| span.nanos() / 86_400_000_000_000;
     let mut troubles = Vec::new();
     let mut add = |what, says: String, risk, action: String| troubles.push(Trouble { what, says, risk, action });
@@ -58,7 +43,7 @@ pub fn check(
         let says = "it may take money out".to_owned();
         add("withdrawal", says, "whoever has it can empty the account", format!("take that right away: {page}"));
     }
-    let moves: Vec<&str> = facts
+    let moves: Vec<&str> = key
         .rights
         .iter()
         .filter(|(right, on)| **on && !matches!(right, Right::Read | Right::FixRead | Right::Withdraw))
@@ -69,11 +54,11 @@ pub fn check(
         let action = format!("make one that can only read, for fillguard alone: {page}");
         add("more than reading", says, "a thief of this machine could trade with it", action);
     }
-    if facts.restriction == Some(Restriction::Open) {
+    if key.restriction == Some(Restriction::Open) {
         let says = "it may be used from any address".to_owned();
         add("no address list", says, "who copies it can use it anywhere", format!("list your addresses: {page}"));
     }
-    let beyond: Vec<&str> = facts
+    let beyond: Vec<&str> = key
         .rights
         .iter()
         .filter(|(right, on)| **on && !policy.allow.is_empty() && !policy.allow.contains(right))
@@ -83,11 +68,11 @@ pub fn check(
         let says = format!("it may {}, which your policy does not say", beyond.join(", "));
         add("wider than policy", says, "somebody gave it more than you meant", format!("narrow it: {page}"));
     }
-    if let Some(age) = facts.created.map(|created| days(now.since(created))).filter(|age| *age >= OLD) {
+    if let Some(age) = key.created.map(|created| days(now.since(created))).filter(|age| *age >= OLD) {
         let says = format!("it is {age} days old");
         add("old", says, "the longer a key lives, the more copies of it there are", format!("make a new one: {page}"));
     }
-    if let Some(left) = facts.expires.map(|expires| days(expires.since(now))).filter(|left| *left <= ENDING) {
+    if let Some(left) = key.expires.map(|expires| days(expires.since(now))).filter(|left| *left <= ENDING) {
         let says = if left < 0 { "it has ended".to_owned() } else { format!("it ends in {left} days") };
         add("ending", says, "then nobody watches the account", format!("make a new one before: {page}"));
     }
@@ -105,12 +90,12 @@ pub fn check(
 }
 
 /// Returns why a key cannot be checked by what an exchange does not tell.
-pub fn untold(account: &AccountId, facts: &KeyFacts) -> Vec<CompactString> {
+pub fn untold(account: &AccountId, key: &KeyState) -> Vec<CompactString> {
     let mut untold: Vec<CompactString> = Vec::new();
-    if facts.restriction.is_none() {
+    if key.restriction.is_none() {
         untold.push("its addresses".into());
     }
-    if facts.created.is_none() {
+    if key.created.is_none() {
         untold.push("its age".into());
     }
     untold.push(match account.venue {
@@ -123,13 +108,19 @@ pub fn untold(account: &AccountId, facts: &KeyFacts) -> Vec<CompactString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::WhichKey;
 
     #[test]
     fn each_thing_that_is_wrong_is_told_once_with_what_to_do() {
         let account: AccountId = "binance/alice".parse().unwrap();
         let now = Timestamp::from_millis(1_700_000_000_000);
         let day = |days: i64| Span::from_secs(days * 86_400);
-        let facts = KeyFacts {
+        let key = KeyState {
+            account: account.clone(),
+            key: WhichKey::Own(None),
+            label: None,
+            holder: None,
+            rights_whole: true,
             rights: [(Right::Read, true), (Right::Trade, true), (Right::Withdraw, true), (Right::Futures, false)]
                 .into(),
             restriction: Some(Restriction::Open),
@@ -138,7 +129,7 @@ mod tests {
         };
         let policy = Policy { allow: vec![Right::Read], restricted: true };
         let tags = ["a".to_owned(), "b".to_owned()];
-        let told = check(&account, &facts, &policy, &tags, Some(now - day(70)), now);
+        let told = check(&account, &key, &policy, &tags, Some(now - day(70)), now);
         let what: Vec<&str> = told.iter().map(|one| one.what).collect();
         let all = [
             "withdrawal",
@@ -152,11 +143,12 @@ mod tests {
         ];
         assert_eq!(what, all);
         assert!(told.iter().all(|one| one.action.contains("https://") && !one.risk.is_empty()));
-        let fine = KeyFacts {
+        let fine = KeyState {
             rights: [(Right::Read, true)].into(),
             restriction: Some(Restriction::Listed(None)),
             created: Some(now - day(3)),
             expires: None,
+            ..key
         };
         assert_eq!(check(&account, &fine, &policy, &[], None, now), []);
     }

@@ -187,12 +187,12 @@ impl BinanceArm {
         answer(status, &text)
     }
 
-    /// Reads something with the account's own key.
-    pub(super) async fn own(&self, path: &str) -> Result<Value, CompactString> {
+    /// Reads a page with the account's own key.
+    pub(super) async fn own(&self, path: &str) -> Result<String, CompactString> {
         let Some(key) = &self.trade else { return Err("no key".into()) };
         self.learn().await;
         let (status, text) = read(&self.wire, || Self::call(&self.wire, key, Verb::Get, path, &Vec::new())).await?;
-        answer(status, &text)
+        if status == 200 { Ok(text) } else { Err(words(status, &text)) }
     }
 
     /// Changes something with the master's key.

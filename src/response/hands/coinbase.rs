@@ -95,13 +95,19 @@ impl CoinbaseArm {
         Some(Call { verb, path, headers, body })
     }
 
-    pub(super) async fn asked(&self, path: &str, query: &str) -> Result<Value, CompactString> {
+    /// Reads a page with the account's own key.
+    pub(super) async fn own(&self, path: &str) -> Result<String, CompactString> {
+        self.page(path, "").await
+    }
+
+    async fn asked(&self, path: &str, query: &str) -> Result<Value, CompactString> {
+        serde_json::from_str(&self.page(path, query).await?).map_err(|_| "an answer that cannot be read".into())
+    }
+
+    async fn page(&self, path: &str, query: &str) -> Result<String, CompactString> {
         self.wire.learn(&format!("{BASE}/time"), |value| value.get("epochMillis")?.as_str()?.parse().ok()).await;
         let (status, text) = read(&self.wire, || self.call(Verb::Get, path, query, None)).await?;
-        if status != 200 {
-            return Err(words(status));
-        }
-        serde_json::from_str(&text).map_err(|_| "an answer that cannot be read".into())
+        if status == 200 { Ok(text) } else { Err(words(status)) }
     }
 
     /// Returns the ids of all orders that can be cancelled. Those that are not open yet are in the unfiltered list only.

@@ -16,13 +16,14 @@ use crate::response::keys::{Master, RevokeKey};
 use crate::response::plan::{Deed, KeySeen, Survey, Wallets};
 use crate::secret::Secret;
 
-/// What KuCoin calls rights.
-const RIGHTS: [(&str, Right); 7] = [
+/// What KuCoin calls rights; of two names for one, the first is what is asked for.
+const RIGHTS: [(&str, Right); 8] = [
     ("Spot", Right::Trade),
     ("Margin", Right::Margin),
     ("Futures", Right::Futures),
     ("Unified", Right::Unified),
-    ("InnerTransfer", Right::UniversalTransfer),
+    ("InnerTransfer", Right::InternalTransfer),
+    ("FlexTransfers", Right::UniversalTransfer),
     ("Transfer", Right::Withdraw),
     ("Earn", Right::Earn),
 ];
@@ -174,19 +175,25 @@ impl KucoinArm {
     }
 
     async fn asked(&self, key: Option<&RevokeKey>, path: &str) -> Result<Value, CompactString> {
+        let (_, mut value) = self.page(key, path).await?;
+        Ok(value.get_mut("data").map(Value::take).unwrap_or_default())
+    }
+
+    /// Reads an answer that says that it is one, as it came and taken apart.
+    async fn page(&self, key: Option<&RevokeKey>, path: &str) -> Result<(String, Value), CompactString> {
         self.learn().await;
         let (status, text) = read(&self.wire, || self.call(key, Verb::Get, path, None)).await?;
-        let mut value: Value =
+        let value: Value =
             serde_json::from_str(&text).map_err(|_| format_compact!("HTTP {status}, an answer that cannot be read"))?;
         match value.get("code").and_then(Value::as_str) {
-            Some("200000") => Ok(value.get_mut("data").map(Value::take).unwrap_or_default()),
+            Some("200000") => Ok((text, value)),
             code @ (Some(_) | None) => Err(words(status, code)),
         }
     }
 
-    /// Reads something with the account's own key.
-    pub(super) async fn own(&self, path: &str) -> Result<Value, CompactString> {
-        self.asked(self.trade.as_ref(), path).await
+    /// Reads a page with the account's own key.
+    pub(super) async fn own(&self, path: &str) -> Result<String, CompactString> {
+        self.page(self.trade.as_ref(), path).await.map(|(text, _)| text)
     }
 
     async fn keys(&self) -> Result<Vec<Row>, CompactString> {
@@ -244,16 +251,21 @@ const NO_PASSPHRASE: &str = "the passphrase of the sub-account's keys is not con
 
 fn row(row: &Value) -> Option<Row> {
     let id = row.get("apiKey")?.as_str()?;
-    let permission = row.get("permission").and_then(Value::as_str).unwrap_or_default();
+    let permission = match row.get("permission") {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+        Some(Value::String(names)) => names.clone(),
+        Some(_) | None => String::new(),
+    };
     let label = row.get("remark").and_then(Value::as_str).map(|name| name.chars().take(64).collect());
-    let rights = rights(permission);
+    let rights = rights(&permission);
     Some(Row { id: id.to_owned(), seen: KeySeen { key: Fingerprint::of(id), label, rights, restriction: None } })
 }
 
-/// Reads a list of rights.
-pub(super) fn rights(permission: &str) -> BTreeSet<Right> {
-    let named: BTreeSet<&str> = permission.split(',').map(str::trim).collect();
-    let rights = RIGHTS.iter().filter(|(name, _)| named.contains(name)).map(|(_, right)| right.clone());
+/// Reads a list of rights, in whatever case its names are written.
+fn rights(permission: &str) -> BTreeSet<Right> {
+    let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let named: BTreeSet<String> = permission.split(',').map(plain).collect();
+    let rights = RIGHTS.iter().filter(|(name, _)| named.contains(&plain(name))).map(|(_, right)| right.clone());
     rights.chain([Right::Read]).collect()
 }
 

@@ -1,0 +1,13 @@
+//! The commands about keys and the whole daemon, as their users run them: the real program before the played exchanges.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test: its steps may fail"
+)]
+
+mod doctor;
+mod panic;
+mod world;
