@@ -29,6 +29,7 @@ pub mod simulate;
 pub mod stage;
 pub mod test;
 pub mod train;
+pub mod tune;
 pub mod verify;
 
 use std::ffi::OsString;
@@ -91,6 +92,7 @@ enum Command {
     ImportTape(import_tape::Args),
     Backtest(backtest::Args),
     Train(train::Args),
+    Tune(tune::Args),
 }
 
 /// Runs an asynchronous command until it ends or the user stops it.
@@ -167,6 +169,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         }
         Command::ImportTape(args) => import_tape::run(args, &mut out),
         Command::Backtest(args) => backtest::run(args, &mut out, io::stderr().is_terminal()),
+        Command::Tune(args) => tune::run(args, &mut out, io::stderr().is_terminal()),
         Command::Train(args) => train::run(args, &mut out, io::stderr().is_terminal()),
     };
     match out.flush() {

@@ -26,6 +26,7 @@ pub mod schema;
 mod section;
 #[cfg(test)]
 mod tests;
+mod tried;
 mod units;
 mod values;
 
@@ -38,6 +39,7 @@ pub(crate) use exception::read_end;
 pub use keeping::{Log, LogFormat};
 pub use problem::{Problem, Problems};
 pub use reload::{NewRules, RuleBook, rule_files, rules_folder};
+pub use tried::{RuleKey, extended, rule_keys, with_rules};
 pub(crate) use units::{read_time, write_part, write_size, write_time, write_worth};
 
 use crate::{journal, pipeline};

@@ -8,7 +8,7 @@ use compact_str::CompactString;
 use super::document;
 use super::exception::Exceptions;
 use super::problem::{Problems, nearest};
-use super::section::{Gather, Section};
+use super::section::{Gather, Scope, Section};
 use crate::domain::{Level, RuleName};
 use crate::engine;
 use crate::engine::expression::{Condition, Mistake, Sentence};
@@ -79,12 +79,27 @@ fn read_file(
     exceptions: &mut Exceptions,
 ) -> Result<(), Problems> {
     let text = document::read(path)?;
-    let document = document::parse(&text);
+    for warning in read_text(path, &text, around.scope, settings, known, exceptions)? {
+        around.warn(warning);
+    }
+    Ok(())
+}
+
+/// Takes over what a rule file of this text says; returns its warnings.
+pub(super) fn read_text(
+    path: &Path,
+    text: &str,
+    scope: Scope,
+    settings: &mut engine::Settings,
+    known: &mut BTreeMap<CompactString, PathBuf>,
+    exceptions: &mut Exceptions,
+) -> Result<Vec<String>, Problems> {
+    let document = document::parse(text);
     if !document.readable {
         return Err(Problems::new(path.to_owned(), document.faults));
     }
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-    let gather = Gather::new(document.lines, folder, around.scope, None, document.faults);
+    let gather = Gather::new(document.lines, folder, scope, None, document.faults);
     let mut root = Section::root(&gather, document.root.get_ref());
     for mut section in root.sections("rule") {
         one(&mut section, path, settings, known);
@@ -93,10 +108,7 @@ fn read_file(
     exceptions.read(&mut root, path);
     root.close();
     let (problems, warnings) = gather.into_inner();
-    for warning in warnings {
-        around.warn(warning);
-    }
-    if problems.is_empty() { Ok(()) } else { Err(Problems::new(path.to_owned(), problems)) }
+    if problems.is_empty() { Ok(warnings) } else { Err(Problems::new(path.to_owned(), problems)) }
 }
 
 /// Returns the keys that are asked for when a text is read as a rule file.

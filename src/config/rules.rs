@@ -184,10 +184,15 @@ pub(super) fn shipped(settings: &mut engine::Settings, name: RuleName, section: 
                     levels: levels(section, usual.levels),
                     accounts: section.count("accounts", usual.accounts as u64, 2..=1_000) as usize,
                     thin: section.worth("thin", usual.thin, 0.0..=10_000.0),
-                    copying: section.list("copying", |tag| match tag.trim() {
-                        "" => Err("an empty tag groups nothing".to_owned()),
-                        tag => Ok(tag.into()),
-                    }),
+                    copying: {
+                        let said = section.has("copying");
+                        let copying = section.list("copying", |tag| match tag.trim() {
+                            "" => Err("an empty tag groups nothing".to_owned()),
+                            tag => Ok(tag.into()),
+                        });
+                        // What a rule file leaves out stays.
+                        if said { copying } else { usual.copying }
+                    },
                     warn: section.count("warn", usual.warn as u64, 0..=100_000) as usize,
                 }
             };

@@ -29,6 +29,10 @@ pub struct Alarm {
     pub nats: f64,
     /// The exception that hid it, and how loud it would have been.
     pub hidden: Option<(CompactString, Level)>,
+    /// Which rule said it.
+    pub rule: String,
+    /// Of which pair, where of one.
+    pub pair: Option<String>,
 }
 
 /// How loud somebody was called at most: by level, and within it by evidence, in nats.
@@ -126,7 +130,8 @@ impl Alarm {
         let account = incident.account.clone();
         let (level, kind, nats) = (finding.level, finding.kind, finding.score);
         let hidden = hidden_by(finding).map(|(name, level)| (name.clone(), level));
-        Some(Alarm { account, at: effect.at, n: effect.n, level, kind, nats, hidden })
+        let (rule, pair) = (finding.rule_name().to_owned(), finding.symbol.as_ref().map(ToString::to_string));
+        Some(Alarm { account, at: effect.at, n: effect.n, level, kind, nats, hidden, rule, pair })
     }
 }
 
@@ -247,7 +252,7 @@ fn months(label: &Label) -> f64 {
     label.until().since(label.since()).secs_f64() / MONTH_S
 }
 
-fn louder(one: Loudness, other: Loudness) -> Loudness {
+pub(super) fn louder(one: Loudness, other: Loudness) -> Loudness {
     if other > one { other } else { one }
 }
 
@@ -267,12 +272,18 @@ fn episodes<'a>(own: impl Iterator<Item = &'a Alarm>, label: &Label) -> Vec<Loud
     episodes
 }
 
-fn in_time(alarm: &Alarm, label: &Label) -> bool {
+pub(super) fn in_time(alarm: &Alarm, label: &Label) -> bool {
     alarm.n >= label.first.n && alarm.at <= label.until() + GRACE
 }
 
 fn caught<'a>(mut own: impl Iterator<Item = &'a Alarm>, label: &Label) -> Caught {
-    let alarm = own.find(|alarm| in_time(alarm, label)).map(|alarm| FirstAlarm {
+    let alarm = own.find(|alarm| in_time(alarm, label)).map(|alarm| first_alarm(alarm, label));
+    Caught { what: label.kind, alarm }
+}
+
+/// Returns what an attack had come to when it was first told of.
+pub(super) fn first_alarm(alarm: &Alarm, label: &Label) -> FirstAlarm {
+    FirstAlarm {
         delay_s: alarm.at.since(label.since()).secs_f64(),
         traded: label.hostile.as_ref().map(|hostile| traded(alarm.n, hostile)),
         lost: label.hostile.as_ref().and_then(|hostile| lost(alarm.n, hostile)),
@@ -281,8 +292,7 @@ fn caught<'a>(mut own: impl Iterator<Item = &'a Alarm>, label: &Label) -> Caught
             .as_ref()
             .is_some_and(|hostile| !hostile.orders.iter().any(|order| order.side == Side::Buy && order.n <= alarm.n)),
         churned: label.hostile.as_ref().map_or(0.0, |hostile| churned(alarm.n, label.kind, hostile)),
-    });
-    Caught { what: label.kind, alarm }
+    }
 }
 
 /// Returns which share of the hostile quote in the attacked pair had been traded when arrival `n` had been seen.
@@ -339,6 +349,8 @@ mod tests {
             kind: Kind::Pump,
             nats: 5.0,
             hidden: None,
+            rule: "pump_buy".into(),
+            pair: None,
         }
     }
 
