@@ -198,7 +198,7 @@ fn otherwise(incident: &Incident) -> String {
     }
     match incident.story {
         Story::Takeover => "Whoever holds the key can go on trading with the money in this account. \
-                            fillguard sends nothing to the exchange by itself."
+                            Unless a response is switched on, fillguard sends nothing to the exchange."
             .into(),
         Story::Blind => "Trades in that time stay unexamined.".into(),
     }
