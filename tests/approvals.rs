@@ -97,6 +97,8 @@ impl Room {
         let around = Surroundings {
             pulse: watch::channel(Pulse::default()).1,
             leak_modes: Arc::new(Vec::new),
+            leak_tags: Arc::new(Vec::new),
+            leak: Arc::new(|_| Err("no test switches it".into())),
             drill: Arc::new(|_| Ok(())),
         };
         for courier in settings.couriers(&store, &clock, Box::new(std::io::sink())).unwrap() {

@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{ConfigFile, FINE, MISUSE};
-use crate::config::{Config, Response, write_part, write_size, write_time, write_worth};
+use crate::config::{Config, Response, schema, write_part, write_size, write_time, write_worth};
 use crate::domain::{LeakMode, RuleName, Span, Wallet};
 use crate::engine::rules::Levels;
 use crate::feed::access::Form;
@@ -28,6 +28,18 @@ pub struct Args {
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// Print a JSON Schema (draft 2020-12) for editors instead: of the configuration, or with `rules` of rule files
+    #[arg(long, value_enum, value_name = "OF", num_args = 0..=1, default_missing_value = "config")]
+    pub schema: Option<Schema>,
+}
+
+/// What a schema is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Schema {
+    /// The configuration.
+    Config,
+    /// The files of the rules' folder.
+    Rules,
 }
 
 /// How the answer is written.
@@ -59,6 +71,14 @@ struct Rule {
 
 /// Checks the file and writes to `out` what would run, or what is wrong; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
+    if let Some(schema) = args.schema {
+        let schema = match schema {
+            Schema::Config => schema::of_configuration(),
+            Schema::Rules => schema::of_rules(),
+        };
+        writeln!(out, "{schema:#}")?;
+        return Ok(FINE);
+    }
     let config = match Config::check(&args.config.path) {
         Ok(config) => config,
         Err(problems) => {
@@ -82,8 +102,18 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
             for rule in &config.pipeline.engine.user.rules {
                 writeln!(out, "rule      {}: {} when {}", rule.name, rule.level, rule.when.text().trim())?;
             }
+            let now = clock::now();
+            for one in &config.pipeline.alert.exceptions {
+                let until = if one.expires <= now { "OVER since" } else { "until" };
+                let (name, what, account, end) = (&one.name, one.what(), &one.account, one.expires);
+                writeln!(
+                    out,
+                    "exception {name}: {what} about {account}, {until} {end} ({}: {})",
+                    one.owner, one.reason
+                )?;
+            }
             for mode in leak_modes(&config) {
-                writeln!(out, "leak mode {}", super::leak_mode::words(&mode))?;
+                writeln!(out, "leak mode {}", crate::live::leaks::words(&mode))?;
             }
             config.warnings.iter().try_for_each(|warning| writeln!(out, "warning   {warning}"))?;
         }
@@ -143,11 +173,13 @@ impl Summary {
             self.kept.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
         json!({
             "fine": true,
-            "leak_modes": leak_modes(config).iter().map(super::leak_mode::words).collect::<Vec<_>>(),
+            "leak_modes": leak_modes(config).iter().map(crate::live::leaks::words).collect::<Vec<_>>(),
             "file": config.file.to_string_lossy(),
             "accounts": accounts.collect::<Vec<_>>(),
             "channels": channels.collect::<Vec<_>>(),
             "rules": rules.collect::<Vec<_>>(),
+            "exceptions": config.pipeline.alert.exceptions.iter()
+                .map(|one| super::except::row(one, &[], clock::now())).collect::<Vec<_>>(),
             "own_rules": own.collect::<Vec<_>>(),
             "kept": kept,
             "wallets": self.wallets,
@@ -160,7 +192,7 @@ impl Summary {
 
 /// Returns the leak modes that are on; one that cannot be read is told by `leak-mode` itself.
 fn leak_modes(config: &Config) -> Vec<LeakMode> {
-    let mut modes = super::leak_mode::modes(&config.leak_file()).unwrap_or_default();
+    let mut modes = crate::live::leaks::read(&config.leak_file()).unwrap_or_default();
     modes.retain(|mode| mode.until > clock::now());
     modes
 }

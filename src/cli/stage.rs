@@ -70,7 +70,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     }
 }
 
-fn settings(config: &Path) -> anyhow::Result<Settings> {
+pub(super) fn settings(config: &Path) -> anyhow::Result<Settings> {
     Config::pipeline_only(config).map_err(|problems| anyhow::anyhow!("{problems}"))
 }
 
@@ -146,7 +146,7 @@ fn restage(config: &Path, rule: &str, up: bool, out: &mut dyn Write) -> anyhow::
 }
 
 /// Writes a file anew beside the old one and puts it in its place.
-fn replace(file: &Path, text: &str) -> anyhow::Result<()> {
+pub(super) fn replace(file: &Path, text: &str) -> anyhow::Result<()> {
     let beside = file.with_extension("toml.new");
     let put = || -> std::io::Result<()> {
         std::fs::write(&beside, text)?;

@@ -10,6 +10,7 @@ mod alive;
 mod book;
 mod credential;
 mod document;
+mod exception;
 mod feed;
 mod keeping;
 mod leaf;
@@ -21,9 +22,11 @@ mod reload;
 mod response;
 mod rule_file;
 mod rules;
+pub mod schema;
 mod section;
 #[cfg(test)]
 mod tests;
+mod tried;
 mod units;
 mod values;
 
@@ -32,9 +35,11 @@ use std::path::{Path, PathBuf};
 
 pub use account::{Account, Kept, Response};
 pub use book::{Book, Look};
+pub(crate) use exception::read_end;
 pub use keeping::{Log, LogFormat};
 pub use problem::{Problem, Problems};
-pub use reload::{NewRules, RuleBook, rule_files};
+pub use reload::{NewRules, RuleBook, rule_files, rules_folder};
+pub use tried::{RuleKey, extended, rule_keys, with_rules};
 pub(crate) use units::{read_time, write_part, write_size, write_time, write_worth};
 
 use crate::{journal, pipeline};
@@ -145,6 +150,16 @@ impl Config {
     }
 }
 
+/// Warns of exceptions about accounts that nobody watches.
+fn strangers(root: &Section<'_>, exceptions: &[crate::alert::Exception], accounts: &[Account]) {
+    if root.gather.scope == Scope::Middle {
+        return;
+    }
+    for one in exceptions.iter().filter(|one| !accounts.iter().any(|account| account.id == one.account)) {
+        root.gather.warn(format!("exception {} is about {}, which is not watched", one.name, one.account));
+    }
+}
+
 fn credentials() -> Option<PathBuf> {
     std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
@@ -200,7 +215,8 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
     let market_cap = market_cap::market_cap(root);
     let (networks, access) = access::access(root, &accounts);
     let feed = crate::feed::Settings { accounts: keyed, access, wallets, sub_accounts, market_cap, ..feed::feed(root) };
-    let mut pipeline = rules::pipeline(root, networks);
+    let mut pipeline = rules::pipeline(root, networks, &file);
+    strangers(root, &pipeline.alert.exceptions, &accounts);
     pipeline.engine.blind.keep_removed = keep_removed;
     pipeline.engine.key_policy.expected = account::policies(&accounts);
     for account in &accounts {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::exception::Exceptions;
 use super::rule_file;
 use super::section::{Scope, Section};
 use crate::domain::{Asset, RuleName, Span};
@@ -24,8 +25,10 @@ const LEAST_PART: f64 = 1e-6;
 const MOST_WORTH: f64 = 34.0;
 
 /// Reads what decides over verdicts.
-pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks) -> pipeline::Settings {
-    let engine = rules(root);
+pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks, file: &Path) -> pipeline::Settings {
+    let (engine, mut exceptions) = rules(root);
+    exceptions.read(root, file);
+    let exceptions = exceptions.all;
     let mut section = root.section("incident");
     let usual = alert::Settings::default();
     let quiet = section.time("quiet", duration(usual.quiet), SECOND..=30 * DAY);
@@ -42,11 +45,11 @@ pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks) -> pipeline::
         codec: codec::Settings { quotes },
         engine,
         networks,
-        alert: alert::Settings { quiet: quiet.into(), retell, exception: exception.into(), ..usual },
+        alert: alert::Settings { quiet: quiet.into(), retell, exception: exception.into(), exceptions, ..usual },
     }
 }
 
-fn rules(root: &mut Section<'_>) -> engine::Settings {
+fn rules(root: &mut Section<'_>) -> (engine::Settings, Exceptions) {
     let mut rules = root.section("rules");
     let mut settings = engine::Settings { model: market_model(root), ..engine::Settings::default() };
     for name in RuleName::ALL.iter().filter(|name| **name != RuleName::User) {
@@ -55,14 +58,15 @@ fn rules(root: &mut Section<'_>) -> engine::Settings {
         section.close();
     }
     let folder = rules.path_to("dir", None);
-    if let Some(folder) = folder {
-        rule_file::read(&rules, &folder, &mut settings);
-    }
+    let exceptions = match folder {
+        Some(folder) => rule_file::read(&rules, &folder, &mut settings),
+        None => Exceptions::new(Vec::new()),
+    };
     rules.close();
     if settings.off.contains(&RuleName::Blind) && root.gather.scope != Scope::Middle {
         root.gather.warn("rule blind is off: nobody will be told that an account cannot be seen".to_owned());
     }
-    settings
+    (settings, exceptions)
 }
 
 /// Reads what a table says of a shipped rule; what it does not say stays.
@@ -180,10 +184,15 @@ pub(super) fn shipped(settings: &mut engine::Settings, name: RuleName, section: 
                     levels: levels(section, usual.levels),
                     accounts: section.count("accounts", usual.accounts as u64, 2..=1_000) as usize,
                     thin: section.worth("thin", usual.thin, 0.0..=10_000.0),
-                    copying: section.list("copying", |tag| match tag.trim() {
-                        "" => Err("an empty tag groups nothing".to_owned()),
-                        tag => Ok(tag.into()),
-                    }),
+                    copying: {
+                        let said = section.has("copying");
+                        let copying = section.list("copying", |tag| match tag.trim() {
+                            "" => Err("an empty tag groups nothing".to_owned()),
+                            tag => Ok(tag.into()),
+                        });
+                        // What a rule file leaves out stays.
+                        if said { copying } else { usual.copying }
+                    },
                     warn: section.count("warn", usual.warn as u64, 0..=100_000) as usize,
                 }
             };

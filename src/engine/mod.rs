@@ -148,6 +148,12 @@ impl Engine {
         self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
+    /// Returns how often a rule of the user's could not be judged since the start, all together.
+    pub fn unjudged(&self) -> u64 {
+        let failures = self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        failures.values().map(|(times, _)| times).sum()
+    }
+
     /// Returns the memory, for a snapshot.
     pub fn memory(&self) -> &Memory {
         &self.memory

@@ -12,6 +12,7 @@ mod fault;
 mod feed_log;
 pub mod inbox;
 mod leak_watch;
+pub mod leaks;
 mod operator;
 mod resume;
 mod roll;
@@ -262,6 +263,7 @@ pub async fn run_fed_by(
         counters: counters::Counters::default(),
         watchdog: systemd::Watchdog::from_env(),
         pulse,
+        kept: chain::Kept::default(),
     };
     // It ends when the journal has, not when it is told to: until then there is something to judge.
     tasks.push(Task::once("pipeline", Stage::Pipeline, move |_| async move { chain.run().await.map_err(Into::into) }));

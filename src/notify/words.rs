@@ -43,6 +43,8 @@ pub struct Words {
     pub back: &'static str,
     /// On the button that silences.
     pub silence: &'static str,
+    /// On the buttons that switch a leak mode on and off.
+    pub leak: [&'static str; 2],
     /// On the button of who looks after it.
     pub seen: &'static str,
     /// After a press: mine, not mine, later, seen.
@@ -85,6 +87,7 @@ const ENGLISH: Words = Words {
                  Programs that use it stop. A deleted key is gone.",
     back: "Back",
     silence: "Yes, silence it",
+    leak: ["Yes, switch it on", "Yes, end it"],
     seen: "I look after it",
     thanks: [
         "Noted: it was you. Anything else is still told.",
@@ -123,6 +126,7 @@ const GERMAN: Words = Words {
                  das eingestellt ist. Programme, die ihn benutzen, stehen still. Ein gelöschter Schlüssel ist weg.",
     back: "Zurück",
     silence: "Ja, stumm schalten",
+    leak: ["Ja, einschalten", "Ja, beenden"],
     seen: "Ich kümmere mich",
     thanks: [
         "Notiert: das waren Sie. Alles andere wird weiter gemeldet.",

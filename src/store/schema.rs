@@ -162,6 +162,20 @@ const STEPS: &[&str] = &[
         taken    INTEGER NOT NULL DEFAULT 0
     );
     CREATE INDEX approvals_waiting ON approvals (id) WHERE taken = 0;
+ ",
+    "
+    -- How much exceptions and owners' answers kept from people, as the pipeline's memory has it.
+    CREATE TABLE hidden (
+        excuse  TEXT NOT NULL,
+        name    TEXT NOT NULL,
+        account TEXT NOT NULL,
+        owner   TEXT NOT NULL,
+        what    TEXT NOT NULL,
+        until   INTEGER NOT NULL,
+        count   INTEGER NOT NULL,
+        last    INTEGER,
+        PRIMARY KEY (excuse, name)
+    ) WITHOUT ROWID;
 ",
 ];
 

@@ -100,3 +100,29 @@ fn a_sale_counts_for_a_minute_and_is_whole_from_nine_tenths_of_what_was_held() {
     assert_eq!(told(61_500, None), []);
     assert_eq!(told(500, None), [("ETH".to_owned(), Some(false))], "what came later is no past");
 }
+
+#[test]
+fn five_minutes_without_a_trade_begin_a_new_episode() {
+    let taken = |pause: i64| {
+        let mut account = Account::new(account("alice"));
+        for (n, millis) in [(1, 0), (2, pause)] {
+            let bought = fill("APPC-BTC", n, "0.005", "200", at(millis));
+            account.take(&bought, n, bought.time, 1.0, None);
+        }
+        account.habit(&symbol("APPC-BTC")).unwrap().episode.taken
+    };
+    assert_eq!([taken(299_000), taken(301_000)], [dec("2"), dec("1")]);
+}
+
+#[test]
+fn what_is_told_long_after_it_traded_is_a_session_of_its_own_past() {
+    let sessions = |before: i64| {
+        let mut account = Account::new(account("alice"));
+        for (n, millis) in [(1, 0), (2, -before), (3, 3_600_000)] {
+            let bought = fill("APPC-BTC", n, "0.005", "200", at(millis));
+            account.take(&bought, n, bought.time, 1.0, None);
+        }
+        account.sessions
+    };
+    assert_eq!([sessions(3_600_000), sessions(1_000)], [2, 1]);
+}

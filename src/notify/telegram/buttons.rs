@@ -33,6 +33,13 @@ pub(super) enum Deed {
         /// Why.
         why: String,
     },
+    /// Switches the leak mode of a tag.
+    Leak {
+        /// Which tag; a word without blanks.
+        tag: String,
+        /// For how many seconds it is on and why; off where absent.
+        on: Option<(i64, String)>,
+    },
 }
 
 impl Deed {
@@ -44,6 +51,8 @@ impl Deed {
             Deed::AskTake => "ask take".to_owned(),
             Deed::Take => "take".to_owned(),
             Deed::Silence { account, seconds, why } => format!("silence {account} {seconds} {why}"),
+            Deed::Leak { tag, on: Some((seconds, why)) } => format!("leak {tag} {seconds} {why}"),
+            Deed::Leak { tag, on: None } => format!("leak {tag}"),
         }
     }
 
@@ -60,6 +69,13 @@ impl Deed {
                 let (account, seconds) = (parts.next()?.to_owned(), parts.next()?.parse().ok()?);
                 Deed::Silence { account, seconds, why: parts.next().unwrap_or_default().to_owned() }
             }
+            "leak" => match rest.split_once(' ') {
+                Some((tag, rest)) => {
+                    let (seconds, why) = rest.split_once(' ')?;
+                    Deed::Leak { tag: tag.to_owned(), on: Some((seconds.parse().ok()?, why.to_owned())) }
+                }
+                None => Deed::Leak { tag: rest.to_owned(), on: None },
+            },
             _ => return None,
         })
     }
@@ -119,6 +135,8 @@ fn label(deed: &Deed, words: &Words) -> String {
         Deed::Answer(Verdict::Later) => words.answers[2].to_owned(),
         Deed::Answer(Verdict::NotMine) => words.confirm.to_owned(),
         Deed::Silence { .. } => words.silence.to_owned(),
+        Deed::Leak { on: Some(_), .. } => words.leak[0].to_owned(),
+        Deed::Leak { on: None, .. } => words.leak[1].to_owned(),
         Deed::Back => words.back.to_owned(),
         Deed::AskTake => words.take[0].to_owned(),
         Deed::Take => words.take[1].to_owned(),
@@ -141,6 +159,8 @@ mod tests {
             Deed::AskTake,
             Deed::Take,
             Deed::Silence { account: "binance/alice".into(), seconds: 3_600, why: "moving house".into() },
+            Deed::Leak { tag: "3commas".into(), on: Some((3_600, "dump published".into())) },
+            Deed::Leak { tag: "3commas".into(), on: None },
         ] {
             assert_eq!(Deed::from_word(&deed.word()), Some(deed));
         }
