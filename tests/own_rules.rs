@@ -75,7 +75,7 @@ fn each_mistake_of_a_rule_is_told_with_its_place_and_what_would_be_right() {
     let (home, file) = with_rules(&rule("order.dollars > 5"));
     for (from, to, wanted) in [
         ("spends", "spend", "unknown field `spend`"),
-        ("0.03", "3 %", "not a"),
+        ("0.03", "3 %", "has no price yet"),
         ("[[test.never]]", "[[test.newer]]", "unknown field `newer`"),
         ("alice", "al ice", "is not an account's name"),
     ] {
