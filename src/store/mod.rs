@@ -17,6 +17,7 @@ mod route;
 mod schema;
 mod silences;
 mod snapshot;
+mod staged;
 mod take;
 
 use std::fs::File;
