@@ -64,7 +64,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 16;
+pub const SNAPSHOT_VERSION: u32 = 17;
 
 impl Pipeline {
     /// Starts with an empty memory.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fillguard::domain::{Effect, EffectKind, Level};
-use fillguard::notify::telegram::{Chat, Listener, Pulse, Surroundings, TelegramSettings};
+use fillguard::notify::telegram::{Chat, LeakSwitch, Listener, Pulse, Surroundings, TelegramSettings};
 use fillguard::notify::{ChannelSettings, Clock, Settings, backoff};
 use fillguard::runtime::clock;
 use fillguard::secret::Secret;
@@ -88,9 +88,21 @@ fn start(settings: Settings) -> (Handle, CancellationToken, Running) {
     let store = Handle::new(Store::in_memory().unwrap(), settings.routes());
     let clock: Clock = Arc::new(clock::now);
     let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
+    let switched = Arc::new(std::sync::Mutex::new(Vec::<LeakSwitch>::new()));
     let around = Surroundings {
         pulse: watch::channel(Pulse { seen: 2, accounts: 3, fills: 41, ..Pulse::default() }).1,
-        leak_modes: Arc::new(|| vec!["Leak mode for 3commas".into()]),
+        leak_modes: Arc::new({
+            let switched = switched.clone();
+            move || switched.lock().unwrap().iter().map(|one| format!("{one:?}")).collect()
+        }),
+        leak_tags: Arc::new(|| vec!["3commas".into(), "cornix".into()]),
+        leak: Arc::new(move |asked| {
+            if asked.tag == "broken" {
+                return Err("Nothing was switched: the disk is full".into());
+            }
+            switched.lock().unwrap().push(asked.clone());
+            Ok(())
+        }),
         drill: Arc::new(|_| Ok(())),
     };
     for courier in settings.couriers(&store, &clock, Box::new(std::io::sink())).unwrap() {
@@ -205,8 +217,10 @@ async fn commands_are_answered_to_those_on_the_list_and_not_when_they_came_late(
         (ALICE, "/incident binance-alice-1", "38 times its usual size"),
         (ALICE, "/incident nothing", "There is no incident nothing"),
         (ALICE, "/silence", "No account is silent"),
-        (ALICE, "/leakmode", "3commas"),
-        (ALICE, "/panic", "cannot take a key away"),
+        (ALICE, "/leakmode", "No leak mode is on"),
+        (ALICE, "/leakmode on nobody why", "the tags are: 3commas, cornix"),
+        (ALICE, "/leakmode on 3commas", "/leakmode on TAG WHY"),
+        (ALICE, "/panic", "only below a message that asks for your yes"),
         (ALICE, "/drill", "DRILL"),
         (ALICE, "/help", "/silence ACCOUNT"),
         (ALICE, "/what", "/help lists"),
@@ -224,6 +238,39 @@ async fn commands_are_answered_to_those_on_the_list_and_not_when_they_came_late(
     desk.hint("OK").await;
     let silences = desk.store.with(|store| store.silences(clock::now())).await.unwrap();
     assert_eq!((silences.len(), silences[0].why.as_str(), silences[0].by.as_str()), (1, "moving house", "@user42"));
+    desk.close().await;
+}
+
+#[tokio::test]
+async fn a_leak_mode_is_switched_by_two_steps_of_one_person_and_everybody_sees_it() {
+    let desk = Desk::open(GROUP, vec![ALICE, BOB]).await;
+    let now = clock::now().millis() / 1_000;
+    desk.telegram.write(MALLORY, GROUP, "/leakmode off 3commas", now);
+    desk.until("the refusal", |shown| shown.text.contains("not among those")).await;
+    desk.telegram.write(ALICE, GROUP, "/leakmode on 3commas 2d their <keys> were published", now);
+    let ask = desk.until("the second step", |shown| labels(shown) == ["Yes, switch it on"]).await;
+    assert!(ask.text.contains("their &lt;keys&gt; were published") && ask.text.contains("3commas"), "{}", ask.text);
+    assert!(desk.telegram.press(BOB, ask.id, "Yes, switch it on"));
+    desk.hint("Somebody else began this").await;
+    assert!(!desk.telegram.messages().iter().any(|shown| shown.text.contains("LeakSwitch")));
+    let code = ask.buttons[0].1.clone();
+    assert!(desk.telegram.press(ALICE, ask.id, "Yes, switch it on"));
+    let said = desk.until("what is on now", |shown| shown.text.contains("LeakSwitch")).await;
+    assert!(said.text.contains("@user42") && said.text.matches("LeakSwitch").count() == 1, "{}", said.text);
+    // Its code is good once.
+    desk.telegram.press_again(ALICE, GROUP, ask.id, &code);
+    desk.hint("was used").await;
+
+    desk.telegram.write(BOB, GROUP, "/leakmode off 3commas", now);
+    let ask = desk.until("the second step", |shown| labels(shown) == ["Yes, end it"]).await;
+    assert!(desk.telegram.press(BOB, ask.id, "Yes, end it"));
+    desk.until("both switches", |shown| shown.text.matches("LeakSwitch").count() == 2).await;
+
+    desk.telegram.write(BOB, GROUP, "/leakmode off broken", now);
+    let before = ask.id;
+    let ask = desk.until("the next step", |shown| shown.id > before && labels(shown) == ["Yes, end it"]).await;
+    assert!(desk.telegram.press(BOB, ask.id, "Yes, end it"));
+    desk.until("the failure", |shown| shown.text.contains("the disk is full")).await;
     desk.close().await;
 }
 

@@ -12,14 +12,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use exception::{EXCEPTION, Exception, hidden_by};
 pub use language::Language;
+pub use wording::message;
 
 use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AccountId, Asset, EffectKind, Finding, Incident, IncidentId, Kind, Level, Message, Money, Span, Story, Symbol,
-    Timestamp, Transition,
+    AccountId, Asset, Drill, EffectKind, Finding, Incident, IncidentId, Kind, Level, Message, Money, Span, Story,
+    Symbol, Timestamp, Transition,
 };
 
 /// Settings of the stage.
@@ -295,6 +296,19 @@ impl Open {
 fn capital(word: &str) -> CompactString {
     let mut letters = word.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// Returns a label of a message's table, given in English, in a language.
+pub fn label(english: &str, language: Language) -> String {
+    match language {
+        Language::English => english.to_owned(),
+        Language::German => german::label(english),
+    }
+}
+
+/// Returns the message of a drill.
+pub fn drill(id: &IncidentId, drill: &Drill, language: Language) -> Message {
+    language.drill(id, drill)
 }
 
 #[cfg(test)]

@@ -333,3 +333,22 @@ fn finding_of(effect: &EffectKind) -> Finding {
     let EffectKind::Incident { finding, .. } = effect;
     finding.clone().unwrap()
 }
+
+#[test]
+fn a_compromised_account_hides_its_symptoms_and_nobody_elses() {
+    let blind = |secs| finding(RuleName::Blind, Level::Alert, secs, "VIBX-BTC", "0");
+    let theft = |level, secs| finding(RuleName::PumpBuy, level, secs, "VIBX-BTC", "1");
+    let loud = |findings| told(findings).into_iter().map(|(_, _, told)| told).collect::<Vec<_>>();
+    // The key was deleted, or the thief changed it: the feed breaks off, again and again.
+    assert_eq!(loud(vec![theft(Level::Act, 0), blind(30), blind(60)]), [true, false, false]);
+    assert_eq!(loud(vec![theft(Level::Alert, 0), blind(30)]), [true, false]);
+    // A theft is never hidden by a feed that is down, and a mere notice hides nothing.
+    assert_eq!(loud(vec![blind(0), theft(Level::Act, 30)]), [true, true]);
+    assert_eq!(loud(vec![theft(Level::Notice, 0), blind(30)]), [true, true]);
+    let mut bob = blind(30);
+    bob.account = account("bob");
+    assert_eq!(loud(vec![theft(Level::Act, 0), bob]), [true, true]);
+    // Once the theft's incident is closed, a feed that breaks off is news.
+    let later = loud(vec![theft(Level::Act, 0), blind(4_000)]);
+    assert_eq!(later, [true, false, true], "opened, closed, told of the feed");
+}

@@ -135,7 +135,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
                 )?;
             }
             for mode in leak_modes(&config) {
-                writeln!(out, "leak mode {}", super::leak_mode::words(&mode))?;
+                writeln!(out, "leak mode {}", crate::live::leaks::words(&mode))?;
             }
             if let Some(cost) = &cost {
                 write!(out, "{cost}")?;
@@ -215,7 +215,7 @@ impl Summary {
             self.kept.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
         json!({
             "fine": true,
-            "leak_modes": leak_modes(config).iter().map(super::leak_mode::words).collect::<Vec<_>>(),
+            "leak_modes": leak_modes(config).iter().map(crate::live::leaks::words).collect::<Vec<_>>(),
             "file": config.file.to_string_lossy(),
             "accounts": accounts.collect::<Vec<_>>(),
             "channels": channels.collect::<Vec<_>>(),
@@ -234,7 +234,7 @@ impl Summary {
 
 /// Returns the leak modes that are on; one that cannot be read is told by `leak-mode` itself.
 fn leak_modes(config: &Config) -> Vec<LeakMode> {
-    let mut modes = super::leak_mode::modes(&config.leak_file()).unwrap_or_default();
+    let mut modes = crate::live::leaks::read(&config.leak_file()).unwrap_or_default();
     modes.retain(|mode| mode.until > clock::now());
     modes
 }

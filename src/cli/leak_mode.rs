@@ -1,16 +1,14 @@
 //! `fillguard leak-mode`: less evidence is enough for the keys of a platform that is known to have leaked, for a while.
 
 use std::io::Write;
-use std::path::Path;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use serde::{Deserialize, Serialize};
 
 use super::{ConfigFile, FINE, FOUND, MISUSE};
-use crate::codec::operator;
 use crate::config::{Config, read_time, write_time};
 use crate::domain::{AccountId, LeakMode, Timestamp, Venue};
+use crate::live::leaks::{self, Problem};
 use crate::runtime::clock;
 
 /// Lower the thresholds for the keys of a platform that is known to have leaked, for a limited time
@@ -64,24 +62,6 @@ struct Whom {
     account: Option<AccountId>,
 }
 
-/// The file in the state's directory that says which leak modes are on.
-#[derive(Serialize, Deserialize)]
-struct Switches {
-    leak_mode: Vec<Row>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Row {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tag: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    venue: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<String>,
-    why: String,
-    until: i64,
-}
-
 /// The longest that a leak mode may last, in days: it is a state of alarm, not a setting.
 const LONGEST_DAYS: u64 = 366;
 
@@ -89,52 +69,42 @@ const LONGEST_DAYS: u64 = 366;
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut said = std::io::stderr();
     let Some(config) = args.config.check()? else { return Ok(MISUSE) };
-    let file = config.leak_file();
-    let now = clock::now();
-    let mut modes = match modes(&file) {
-        Ok(modes) => modes,
-        Err(why) => {
-            writeln!(said, "fillguard: {why:#}").context("standard error is gone")?;
-            return Ok(MISUSE);
-        }
-    };
-    modes.retain(|mode| mode.until > now);
-    match &args.what {
-        What::On { whom, why, time } => {
-            let mode = match asked(&config, whom, why, time, now) {
-                Ok(mode) => mode,
-                Err(why) => {
-                    writeln!(said, "fillguard: {why}").context("standard error is gone")?;
-                    return Ok(MISUSE);
-                }
-            };
-            modes.retain(|known| !same(known, whom));
-            modes.push(mode);
-        }
-        What::Off { whom } => {
-            let all = whom.tag.is_none() && whom.venue.is_none() && whom.account.is_none();
-            let before = modes.len();
-            modes.retain(|mode| !all && !same(mode, whom));
-            if before == modes.len() && !all {
-                writeln!(said, "fillguard: no such leak mode is on").context("standard error is gone")?;
+    let (file, now) = (config.leak_file(), clock::now());
+    let switched = match &args.what {
+        What::On { whom, why, time } => match asked(&config, whom, why, time, now) {
+            Ok(mode) => leaks::on(&file, mode, now),
+            Err(why) => {
+                writeln!(said, "fillguard: {why}").context("standard error is gone")?;
                 return Ok(MISUSE);
             }
-        }
-        What::Status => {
+        },
+        What::Off { whom } => leaks::off(&file, &whom.meant(), now),
+        What::Status => leaks::current(&file, now),
+    };
+    match switched {
+        Ok(modes) => {
             tell(out, &modes, now)?;
-            return Ok(if modes.is_empty() { FINE } else { FOUND });
+            Ok(if matches!(args.what, What::Status) && !modes.is_empty() { FOUND } else { FINE })
+        }
+        Err(why @ Problem::Unwritable { .. }) => Err(why.into()),
+        Err(why @ (Problem::NotOurs(_) | Problem::Unreadable { .. } | Problem::NotOn)) => {
+            writeln!(said, "fillguard: {why}").context("standard error is gone")?;
+            Ok(MISUSE)
         }
     }
-    write(&file, &modes).with_context(|| format!("{} cannot be written", file.display()))?;
-    tell(out, &modes, now)?;
-    Ok(FINE)
+}
+
+impl Whom {
+    fn meant(&self) -> leaks::Whom {
+        leaks::Whom { tag: self.tag.as_deref().map(Into::into), venue: self.venue, account: self.account.clone() }
+    }
 }
 
 fn asked(config: &Config, whom: &Whom, why: &str, time: &str, now: Timestamp) -> Result<LeakMode, String> {
     if whom.tag.is_none() && whom.venue.is_none() && whom.account.is_none() {
         return Err("name whom it is for: --tag, --venue or --account".into());
     }
-    if why.trim().is_empty() || why.chars().count() > 200 || why.chars().any(char::is_control) {
+    if why.trim().is_empty() || why.chars().count() > leaks::LONGEST_WHY || why.chars().any(char::is_control) {
         return Err("--why takes one line of at most 200 characters".into());
     }
     let time = read_time(time).ok_or("--for takes a time such as 14d or 12h")?;
@@ -147,9 +117,7 @@ fn asked(config: &Config, whom: &Whom, why: &str, time: &str, now: Timestamp) ->
             && whom.account.as_ref().is_none_or(|id| *id == account.id)
     });
     if concerned.count() == 0 {
-        let tags: std::collections::BTreeSet<&str> =
-            config.accounts.iter().flat_map(|account| &account.tags).map(String::as_str).collect();
-        let tags = if tags.is_empty() { "none".into() } else { tags.into_iter().collect::<Vec<_>>().join(", ") };
+        let tags = leaks::listed(config.accounts.iter().flat_map(|account| &account.tags).map(String::as_str));
         return Err(format!("no configured account is concerned; the tags are: {tags}"));
     }
     Ok(LeakMode {
@@ -161,29 +129,6 @@ fn asked(config: &Config, whom: &Whom, why: &str, time: &str, now: Timestamp) ->
     })
 }
 
-fn same(mode: &LeakMode, whom: &Whom) -> bool {
-    mode.tag.as_deref() == whom.tag.as_deref() && mode.venue == whom.venue && mode.account == whom.account
-}
-
-/// Reads the leak modes that were switched on, those that are over too; none where nothing was ever switched.
-pub(super) fn modes(file: &Path) -> anyhow::Result<Vec<LeakMode>> {
-    match std::fs::read_to_string(file) {
-        Ok(text) => operator::read(&text)
-            .with_context(|| format!("{} is not what leak-mode wrote; remove it and switch again", file.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).with_context(|| format!("{} cannot be read", file.display())),
-    }
-}
-
-/// Says for whom a leak mode is on, until when and why.
-pub(super) fn words(mode: &LeakMode) -> String {
-    let tag = mode.tag.as_ref().map(|tag| format!("tag {tag}"));
-    let venue = mode.venue.map(|venue| format!("exchange {venue}"));
-    let account = mode.account.as_ref().map(|account| format!("account {account}"));
-    let whom: Vec<String> = [tag, venue, account].into_iter().flatten().collect();
-    format!("{} until {}: {}", whom.join(", "), mode.until, mode.why)
-}
-
 fn tell(out: &mut dyn Write, modes: &[LeakMode], now: Timestamp) -> std::io::Result<()> {
     if modes.is_empty() {
         return writeln!(out, "no leak mode is on");
@@ -193,35 +138,7 @@ fn tell(out: &mut dyn Write, modes: &[LeakMode], now: Timestamp) -> std::io::Res
         let seconds = u64::try_from(mode.until.since(now).nanos() / 1_000_000_000).unwrap_or(0);
         let unit = if seconds >= 4 * 3_600 { 3_600 } else { 60 };
         let left = std::time::Duration::from_secs((seconds / unit * unit).max(60));
-        writeln!(out, "leak mode on for {} ({} left)", words(mode), write_time(left))?;
+        writeln!(out, "leak mode on for {} ({} left)", leaks::words(mode), write_time(left))?;
     }
-    Ok(())
-}
-
-/// Replaces the file as a whole: the daemon may look at any moment.
-fn write(file: &Path, modes: &[LeakMode]) -> anyhow::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let row = |mode: &LeakMode| Row {
-        tag: mode.tag.as_ref().map(ToString::to_string),
-        venue: mode.venue.map(|venue| venue.to_string()),
-        account: mode.account.as_ref().map(ToString::to_string),
-        why: mode.why.to_string(),
-        until: mode.until.nanos(),
-    };
-    let text = serde_json::to_string(&Switches { leak_mode: modes.iter().map(row).collect() })?;
-    let beside = file.with_extension("new");
-    // One left behind by a write that was cut short would keep its mode and its owner.
-    if beside.exists() {
-        std::fs::remove_file(&beside)?;
-    }
-    let mut new = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    new.write_all(text.as_bytes())?;
-    new.sync_all()?;
-    // Switched by root, it must be readable to the daemon's own user, whose directory this is.
-    if let Some(about) = beside.parent().and_then(|dir| std::fs::metadata(dir).ok()) {
-        use std::os::unix::fs::MetadataExt as _;
-        let _ = std::os::unix::fs::chown(&beside, Some(about.uid()), Some(about.gid()));
-    }
-    std::fs::rename(&beside, file)?;
     Ok(())
 }

@@ -20,6 +20,7 @@ pub mod leakcheck;
 pub mod notify;
 pub mod panic;
 mod panic_ledger;
+mod preview;
 mod promotion;
 pub mod replay;
 pub mod respond;

@@ -1,4 +1,4 @@
-//! `fillguard notify test`: one message over one channel of the running daemon.
+//! `fillguard notify`: one message over one channel of the running daemon, and how messages read.
 
 use std::io::Write;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use super::ack::taken;
-use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE};
+use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE, preview};
 use crate::domain::IncidentId;
 use crate::live::inbox::{self, Order};
 use crate::runtime::clock;
 use crate::store::Store;
 
-/// Try a channel
+/// Try a channel, or look at messages
 ///
 /// Exit code: 0 the channel accepted the message, 1 it did not, 2 misuse, 3 no daemon took it.
 #[derive(Clone, Debug, Parser)]
@@ -32,6 +32,8 @@ enum What {
         /// The channel's name, or all channels when absent
         channel: Option<String>,
     },
+    /// Show how messages of every kind read
+    Preview(preview::Args),
 }
 
 /// How long a daemon is waited for, and a channel.
@@ -41,8 +43,11 @@ const CHANNEL: Duration = Duration::from_secs(60);
 /// Tries; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut said = std::io::stderr();
+    let channel = match &args.what {
+        What::Preview(wanted) => return preview::run(wanted, &args.config, out),
+        What::Test { channel } => channel,
+    };
     let Some(config) = args.config.check()? else { return Ok(MISUSE) };
-    let What::Test { channel } = &args.what;
     let known: Vec<String> = config.notify.routes().into_iter().map(|route| route.name).collect();
     let wanted: Vec<String> = match channel {
         Some(channel) if known.contains(channel) => vec![channel.clone()],

@@ -15,7 +15,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{ConfigFile, FAILED, FINE, MISUSE};
 use crate::config::{Book, Config, Log, LogFormat, Look, NewRules, RuleBook};
-use crate::live::{self, Answering, Settings};
+use crate::live::{self, Answering, LeakWatch, Settings};
+use crate::notify::templates::Templates;
 use crate::response::{Holder, desk, hands};
 use crate::runtime::{limits, systemd};
 use crate::store;
@@ -78,12 +79,21 @@ fn settings(config: Config, read: bool) -> Settings {
     let places = hands::Places::of(&config.feed);
     let may = |holder: &Holder| holder.master.is_some() || holder.trade.is_some() || holder.token.is_some();
     let armed = config.keys.holders.values().any(may);
+    let leak_watch = config.leakcheck.map(|folder| {
+        let file = config.file.clone();
+        let wanted = move || {
+            let kept = Config::secrets(&file, None).map_err(|problems| problems.to_string())?;
+            Ok(super::leakcheck::wanted(&kept).0)
+        };
+        LeakWatch { folder, wanted: std::sync::Arc::new(wanted) }
+    });
     Settings {
         // Where no key may act, and nothing shall be written down, there is no task for it.
         response: armed.then_some(Answering { setup, keys: config.keys, places }),
         inbox: Some(config_inbox),
         answers: config.answers.clone(),
         leak_file: Some(leak_file),
+        leak_watch,
         store: store::Settings { path: store_file, ..store::Settings::default() },
         journal: config.journal,
         pipeline: config.pipeline,
@@ -111,13 +121,14 @@ fn listen(log: Log) -> anyhow::Result<()> {
 /// Runs the stages until they end, and passes on what the system asks for.
 async fn serve(mut config: Config, read: bool) -> anyhow::Result<u8> {
     let book = std::mem::take(&mut config.book);
+    let words = config.notify.templates.clone();
     let (accounts, calls) = watch::channel(crate::feed::Roll::default());
     let unreadable = book.unreadable();
     let rules = RuleBook::new(&config.file, &config.pipeline);
     let (adopt, adopted) = watch::channel(None);
     let settings = Settings { accounts: Some(calls), rules: Some(adopted), unreadable, ..settings(config, read) };
     let (hung_up, hang_ups) = mpsc::channel(1);
-    let mut following = pin!(follow((book, accounts), (rules, adopt), hang_ups));
+    let mut following = pin!(follow((book, accounts), (rules, adopt), words, hang_ups));
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be listened for")?;
     let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be listened for")?;
@@ -145,24 +156,28 @@ async fn serve(mut config: Config, read: bool) -> anyhow::Result<u8> {
     }
 }
 
-/// Has accounts and rules follow their files: every few seconds, and in full at each SIGHUP. It never ends.
+/// Has accounts, rules and templates follow their files: every few seconds, and in full at each SIGHUP. It never ends.
 async fn follow(
     (mut book, accounts): (Book, watch::Sender<crate::feed::Roll>),
     (mut rules, adopt): (RuleBook, watch::Sender<Option<crate::pipeline::Settings>>),
+    templates: Option<Templates>,
     mut hang_ups: mpsc::Receiver<()>,
 ) {
+    let mut refused = Vec::new();
     loop {
         let reload = tokio::select! {
             () = tokio::time::sleep(book.every()) => false,
             Some(()) = hang_ups.recv() => true,
         };
+        let words = templates.clone();
         let looking = tokio::task::spawn_blocking(move || {
+            let read = words.map(|words| words.reload());
             let look = if reload { book.reload() } else { book.look() };
             // What owners expect of their keys, and tags, stand with the accounts and are part of the rules.
             let new = rules.look(reload || look.accounts.is_some());
-            (book, rules, look, new)
+            (book, rules, look, new, read)
         });
-        let Ok((known, known_rules, look, new)) = looking.await else {
+        let Ok((known, known_rules, look, new, read)) = looking.await else {
             tracing::error!("the accounts' files are followed no longer because of a fault in fillguard; restart it");
             return std::future::pending().await;
         };
@@ -171,6 +186,21 @@ async fn follow(
             tracing::info!("SIGHUP: the configuration was read again");
         }
         tell(&look);
+        match read {
+            Some(Ok(changed)) => {
+                refused.clear();
+                if changed {
+                    tracing::info!("the changed templates are in use");
+                }
+            }
+            // Said once, until they change again.
+            Some(Err(problems)) if reload || problems != refused => {
+                problems.iter().take(20).for_each(|problem| tracing::error!("{problem}"));
+                tracing::error!("the changed templates have mistakes; the former stay in use");
+                refused = problems;
+            }
+            Some(Err(_)) | None => {}
+        }
         if let Some(list) = look.accounts {
             accounts.send_replace(list);
         }

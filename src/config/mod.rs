@@ -14,6 +14,7 @@ mod exception;
 mod feed;
 mod keeping;
 mod leaf;
+mod leakcheck;
 mod market_cap;
 mod notify;
 mod problem;
@@ -68,6 +69,8 @@ pub struct Config {
     pub keys: crate::response::Keys,
     /// The answer page, where it is served.
     pub answers: Option<crate::serve::Settings>,
+    /// The folder that is searched for our keys, where there is one.
+    pub leakcheck: Option<crate::leakcheck::folder::Settings>,
     /// The daemon's own log.
     pub log: Log,
     /// Accounts whose own files have problems; they are not watched until that is mended.
@@ -227,6 +230,7 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
     let (response, keys) = response::response(root, book.holders(), taken);
     let answers = alive::answers(root);
     (notify.heartbeat, notify.daily) = alive::alive(root);
+    let leakcheck = leakcheck::leakcheck(root);
     let log = keeping::log(root);
     root.close();
     Config {
@@ -241,6 +245,7 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
         response,
         keys,
         answers,
+        leakcheck,
         log,
         faulty,
         book,

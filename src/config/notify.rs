@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use super::account::{Account, account_name};
 use super::credential::{Found, secret};
+use super::problem::Problems;
 use super::section::{Scope, Section};
 use super::values::{integer, text};
 use crate::alert::Language;
 use crate::domain::Level;
 use crate::notify::email::{EmailSettings, Mailbox, Mailer, Tls};
 use crate::notify::telegram::{BASE_URL, Bot, Chat, TelegramSettings};
+use crate::notify::templates::Templates;
 use crate::notify::webhook::{Form, Webhook, WebhookSettings};
 use crate::notify::{ChannelSettings, Error, Settings, backoff, console};
 use crate::secret::Secret;
@@ -24,6 +26,7 @@ struct Channels<'a> {
     accounts: &'a [Account],
     phrase: String,
     language: Language,
+    templates: Option<Templates>,
     /// Names given so far, with their lines.
     names: Vec<(String, usize)>,
 }
@@ -41,7 +44,8 @@ pub(super) fn notify(root: &mut Section<'_>, accounts: &[Account]) -> Settings {
     let repeat = section.time_or("repeat", usual.repeat, "never", Duration::from_secs(60)..=30 * DAY);
     let most = section.count("burst", u64::from(usual.burst.most), 1..=1_000);
     let burst = Burst { most: u32::try_from(most).unwrap_or(usual.burst.most), ..usual.burst };
-    let mut channels = Channels { accounts, phrase, language, names: Vec::new() };
+    let templates = templates(&mut section, &phrase);
+    let mut channels = Channels { accounts, phrase, language, templates, names: Vec::new() };
     let email: Vec<_> = section.sections("email").into_iter().filter_map(|one| channels.email(one)).collect();
     let telegram: Vec<_> = section.sections("telegram").into_iter().filter_map(|one| channels.telegram(one)).collect();
     let webhook: Vec<_> = section.sections("webhook").into_iter().filter_map(|one| channels.webhook(one)).collect();
@@ -63,8 +67,28 @@ pub(super) fn notify(root: &mut Section<'_>, accounts: &[Account]) -> Settings {
             root.gather.warn("every channel waits for an answer on another one (after); nobody is told at once".into());
         }
     }
-    let phrase = channels.phrase;
-    Settings { email, telegram, webhook, console, backoff, burst, repeat, language, phrase, ..Settings::default() }
+    let (phrase, templates) = (channels.phrase, channels.templates);
+    let settings =
+        Settings { email, telegram, webhook, console, backoff, burst, repeat, language, ..Settings::default() };
+    Settings { phrase, templates, ..settings }
+}
+
+/// Reads the user's own words and tries them; each file that is wrong is told by its own name and line.
+fn templates(section: &mut Section<'_>, phrase: &str) -> Option<Templates> {
+    let folder = section.path_to("templates", None)?;
+    // A mere reader of rules has no use for them.
+    if section.gather.scope == Scope::Middle {
+        return None;
+    }
+    match Templates::read(&folder, phrase) {
+        Ok(templates) => Some(templates),
+        Err(problems) => {
+            for problem in problems {
+                section.gather.refuse_file(Problems::whole_file(problem.file, problem.line, problem.why));
+            }
+            None
+        }
+    }
 }
 
 fn console_enabled(section: &mut Section<'_>) -> bool {
@@ -119,8 +143,8 @@ impl Channels<'_> {
         let person = section.text("person", Some("")).unwrap_or_default();
         let after = section.time("after", Duration::ZERO, Duration::ZERO..=DAY);
         let quiet = quiet_hours(section);
-        let (phrase, language) = (self.phrase.clone(), self.language);
-        ChannelSettings { name, min_level, accounts, phrase, person, after, quiet, language }
+        let (phrase, language, templates) = (self.phrase.clone(), self.language, self.templates.clone());
+        ChannelSettings { name, min_level, accounts, phrase, person, after, quiet, language, templates }
     }
 
     fn email(&mut self, mut section: Section<'_>) -> Option<EmailSettings> {

@@ -285,7 +285,7 @@ impl Engine {
         }
     }
 
-    /// Takes a fill into the account's one-sided run in its pair, and what round trips there lost into its session.
+    /// Takes a fill into the account's one-sided run in its pair.
     fn run_on(&mut self, account: usize, pair: usize, fill: &Fill, time: Timestamp, taken: account::Taken) {
         let quote = float(fill.notional);
         let units = quote * self.memory.worth.unit(fill.symbol.quote());
@@ -305,13 +305,7 @@ impl Engine {
             of_account: equity.map_or(0.0, |equity| units / equity.max(units)),
             of_day,
         };
-        let unit = if quote > 0.0 { units / quote } else { 0.0 };
-        let account = &mut self.memory.watched_mut(account).account;
-        account.run_on(&fill.symbol, &step);
-        let trips = account.habit(&fill.symbol).and_then(|habit| habit.turn.round_trips());
-        if let (Some(equity), Some(trips)) = (equity, trips) {
-            account.session.lost = account.session.lost.max(trips.share_of(equity, unit));
-        }
+        self.memory.watched_mut(account).account.run_on(&fill.symbol, &step);
     }
 
     /// Notes market evidence at an own order; returns whether it is stronger than what was known.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::inbox::{self, Order};
-use super::{Settings, operator};
+use super::{Settings, leaks, operator};
+use crate::domain::LeakMode;
 use crate::notify::Error;
-use crate::notify::telegram::{Listener, Pulse, Surroundings};
+use crate::notify::telegram::{LeakSwitch, Listener, Pulse, Surroundings};
 use crate::runtime::clock;
 use crate::runtime::supervisor::{Outcome, Stage, Task};
 use crate::store::Handle;
@@ -16,11 +17,21 @@ use crate::store::Handle;
 pub(super) fn tasks(settings: &Settings, store: &Handle, pulse: watch::Receiver<Pulse>) -> Result<Vec<Task>, Error> {
     let leak_file = settings.leak_file.clone();
     let leak_modes = move || leak_file.as_deref().map(|file| operator::modes(file, clock::now())).unwrap_or_default();
+    let switch_file = settings.leak_file.clone();
+    let (tags, rules) = (settings.pipeline.engine.tags.clone(), settings.rules.clone());
     let inbox = settings.inbox.clone();
     let account = settings.feed.accounts.first().map(|account| account.id.to_string());
     let around = Surroundings {
         pulse,
         leak_modes: Arc::new(leak_modes),
+        leak_tags: Arc::new(move || {
+            let now = rules.as_ref().and_then(|rules| Some(rules.borrow().as_ref()?.engine.tags.clone()));
+            now.as_ref().unwrap_or(&tags).0.keys().map(ToString::to_string).collect()
+        }),
+        leak: Arc::new(move |asked| {
+            let file = switch_file.as_deref().ok_or("No folder for commands is configured.")?;
+            switch(file, asked).map_err(|why| format!("Nothing was switched: {why}"))
+        }),
         drill: Arc::new(move |by| {
             let folder = inbox.as_deref().ok_or("No folder for commands is configured.")?;
             let account = account.clone().ok_or("No account is watched, so there is nothing to try.")?;
@@ -49,4 +60,17 @@ pub(super) fn tasks(settings: &Settings, store: &Handle, pulse: watch::Receiver<
         }));
     }
     Ok(tasks)
+}
+
+/// Switches the leak mode of a tag; the daemon takes the file within two seconds, as it takes what the command wrote.
+fn switch(file: &std::path::Path, asked: &LeakSwitch) -> Result<(), leaks::Problem> {
+    let (tag, now) = (Some(asked.tag.as_str().into()), clock::now());
+    match &asked.on {
+        Some((time, why)) => {
+            let why = format!("{why} ({})", asked.by);
+            let mode = LeakMode { tag, venue: None, account: None, why: why.into(), until: now + *time };
+            leaks::on(file, mode, now).map(drop)
+        }
+        None => leaks::off(file, &leaks::Whom { tag, ..leaks::Whom::default() }, now).map(drop),
+    }
 }

@@ -25,6 +25,17 @@ pub trait Carrier: Send {
     fn pace(&self) -> Duration {
         Duration::ZERO
     }
+
+    /// Returns when something that was kept open for the next message has been closed, because none came; for ever where
+    /// nothing is open. Given up at any moment.
+    fn idle(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
+    /// Closes what was kept open.
+    fn leave(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// What came of an attempt that did not succeed. `why` holds no secret.
@@ -116,10 +127,12 @@ impl<C: Carrier> Courier<C> {
             let pause = match self.next().await? {
                 Next::Send(queued) => self.deliver(*queued).await?,
                 Next::Wait(until) => {
+                    let wait = self.wait(until);
                     select! {
                         () = stop.cancelled() => {}
-                        () = sleep(self.wait(until)) => {}
+                        () = sleep(wait) => {}
                         Ok(()) = commits.changed() => {}
+                        () = self.carrier.idle() => {}
                     }
                     continue;
                 }
@@ -129,6 +142,7 @@ impl<C: Carrier> Courier<C> {
                 () = sleep(pause) => {}
             }
         }
+        self.carrier.leave().await;
         Ok(())
     }
 
@@ -230,7 +244,8 @@ fn waited(queued: &Queued) -> Duration {
     Duration::from_nanos(u64::try_from(queued.waited.nanos()).unwrap_or(0))
 }
 
-fn report(name: &str, queued: &Queued, why: &str) -> Message {
+/// Tells that a channel does not deliver.
+pub(super) fn report(name: &str, queued: &Queued, why: &str) -> Message {
     Message {
         incident: IncidentId::known(&format!("{ABOUT_A_CHANNEL}{name}")),
         level: queued.message.level.max(Level::Alert),

@@ -8,7 +8,9 @@ pub mod email;
 pub mod heartbeat;
 mod http;
 pub mod links;
+pub mod samples;
 pub mod telegram;
+pub mod templates;
 mod tls;
 pub mod webhook;
 pub(crate) mod wording;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub daily: Option<heartbeat::Daily>,
     /// The phrase the user chose, for the answer page.
     pub phrase: String,
+    /// The user's own words, where there are any; each channel has them too.
+    pub templates: Option<templates::Templates>,
 }
 
 impl Default for Settings {
@@ -70,6 +74,7 @@ impl Default for Settings {
             heartbeat: None,
             daily: None,
             phrase: String::new(),
+            templates: None,
         }
     }
 }
@@ -93,6 +98,8 @@ pub struct ChannelSettings {
     pub quiet: Option<QuietHours>,
     /// The language of the words around what is told.
     pub language: Language,
+    /// The user's own words; fillguard's where absent.
+    pub templates: Option<templates::Templates>,
 }
 
 impl Default for ChannelSettings {
@@ -106,6 +113,7 @@ impl Default for ChannelSettings {
             after: Duration::ZERO,
             quiet: None,
             language: Language::default(),
+            templates: None,
         }
     }
 }
@@ -218,7 +226,7 @@ impl Settings {
             carriers.push((settings.channel.name.clone(), Channel::Telegram(Box::new(bot))));
         }
         for settings in &self.webhook {
-            let webhook = webhook::Webhook::new(settings.clone())?;
+            let webhook = webhook::Webhook::new(settings.clone())?.knowing(store.clone());
             carriers.push((settings.channel.name.clone(), Channel::Webhook(Box::new(webhook))));
         }
         if self.console {
@@ -274,6 +282,35 @@ impl Carrier for Channel {
             Channel::Console(screen) => screen.pace(),
         }
     }
+
+    async fn idle(&mut self) {
+        match self {
+            Channel::Email(mailer) => mailer.idle().await,
+            Channel::Telegram(bot) => bot.idle().await,
+            Channel::Webhook(webhook) => webhook.idle().await,
+            Channel::Console(screen) => screen.idle().await,
+        }
+    }
+
+    async fn leave(&mut self) {
+        match self {
+            Channel::Email(mailer) => mailer.leave().await,
+            Channel::Telegram(bot) => bot.leave().await,
+            Channel::Webhook(webhook) => webhook.leave().await,
+            Channel::Console(screen) => screen.leave().await,
+        }
+    }
+}
+
+/// Returns the incident that a message is about, where templates ask for it; a store that is busy costs a template its
+/// kind and rule, not the message.
+async fn incident_of(
+    settings: &ChannelSettings,
+    store: Option<&Handle>,
+    id: &crate::domain::IncidentId,
+) -> Option<crate::domain::Incident> {
+    let (store, id) = (store.filter(|_| settings.templates.is_some() && !id.as_str().contains('/'))?, id.clone());
+    store.with(move |store| store.incident(&id)).await.ok().flatten()
 }
 
 /// Says whether a host name means this machine.

@@ -11,13 +11,14 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 use super::courier::{Carrier, Failure};
+use super::templates::{self, About, Part};
 use super::wording::{one_line, web_link};
 use super::words::{Words, words};
-use super::{ChannelSettings, Error, http};
-use crate::domain::{Level, Span, Timestamp};
+use super::{ChannelSettings, Error, http, incident_of};
+use crate::domain::{Incident, Level, Span, Timestamp};
 use crate::runtime::clock;
 use crate::secret::Secret;
-use crate::store::Queued;
+use crate::store::{Handle, Queued};
 
 /// What the receiver understands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +78,8 @@ pub struct Webhook {
     address: String,
     topic: String,
     words: &'static Words,
+    /// Where incidents are, for templates.
+    store: Option<Handle>,
 }
 
 impl Webhook {
@@ -96,11 +99,28 @@ impl Webhook {
         }
         let client = http::client(settings.timeout)?;
         let words = words(settings.channel.language);
-        Ok(Webhook { settings, client, address, topic, words })
+        Ok(Webhook { settings, client, address, topic, words, store: None })
+    }
+
+    /// Lets templates know the incident.
+    pub fn knowing(mut self, store: Handle) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Returns what is posted about a message.
+    pub fn body(&self, queued: &Queued, incident: Option<&Incident>) -> Value {
+        let channel = &self.settings.channel;
+        let about = About { repeat: queued.uncertain, incident, ..About::new(self.words, &channel.phrase, queued.at) };
+        let made = templates::dress(channel.templates.as_ref(), &queued.message, &about, &[Part::Webhook]);
+        let queued = Queued { message: made.message, ..queued.clone() };
+        let text = made.forms.into_iter().next().flatten().unwrap_or_else(|| self.text(&queued));
+        self.formed(&queued, &text)
     }
 
     async fn post(&self, queued: &Queued) -> Result<(), Failure> {
-        let body = self.body(queued).to_string();
+        let incident = incident_of(&self.settings.channel, self.store.as_ref(), &queued.incident).await;
+        let body = self.body(queued, incident.as_ref()).to_string();
         let mut request = self
             .client
             .post(&self.address)
@@ -146,24 +166,24 @@ impl Webhook {
         one_line(&text, 300)
     }
 
-    fn body(&self, queued: &Queued) -> Value {
+    fn formed(&self, queued: &Queued, text: &str) -> Value {
         match self.settings.form {
             Form::Fillguard => self.whole(queued),
             // Slack reads <...> and & as markup.
             Form::Slack => {
-                let text = self.text(queued).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+                let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
                 json!({ "text": text })
             }
             // Without this a name such as @everyone in an order's id would ring everybody.
             Form::Discord => {
-                json!({ "content": cut(&self.text(queued), 2_000), "allowed_mentions": { "parse": [] } })
+                json!({ "content": cut(text, 2_000), "allowed_mentions": { "parse": [] } })
             }
             Form::Ntfy => {
                 let message = &queued.message;
                 let mut body = json!({
                     "topic": self.topic,
                     "title": format!("{}: {}", self.words.level(message.level), one_line(&message.headline, 180)),
-                    "message": cut(&self.text(queued), 3_500),
+                    "message": cut(text, 3_500),
                     "priority": match message.level { Level::Notice => 2, Level::Alert => 4, Level::Act => 5 },
                     "tags": ["fillguard", message.level.as_str()],
                 });
@@ -184,7 +204,7 @@ impl Webhook {
                     },
                     "annotations": {
                         "summary": one_line(&message.headline, 1_000),
-                        "description": self.text(queued),
+                        "description": text,
                         "next_step": one_line(&message.next_step, 1_000),
                     },
                     "startsAt": queued.first_at.to_string(),

@@ -4,6 +4,7 @@
 //! messages. So after a crash the pipeline may say again what it said before; nothing is lost and nothing is doubled.
 
 mod answers;
+mod approvals;
 mod attend;
 mod error;
 mod file;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension};
 
 pub use answers::{Answer, Answered, Code, Verdict};
+pub use approvals::{Approval, Asked};
 pub use attend::{Again, Attention};
 pub use error::Error;
 pub use handle::Handle;

@@ -15,4 +15,5 @@ mod key_state;
 mod restart;
 mod rules;
 mod stages;
+mod told;
 mod watchdog;

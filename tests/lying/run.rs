@@ -54,6 +54,7 @@ struct Stage {
     accounts: Vec<AccountId>,
     ledger: Arc<Mutex<Ledger>>,
     dice: Dice,
+    seed: u64,
 }
 
 /// Lives one run through.
@@ -75,7 +76,7 @@ pub async fn run(face: Face, mode: Mode, seed: u64) -> Outcome {
 
     let home = tempfile::tempdir().unwrap();
     let ledger = daemon(face, feeds, home.path(), until, &mut running);
-    let mut stage = Stage { face, handle, accounts, ledger, dice: Dice(seed ^ 0x5eed) };
+    let mut stage = Stage { face, handle, accounts, ledger, dice: Dice(seed ^ 0x5eed), seed };
     stage.live(mode).await;
     let (downs, (_, owing)) = {
         let ledger = stage.ledger.lock().unwrap();
@@ -311,7 +312,7 @@ impl Stage {
     }
 
     async fn judged(&self, mode: Mode) {
-        let what = format!("every fill to be judged ({mode:?} at {:?})", self.face);
+        let what = format!("every fill to be judged ({mode:?} at {:?}, seed {})", self.face, self.seed);
         self.until(&what, |ledger, handle| ledger.differs(&handle.truth().fills).missing.is_empty()).await;
     }
 

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use fillguard::domain::Level;
 use fillguard::notify::backoff::Settings as Backoff;
-use fillguard::notify::{Carrier, Clock, Courier, Failure};
-use fillguard::store::{ChannelRoute, Handle, Queued, Store};
+use fillguard::notify::email::EmailSettings;
+use fillguard::notify::telegram::{Chat, TelegramSettings};
+use fillguard::notify::{Carrier, ChannelSettings, Clock, Courier, Failure, Settings};
+use fillguard::secret::Secret;
+use fillguard::store::{Cause, ChannelRoute, Handle, Queued, Store};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -239,4 +242,48 @@ async fn what_was_being_sent_when_the_process_died_is_sent_again_as_a_possible_r
     let asked = carrier.asked();
     assert_eq!(asked.len(), 1);
     assert!(asked[0].1.uncertain);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_incidents_in_a_minute_are_at_most_three_messages_a_person_over_all_channels() {
+    // Two channels of one person, told at once.
+    let person = |name: &str| ChannelSettings { name: name.into(), person: "me".into(), ..ChannelSettings::default() };
+    let token = Secret::new("1:a_token".into());
+    let chat = TelegramSettings::new(person("chat"), token, Chat::Number(42));
+    let (from, to) = ("guard@example.org".parse().unwrap(), vec!["me@example.org".parse().unwrap()]);
+    let mail = EmailSettings::new(person("mail"), "127.0.0.1", from, to);
+    let settings = Settings { email: vec![mail], telegram: vec![chat], ..Settings::default() };
+    let store = Handle::new(Store::in_memory().unwrap(), settings.routes());
+    let (mail, chat) = (Scripted::default(), Scripted::default());
+    let mut running = Running::new();
+    running.start("mail", &mail, &store, &[]);
+    running.start("chat", &chat, &store, &[]);
+    for second in 0..40_u64 {
+        let storm = (0..250).map(|place| {
+            let n = 1 + second * 250 + place;
+            let mut effect = effect(n, &id(n), Level::Act, &format!("theft {n}"));
+            effect.at = at(1_000);
+            effect
+        });
+        store.take(storm.collect()).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    running.for_seconds(600).await;
+    let mut all: Vec<(Duration, Queued)> = mail.asked().into_iter().chain(chat.asked()).collect();
+    all.sort_by_key(|(at, _)| *at);
+    for (place, (at, _)) in all.iter().enumerate() {
+        let within = all[place..].iter().take_while(|(other, _)| *other < *at + Duration::from_secs(60)).count();
+        assert!(within <= 3, "{within} messages within a minute");
+    }
+    for carrier in [&mail, &chat] {
+        let mut told = 0;
+        for (_, queued) in carrier.asked() {
+            let id = queued.id;
+            told += match queued.cause {
+                Cause::Digest => store.with(move |store| store.digested(id)).await.unwrap().len(),
+                Cause::News | Cause::Repeat | Cause::Escalation | Cause::Report | Cause::Test => 1,
+            };
+        }
+        assert_eq!(told, 10_000, "each is told by itself or among others");
+    }
 }

@@ -34,6 +34,60 @@ async fn mail_through(session: Session, to: &[&str]) -> (Result<String, Failure>
     (outcome, server)
 }
 
+#[tokio::test]
+async fn mails_that_follow_each_other_go_over_one_connection_which_is_left_when_none_follows() {
+    let server = SmtpServer::start(vec![Session::default()]);
+    let settings = EmailSettings { idle: Duration::from_millis(50), ..mailbox(server.port, Tls::None) };
+    let mut mailer = Mailer::new(settings).unwrap();
+    for number in 0..3 {
+        mailer.carry(&queued(Level::Alert, &format!("mail {number}"))).await.unwrap();
+    }
+    assert_eq!(server.received().iter().map(|mail| mail.connection).collect::<Vec<_>>(), [0, 0, 0]);
+    assert_eq!(server.goodbyes(), 0);
+    mailer.idle().await;
+    assert_eq!(server.goodbyes(), 1);
+    mailer.carry(&queued(Level::Alert, "later")).await.unwrap();
+    mailer.leave().await;
+    assert_eq!((server.received()[3].connection, server.goodbyes()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_died_or_is_refused_is_replaced_and_each_mail_arrives_once() {
+    let died = Session { mails: 1, ..Session::default() };
+    let busy = Session { again: "421 4.7.0 one mail a connection", ..Session::default() };
+    let full = Session { again: "452 4.5.3 too many mails", ..Session::default() };
+    let server = SmtpServer::start(vec![died, busy, full, Session::default()]);
+    let settings = EmailSettings { idle: Duration::from_secs(600), ..mailbox(server.port, Tls::None) };
+    let mut mailer = Mailer::new(settings).unwrap();
+    for number in 0..5 {
+        mailer.carry(&queued(Level::Alert, &format!("mail {number}"))).await.unwrap();
+    }
+    let received = server.received();
+    assert_eq!(received.iter().map(|mail| mail.connection).collect::<Vec<_>>(), [0, 1, 2, 3, 3]);
+    for (number, mail) in received.iter().enumerate() {
+        assert!(mail.accepted && mail.data.contains(&format!("mail {number}")) && mail.to.len() == 1, "{mail:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_lost_after_the_text_is_not_tried_anew_behind_the_couriers_back() {
+    // The first answer is good, so the connection is kept; the second never comes.
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = proxy.local_addr().unwrap().port();
+    let server = SmtpServer::start(vec![Session::default()]);
+    let upstream = server.port;
+    std::thread::spawn(move || {
+        for client in proxy.incoming() {
+            crate::smtp::cut_after(client.unwrap(), upstream, 2);
+        }
+    });
+    let mut mailer = Mailer::new(mailbox(port, Tls::None)).unwrap();
+    mailer.carry(&queued(Level::Alert, "first")).await.unwrap();
+    let outcome = mailer.carry(&queued(Level::Alert, "second")).await;
+    assert!(matches!(&outcome, Err(Failure::Down { uncertain: true, .. })), "{outcome:?}");
+    assert_eq!(server.received().len(), 2, "the second arrived, and was not sent again by itself");
+}
+
 const DESK: &[&str] = &["desk@example.org"];
 
 #[tokio::test]

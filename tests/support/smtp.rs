@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ pub struct Session {
     pub rcpt: Vec<&'static str>,
     /// The answer after the final dot.
     pub end: &'static str,
+    /// The answer to MAIL where a mail went over this connection before.
+    pub again: &'static str,
+    /// Mails after which the connection is closed without a word.
+    pub mails: usize,
     pub tls: Protection,
 }
 
@@ -37,6 +42,8 @@ impl Default for Session {
             auth: "235 welcome",
             rcpt: vec!["250 fine"],
             end: "250 queued",
+            again: "250 fine",
+            mails: usize::MAX,
             tls: Protection::None,
         }
     }
@@ -50,11 +57,14 @@ pub struct Received {
     pub signed_in: Option<String>,
     /// True when the server said that it took the mail.
     pub accepted: bool,
+    /// Which connection it came over, from 0.
+    pub connection: usize,
 }
 
 pub struct SmtpServer {
     pub port: u16,
     received: Arc<Mutex<Vec<Received>>>,
+    goodbyes: Arc<AtomicUsize>,
 }
 
 impl SmtpServer {
@@ -63,11 +73,12 @@ impl SmtpServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let received = Arc::new(Mutex::new(Vec::new()));
-        let book = Arc::clone(&received);
+        let goodbyes = Arc::new(AtomicUsize::new(0));
+        let (book, farewells) = (Arc::clone(&received), Arc::clone(&goodbyes));
         std::thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
                 let session = sessions[number.min(sessions.len() - 1)].clone();
-                let book = Arc::clone(&book);
+                let book = Book { received: Arc::clone(&book), goodbyes: Arc::clone(&farewells), connection: number };
                 std::thread::spawn(move || {
                     let stream = stream.unwrap();
                     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -76,7 +87,12 @@ impl SmtpServer {
                 });
             }
         });
-        SmtpServer { port, received }
+        SmtpServer { port, received, goodbyes }
+    }
+
+    /// How many connections were ended by QUIT.
+    pub fn goodbyes(&self) -> usize {
+        self.goodbyes.load(Ordering::SeqCst)
     }
 
     /// Every mail whose text arrived, also those not accepted.
@@ -85,10 +101,17 @@ impl SmtpServer {
     }
 }
 
+/// What one connection writes down.
+struct Book {
+    received: Arc<Mutex<Vec<Received>>>,
+    goodbyes: Arc<AtomicUsize>,
+    connection: usize,
+}
+
 trait Wire: Read + Write {}
 impl<T: Read + Write> Wire for T {}
 
-fn serve(stream: TcpStream, session: &Session, book: &Mutex<Vec<Received>>) -> std::io::Result<()> {
+fn serve(stream: TcpStream, session: &Session, book: &Book) -> std::io::Result<()> {
     let encrypt = |stream: TcpStream, config: &Arc<ServerConfig>| {
         StreamOwned::new(ServerConnection::new(Arc::clone(config)).unwrap(), stream)
     };
@@ -109,12 +132,7 @@ fn serve(stream: TcpStream, session: &Session, book: &Mutex<Vec<Received>>) -> s
 }
 
 /// Talks until the end, or until TLS is to begin (true).
-fn talk(
-    wire: &mut BufReader<Box<dyn Wire>>,
-    session: &Session,
-    encrypted: bool,
-    book: &Mutex<Vec<Received>>,
-) -> std::io::Result<bool> {
+fn talk(wire: &mut BufReader<Box<dyn Wire>>, session: &Session, encrypted: bool, book: &Book) -> std::io::Result<bool> {
     fn say(wire: &mut BufReader<Box<dyn Wire>>, line: &str) -> std::io::Result<bool> {
         if line.is_empty() {
             return Ok(false);
@@ -126,7 +144,8 @@ fn talk(
     if !session.greeting.is_empty() {
         say(wire, session.greeting)?;
     }
-    let mut mail = Received { encrypted, ..Received::default() };
+    let fresh = || Received { encrypted, connection: book.connection, ..Received::default() };
+    let (mut mail, mut mails) = (fresh(), 0);
     loop {
         let mut line = String::new();
         if wire.read_line(&mut line)? == 0 {
@@ -166,10 +185,17 @@ fn talk(
                     mail.data.push_str(text.strip_prefix('.').unwrap_or(&text));
                 }
                 mail.accepted = session.end.starts_with('2');
-                book.lock().unwrap().push(std::mem::take(&mut mail));
-                say(wire, session.end)?
+                let signed_in = mail.signed_in.clone();
+                book.received.lock().unwrap().push(std::mem::replace(&mut mail, Received { signed_in, ..fresh() }));
+                mails += 1;
+                say(wire, session.end)? && mails < session.mails
+            }
+            "MAIL" if mails > 0 => {
+                mail.to.clear();
+                say(wire, session.again)? && !session.again.starts_with("421")
             }
             "QUIT" => {
+                book.goodbyes.fetch_add(1, Ordering::SeqCst);
                 say(wire, "221 bye")?;
                 return Ok(false);
             }
@@ -179,6 +205,44 @@ fn talk(
             return Ok(false);
         }
     }
+}
+
+/// Passes a connection on to a server on this machine, and cuts it when the server has the `mails`th text: the answer to it
+/// is read, so that the server has the mail, and not handed on.
+pub fn cut_after(client: TcpStream, server: u16, mails: usize) {
+    let up = TcpStream::connect(("127.0.0.1", server)).unwrap();
+    let (mut down, mut answers) = (client.try_clone().unwrap(), BufReader::new(up.try_clone().unwrap()));
+    let texts = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&texts);
+    let back = std::thread::spawn(move || {
+        let mut line = String::new();
+        while answers.read_line(&mut line).is_ok_and(|length| length > 0) {
+            if seen.load(Ordering::SeqCst) >= mails && line.starts_with("250") {
+                let _cut = down.shutdown(std::net::Shutdown::Both);
+                return;
+            }
+            if down.write_all(line.as_bytes()).is_err() {
+                return;
+            }
+            line.clear();
+        }
+        let _ended = down.shutdown(std::net::Shutdown::Both);
+    });
+    let (mut up, mut asked, mut line) = (up, BufReader::new(client), String::new());
+    let mut in_text = false;
+    while asked.read_line(&mut line).is_ok_and(|length| length > 0) {
+        let dot = in_text && line == ".\r\n";
+        in_text = !dot && (in_text || line.to_uppercase().starts_with("DATA"));
+        if dot {
+            texts.fetch_add(1, Ordering::SeqCst);
+        }
+        if up.write_all(line.as_bytes()).is_err() {
+            break;
+        }
+        line.clear();
+    }
+    let _ended = up.shutdown(std::net::Shutdown::Both);
+    back.join().unwrap();
 }
 
 /// A certificate for 127.0.0.1 and localhost, made now; nothing (with the reason printed) when openssl is absent.

@@ -207,3 +207,6 @@ fn round_trip(case: &Case<'_>) -> Option<Term> {
 pub(super) fn tidy(number: f64) -> f64 {
     if number.is_finite() { (number * 100.0).round() / 100.0 } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::addressed::Addressed;
 use super::frames::{Envelope, Fault, Head, Position, Subscribed};
 use super::gap::{self, Account};
 use super::members::Members;
@@ -199,6 +200,43 @@ impl Subscriptions {
         Some(request.to_string())
     }
 
+    fn refuse(&mut self, index: usize, account: &Account, fault: &Fault, steps: &mut Vec<Step<Job>>) {
+        // The answer to a suspicion: the subscription lives, and so does the key; perhaps again.
+        if fault.code == ALREADY && self.whose.values().any(|(known, _)| *known == index) {
+            self.refused.remove(&index);
+            steps.push(Step::Up(account.source()));
+            return;
+        }
+        account.note_subscribed(false);
+        let now = clock::steady();
+        let refusal = Refusal::binance(fault.code);
+        let error = Error::Refused(refusal.clone());
+        if refusal.meaning == Meaning::Clock && self.relearned.insert(index) {
+            // Once: the offset is learned, and the account asked for again when that is done.
+            steps.push(Step::Job(Job::LearnTime));
+            self.later.insert((now + Duration::from_secs(2).min(self.timing.ack), index));
+            return;
+        }
+        let slow = error.about_key();
+        let settings = if slow { self.timing.refused } else { self.timing.backoff };
+        let (was, backoff) = self.refused.entry(index).or_insert_with(|| (slow, Backoff::new(settings)));
+        if *was != slow {
+            (*was, *backoff) = (slow, Backoff::new(settings));
+        }
+        let mut wait = backoff.draw();
+        if let Some(until) = fault.data.as_ref().and_then(|data| data.retry_after) {
+            let asked = u64::try_from(until.saturating_sub(self.rest.millis())).unwrap_or(0).min(259_200_000);
+            wait = wait.max(Duration::from_millis(asked));
+            self.rest.limiter().pause(Duration::from_millis(asked));
+        }
+        self.later.insert((now + wait, index));
+        steps.push(Step::Down(account.source(), error));
+    }
+}
+
+impl Addressed for Subscriptions {
+    type Job = Job;
+
     fn everybody(&self, received: &Received, steps: &mut Vec<Step<Job>>) {
         steps.extend(self.members.sources().into_iter().map(|source| Step::Pass(source, received.clone())));
     }
@@ -262,39 +300,6 @@ impl Subscriptions {
         Ok(())
     }
 
-    fn refuse(&mut self, index: usize, account: &Account, fault: &Fault, steps: &mut Vec<Step<Job>>) {
-        // The answer to a suspicion: the subscription lives, and so does the key; perhaps again.
-        if fault.code == ALREADY && self.whose.values().any(|(known, _)| *known == index) {
-            self.refused.remove(&index);
-            steps.push(Step::Up(account.source()));
-            return;
-        }
-        account.note_subscribed(false);
-        let now = clock::steady();
-        let refusal = Refusal::binance(fault.code);
-        let error = Error::Refused(refusal.clone());
-        if refusal.meaning == Meaning::Clock && self.relearned.insert(index) {
-            // Once: the offset is learned, and the account asked for again when that is done.
-            steps.push(Step::Job(Job::LearnTime));
-            self.later.insert((now + Duration::from_secs(2).min(self.timing.ack), index));
-            return;
-        }
-        let slow = error.about_key();
-        let settings = if slow { self.timing.refused } else { self.timing.backoff };
-        let (was, backoff) = self.refused.entry(index).or_insert_with(|| (slow, Backoff::new(settings)));
-        if *was != slow {
-            (*was, *backoff) = (slow, Backoff::new(settings));
-        }
-        let mut wait = backoff.draw();
-        if let Some(until) = fault.data.as_ref().and_then(|data| data.retry_after) {
-            let asked = u64::try_from(until.saturating_sub(self.rest.millis())).unwrap_or(0).min(259_200_000);
-            wait = wait.max(Duration::from_millis(asked));
-            self.rest.limiter().pause(Duration::from_millis(asked));
-        }
-        self.later.insert((now + wait, index));
-        steps.push(Step::Down(account.source(), error));
-    }
-
     fn event(
         &mut self,
         number: u64,
@@ -340,31 +345,7 @@ impl Session for Subscriptions {
     type Job = Job;
 
     fn heard(&mut self, received: Received, steps: &mut Vec<Step<Job>>) -> Result<(), Error> {
-        let Frame::Text(text) = &received.frame else {
-            self.everybody(&received, steps);
-            return Ok(());
-        };
-        let text = text.clone();
-        let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(&text) else {
-            // Whose it was cannot be told, so all are told that something could not be read.
-            self.everybody(&received, steps);
-            return Ok(());
-        };
-        match (&envelope.event, envelope.subscription) {
-            (Some(head), Some(number)) => self.event(number, head, received, steps),
-            (Some(head), None) => {
-                self.everybody(&received, steps);
-                if head.e == "serverShutdown" {
-                    steps.push(Step::Renew);
-                }
-                Ok(())
-            }
-            (None, _) if envelope.status.is_some() => self.answered(&envelope, &received, steps),
-            (None, _) => {
-                self.everybody(&received, steps);
-                Ok(())
-            }
-        }
+        self.heard_of(received, steps)
     }
 
     fn due(&self) -> Option<(Instant, u32)> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::account::{ALREADY, EARLY, SUBSCRIBE_COST, note, reconnecting, remember};
+use super::addressed::Addressed;
 use super::frames::{Envelope, Fault, Head, Subscribed};
 use super::gap::{self, Account, wire};
 use super::{accepted, keys, learn_time};
@@ -20,7 +21,7 @@ use crate::feed::outlet::Outlet;
 use crate::feed::rest::Call;
 use crate::feed::settings::Timing;
 use crate::feed::sign::percent_encode;
-use crate::feed::socket::{Frame, Received, Socket};
+use crate::feed::socket::{Received, Socket};
 use crate::feed::venues::Venues;
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock;
@@ -211,10 +212,6 @@ impl Tokens {
         self.plan.insert((at, index));
     }
 
-    fn everybody(&self, received: &Received, steps: &mut Vec<Step<Job>>) {
-        steps.extend(self.accounts.iter().map(|account| Step::Pass(account.source(), received.clone())));
-    }
-
     /// Takes that a wallet has no token or subscription; says so where it is left without one, or its key refused.
     fn failed(&mut self, index: usize, error: &Error, asked: Duration, steps: &mut Vec<Step<Job>>) {
         self.pending.remove(&index);
@@ -230,6 +227,27 @@ impl Tokens {
         if let Some(source) = self.source(index).filter(|_| blind) {
             steps.push(Step::Down(source, error.clone()));
         }
+    }
+
+    fn refuse(&mut self, index: usize, fault: &Fault, steps: &mut Vec<Step<Job>>) {
+        if fault.code == ALREADY && self.newest.contains_key(&index) {
+            // It will not be renewed while it lives. It is asked for again when it has ended, and the gap is filled.
+            self.pending.remove(&index);
+            return;
+        }
+        let asked = fault.data.as_ref().and_then(|data| data.retry_after);
+        let asked = asked.map_or(0, |until| until.saturating_sub(clock::now().millis()));
+        let asked = Duration::from_millis(u64::try_from(asked).unwrap_or(0).min(259_200_000));
+        let error = Error::Refused(Refusal::of_wallet(Refusal::binance(fault.code)));
+        self.failed(index, &error, asked, steps);
+    }
+}
+
+impl Addressed for Tokens {
+    type Job = Job;
+
+    fn everybody(&self, received: &Received, steps: &mut Vec<Step<Job>>) {
+        steps.extend(self.accounts.iter().map(|account| Step::Pass(account.source(), received.clone())));
     }
 
     fn answered(
@@ -275,19 +293,6 @@ impl Tokens {
         Ok(())
     }
 
-    fn refuse(&mut self, index: usize, fault: &Fault, steps: &mut Vec<Step<Job>>) {
-        if fault.code == ALREADY && self.newest.contains_key(&index) {
-            // It will not be renewed while it lives. It is asked for again when it has ended, and the gap is filled.
-            self.pending.remove(&index);
-            return;
-        }
-        let asked = fault.data.as_ref().and_then(|data| data.retry_after);
-        let asked = asked.map_or(0, |until| until.saturating_sub(clock::now().millis()));
-        let asked = Duration::from_millis(u64::try_from(asked).unwrap_or(0).min(259_200_000));
-        let error = Error::Refused(Refusal::of_wallet(Refusal::binance(fault.code)));
-        self.failed(index, &error, asked, steps);
-    }
-
     fn event(
         &mut self,
         number: u64,
@@ -325,30 +330,7 @@ impl Session for Tokens {
     type Job = Job;
 
     fn heard(&mut self, received: Received, steps: &mut Vec<Step<Job>>) -> Result<(), Error> {
-        let Frame::Text(text) = &received.frame else {
-            self.everybody(&received, steps);
-            return Ok(());
-        };
-        let text = text.clone();
-        let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(&text) else {
-            self.everybody(&received, steps);
-            return Ok(());
-        };
-        match (&envelope.event, envelope.subscription) {
-            (Some(head), Some(number)) => self.event(number, head, received, steps),
-            (Some(head), None) => {
-                self.everybody(&received, steps);
-                if head.e == "serverShutdown" {
-                    steps.push(Step::Renew);
-                }
-                Ok(())
-            }
-            (None, _) if envelope.status.is_some() => self.answered(&envelope, &received, steps),
-            (None, _) => {
-                self.everybody(&received, steps);
-                Ok(())
-            }
-        }
+        self.heard_of(received, steps)
     }
 
     fn due(&self) -> Option<(Instant, u32)> {

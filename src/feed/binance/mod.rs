@@ -3,6 +3,7 @@
 
 mod account;
 mod account_page;
+mod addressed;
 mod frames;
 mod futures;
 mod gap;

@@ -6,6 +6,7 @@ use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Message as Mail, MultiPart, SinglePart};
 
 use super::super::Error;
+use super::super::templates::Part;
 use super::super::wording::{one_line, wrap};
 use super::super::words::{Words, words};
 use super::{EmailSettings, Picture, html};
@@ -27,6 +28,31 @@ pub struct Letter {
     pub answer: Option<String>,
     /// The loss as it grew.
     pub picture: Option<Picture>,
+    /// Forms in the user's own words, where there are any.
+    pub own: Own,
+}
+
+/// Forms of a mail in the user's own words; the built-in one where absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// The subject.
+    pub subject: Option<String>,
+    /// The text.
+    pub text: Option<String>,
+    /// The page.
+    pub page: Option<String>,
+}
+
+impl Own {
+    /// What templates are asked for, in this order.
+    pub const PARTS: [Part; 3] = [Part::MailSubject, Part::MailText, Part::MailPage];
+
+    /// Takes what templates made of [`Own::PARTS`].
+    pub fn made(forms: Vec<Option<String>>) -> Self {
+        let mut forms = forms.into_iter();
+        let mut next = || forms.next().flatten();
+        Own { subject: next(), text: next(), page: next() }
+    }
 }
 
 impl From<&Queued> for Letter {
@@ -38,6 +64,7 @@ impl From<&Queued> for Letter {
             previous: queued.previous.as_ref().map(|sent| sent.receipt.clone()),
             answer: None,
             picture: None,
+            own: Own::default(),
         }
     }
 }
@@ -53,7 +80,7 @@ pub fn compose(message: &Message, settings: &EmailSettings, letter: &Letter) -> 
         .message_id(Some(message_id(message, settings, letter)))
         .in_reply_to(follows.unwrap_or(&thread).to_owned())
         .references(references)
-        .subject(subject(message, words(settings.channel.language)))
+        .subject(subject(message, letter, words(settings.channel.language)))
         .header(AutoSubmitted)
         .header(IncidentName(incident_name(message)));
     for mailbox in &settings.to {
@@ -62,8 +89,8 @@ pub fn compose(message: &Message, settings: &EmailSettings, letter: &Letter) -> 
     let phrase = one_line(&settings.channel.phrase, 200);
     let words = words(settings.channel.language);
     let boundary = |part: &str| format!("fillguard-{}{part}", digest(&message_id(message, settings, letter)));
-    let plain = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text(message, &phrase, letter, words));
-    let page = SinglePart::builder().header(ContentType::TEXT_HTML).body(html::page(message, &phrase, letter, words));
+    let plain = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(plain_text(message, &phrase, letter, words));
+    let page = SinglePart::builder().header(ContentType::TEXT_HTML).body(page(message, &phrase, letter, words));
     let parts = MultiPart::alternative().boundary(boundary("")).singlepart(plain);
     let parts = match (&letter.picture, ContentType::parse("image/png")) {
         (Some(picture), Ok(kind)) => {
@@ -99,7 +126,11 @@ fn is_message_id(text: &str) -> bool {
     text.len() <= 300 && text.starts_with('<') && text.ends_with('>') && text.chars().all(|c| c.is_ascii_graphic())
 }
 
-fn subject(message: &Message, words: &Words) -> String {
+/// Returns the subject, in the user's words where there are any.
+pub(super) fn subject(message: &Message, letter: &Letter, words: &Words) -> String {
+    if let Some(own) = &letter.own.subject {
+        return own.clone();
+    }
     let level = words.level(message.level).to_lowercase();
     format!("[fillguard] {level}: {}", one_line(&message.headline, 180))
 }
@@ -110,6 +141,17 @@ fn incident_name(message: &Message) -> String {
 
 fn date(at: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(at.nanos()).unwrap_or(0))
+}
+
+/// Returns the text, in the user's words where there are any.
+pub(super) fn plain_text(message: &Message, phrase: &str, letter: &Letter, words: &Words) -> String {
+    let own = letter.own.text.as_ref().map(|own| own.lines().collect::<Vec<_>>().join("\r\n") + "\r\n");
+    own.unwrap_or_else(|| text(message, phrase, letter, words))
+}
+
+/// Returns the page, in the user's words where there are any.
+pub(super) fn page(message: &Message, phrase: &str, letter: &Letter, words: &Words) -> String {
+    letter.own.page.clone().unwrap_or_else(|| html::page(message, phrase, letter, words))
 }
 
 fn text(message: &Message, phrase: &str, letter: &Letter, words: &Words) -> String {

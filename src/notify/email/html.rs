@@ -60,14 +60,13 @@ pub(super) fn page(message: &Message, phrase: &str, letter: &Letter, words: &Wor
         );
     }
     if let Some(picture) = &letter.picture {
-        let (from, until, loss) = (picture.from, picture.until, shown(&picture.loss.to_string(), 80));
-        let what = words.picture;
+        let caption = shown(&picture.caption(words), 200);
         row(
             &mut rows,
             &format!(
                 "<td class=\"pad soft\" style=\"{pad};padding-top:14px;{FONT};font-size:13px;color:#55606a\">\
-                 <img src=\"cid:{PICTURE}\" alt=\"{what}: {loss}\" width=\"544\" style=\"width:100%;max-width:544px;height:auto;display:block\">\
-                 {what}: {loss}, {from} &ndash; {until}</td>"
+                 <img src=\"cid:{PICTURE}\" alt=\"{caption}\" width=\"544\" style=\"width:100%;max-width:544px;height:auto;display:block\">\
+                 {caption}</td>"
             ),
         );
     }

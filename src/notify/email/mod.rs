@@ -1,7 +1,9 @@
-//! Messages by e-mail: one connection a message, one set of headers per incident.
+//! Messages by e-mail: what follows within moments over one connection, one set of headers per incident.
 
 mod compose;
+mod distrust;
 mod html;
+mod line;
 mod picture;
 
 use std::fmt;
@@ -10,19 +12,22 @@ use std::time::Duration;
 
 use lettre::message::Mailbox as LettreMailbox;
 use lettre::transport::smtp::Error as SmtpError;
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
-use lettre::transport::smtp::extension::ClientId;
 use tokio::time::timeout;
 
-pub use compose::{Letter, compose, eml};
+pub use compose::{Letter, Own, compose, eml};
 pub use picture::{Picture, picture};
+
+use line::{Line, Open};
 
 use super::courier::{Carrier, Failure};
 use super::links::Links;
+use super::templates::{self, About};
 use super::wording::one_line;
-use super::{ChannelSettings, Error, is_loopback, tls};
+use super::words::words;
+use super::{ChannelSettings, Error, incident_of, is_loopback, tls};
+use crate::domain::{Incident, Message};
 use crate::secret::Secret;
 use crate::store::{Handle, Queued};
 
@@ -64,7 +69,13 @@ pub struct EmailSettings {
     pub ca_file: Option<PathBuf>,
     /// How long one attempt may take in all; 30 s by default.
     pub timeout: Duration,
+    /// How long a connection is kept for the next mail; 30 s by default, not at all where zero.
+    pub idle: Duration,
 }
+
+/// How long a connection that was kept may take until the text of a mail may begin; then a new one is made. Mail servers and
+/// address translators forget connections without a word.
+const KEPT_ANSWERS: Duration = Duration::from_secs(5);
 
 impl EmailSettings {
     /// Joins what has no default: the channel, the server, the sender and who gets it.
@@ -80,6 +91,7 @@ impl EmailSettings {
             to,
             ca_file: None,
             timeout: Duration::from_secs(30),
+            idle: Duration::from_secs(30),
         }
     }
 }
@@ -87,8 +99,7 @@ impl EmailSettings {
 /// Sends messages to a mailbox.
 pub struct Mailer {
     settings: EmailSettings,
-    parameters: Option<TlsParameters>,
-    hello: ClientId,
+    line: Line,
     links: Option<Links>,
     /// Where an incident's history is, for its picture.
     store: Option<Handle>,
@@ -113,7 +124,7 @@ impl Mailer {
             Tls::None => return Err(Error::Plain { channel: channel(), server: settings.server.clone() }),
             Tls::Starttls | Tls::Implicit => Some(parameters(&settings)?),
         };
-        Ok(Mailer { settings, parameters, hello: ClientId::default(), links: None, store: None })
+        Ok(Mailer { settings, line: Line::new(parameters), links: None, store: None })
     }
 
     /// Puts a picture of the loss into what has one.
@@ -134,17 +145,57 @@ impl Mailer {
         self
     }
 
-    async fn send(&self, queued: &Queued, progress: &mut Progress) -> Result<String, Failure> {
+    async fn send(&mut self, queued: &Queued, progress: &mut Progress) -> Result<String, Failure> {
         let answer = self.links.as_ref().filter(|_| queued.is_answerable());
         let answer = answer.map(|links| links.link(&queued.incident, &self.settings.channel.name, queued.at));
         let picture = self.picture(queued).await;
+        let incident = incident_of(&self.settings.channel, self.store.as_ref(), &queued.incident).await;
         let letter = Letter { answer, picture, ..Letter::from(queued) };
-        let message =
-            compose(&queued.message, &self.settings, &letter).map_err(|why| Failure::Never { why: why.to_string() })?;
-        let mut connection = self.connect().await.map_err(|why| failure(&why, false))?;
-        let sender = self.settings.from.email.clone();
-        connection.command(Mail::new(Some(sender), Vec::new())).await.map_err(|why| failure(&why, false))?;
+        let (told, letter) = dressed(&queued.message, &self.settings, letter, incident.as_ref());
+        let message = compose(&told, &self.settings, &letter).map_err(|why| Failure::Never { why: why.to_string() })?;
+        let mut open = self.begin().await.map_err(|why| self.failure(&why, false))?;
+        progress.uncertain = true;
+        // From here on only an answer tells whether the server took the message.
+        let outcome = open.connection.message(&message.formatted()).await;
+        let receipt = compose::message_id(&queued.message, &self.settings, &letter);
+        match outcome {
+            Ok(_) => {
+                progress.accepted = Some(receipt.clone());
+                self.line.keep(open, &self.settings).await;
+                Ok(receipt)
+            }
+            Err(why) => {
+                open.connection.abort().await;
+                Err(self.failure(&why, why.status().is_none()))
+            }
+        }
+    }
 
+    /// Returns a connection on which the text of a mail is waited for.
+    ///
+    /// Until then nothing can have been delivered, so one that was kept and fails is replaced at once.
+    async fn begin(&mut self) -> Result<Open, SmtpError> {
+        let mut open = self.line.open(&self.settings).await?;
+        if open.mails > 0 {
+            if let Ok(Ok(())) = timeout(KEPT_ANSWERS, self.envelope(&mut open.connection)).await {
+                return Ok(open);
+            }
+            tracing::debug!(channel = %self.settings.channel.name, "the connection that was kept is of no use any more");
+            drop(open);
+            open = self.line.connect(&self.settings).await?;
+        }
+        match self.envelope(&mut open.connection).await {
+            Ok(()) => Ok(open),
+            Err(why) => {
+                open.connection.abort().await;
+                Err(why)
+            }
+        }
+    }
+
+    /// Names sender and recipients, and asks for the text to be taken.
+    async fn envelope(&self, connection: &mut AsyncSmtpConnection) -> Result<(), SmtpError> {
+        connection.command(Mail::new(Some(self.settings.from.email.clone()), Vec::new())).await?;
         // One recipient who is refused must not keep the others from being told.
         let (mut accepted, mut refused) = (0, None);
         for mailbox in &self.settings.to {
@@ -154,45 +205,75 @@ impl Mailer {
                     tracing::warn!(channel = %self.settings.channel.name, why = %said(&why), "a recipient was refused");
                     refused = Some(why);
                 }
-                Err(why) => return Err(failure(&why, false)),
+                Err(why) => return Err(why),
             }
         }
         if let (0, Some(why)) = (accepted, refused) {
-            connection.abort().await;
-            return Err(failure(&why, false));
+            return Err(why);
         }
-        connection.command(Data).await.map_err(|why| failure(&why, false))?;
-        progress.uncertain = true;
-        // From here on only an answer tells whether the server took the message.
-        let outcome =
-            connection.message(&message.formatted()).await.map_err(|why| failure(&why, why.status().is_none()));
-        if outcome.is_ok() {
-            progress.accepted = Some(compose::message_id(&queued.message, &self.settings, &letter));
-        }
-        // The server has answered; how it takes leave changes nothing.
-        let _farewell = connection.quit().await;
-        outcome.map(|_| compose::message_id(&queued.message, &self.settings, &letter))
+        connection.command(Data).await.map(drop)
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
-        let settings = &self.settings;
-        let implicit = match settings.tls {
-            Tls::Implicit => self.parameters.clone(),
-            Tls::Starttls | Tls::None => None,
+    /// A 5xx answer stands; a 4xx answer puts this message off; 421 and everything without an answer concern the server.
+    fn failure(&self, why: &SmtpError, uncertain: bool) -> Failure {
+        let code = why.status().map(u16::from);
+        let why_text = match distrust::explained(why, &self.settings.server) {
+            Some(advice) => one_line(&format!("{advice} ({})", said(why)), 400),
+            None => said(why),
         };
-        let server = (settings.server.trim_start_matches('[').trim_end_matches(']'), settings.port);
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(server, Some(settings.timeout), &self.hello, implicit, None).await?;
-        if let (Tls::Starttls, Some(parameters)) = (settings.tls, &self.parameters) {
-            connection.starttls(parameters.clone(), &self.hello).await?;
+        match code {
+            Some(500..=599) => Failure::Never { why: why_text },
+            Some(421) | None => Failure::Down { why: why_text, after: None, uncertain },
+            Some(_) => Failure::Later { why: why_text },
         }
-        if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
-            let credentials = Credentials::new(user.clone(), password.expose().to_owned());
-            connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await?;
-        }
-        Ok(connection)
     }
 }
+
+/// Words a mail as the user wants it; as fillguard does where there are no templates.
+pub fn dressed(
+    message: &Message,
+    settings: &EmailSettings,
+    letter: Letter,
+    incident: Option<&Incident>,
+) -> (Message, Letter) {
+    let channel = &settings.channel;
+    let words = words(channel.language);
+    let picture = letter.picture.as_ref().map(|picture| (PICTURE_SOURCE, picture.caption(words)));
+    let about = About {
+        repeat: letter.repeat,
+        answer: letter.answer.as_deref(),
+        picture,
+        incident,
+        ..About::new(words, &channel.phrase, letter.at)
+    };
+    let made = templates::dress(channel.templates.as_ref(), message, &about, &Own::PARTS);
+    (made.message, Letter { own: Own::made(made.forms), ..letter })
+}
+
+/// A mail's forms as people read them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forms {
+    /// The subject.
+    pub subject: String,
+    /// The text.
+    pub text: String,
+    /// The page.
+    pub page: String,
+}
+
+/// Returns what people read of a mail.
+pub fn forms(message: &Message, settings: &EmailSettings, letter: &Letter) -> Forms {
+    let words = words(settings.channel.language);
+    let phrase = one_line(&settings.channel.phrase, 200);
+    Forms {
+        subject: compose::subject(message, letter, words),
+        text: compose::plain_text(message, &phrase, letter, words),
+        page: compose::page(message, &phrase, letter, words),
+    }
+}
+
+/// How a page names the picture inside its mail.
+const PICTURE_SOURCE: &str = "cid:loss";
 
 /// How far an attempt came, for when time runs out.
 #[derive(Default)]
@@ -216,22 +297,19 @@ impl Carrier for Mailer {
             },
         }
     }
+
+    async fn idle(&mut self) {
+        self.line.idle(&self.settings).await;
+    }
+
+    async fn leave(&mut self) {
+        self.line.leave().await;
+    }
 }
 
 impl fmt::Debug for Mailer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailer").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-/// A 5xx answer stands; a 4xx answer puts this message off; 421 and everything without an answer concern the server.
-fn failure(why: &SmtpError, uncertain: bool) -> Failure {
-    let code = why.status().map(u16::from);
-    let why_text = said(why);
-    match code {
-        Some(500..=599) => Failure::Never { why: why_text },
-        Some(421) | None => Failure::Down { why: why_text, after: None, uncertain },
-        Some(_) => Failure::Later { why: why_text },
     }
 }
 

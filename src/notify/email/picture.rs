@@ -8,6 +8,7 @@ use flate2::write::ZlibEncoder;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
+use super::super::words::Words;
 use crate::domain::{Money, Symbol, Timestamp};
 use crate::store::Step;
 
@@ -22,6 +23,13 @@ pub struct Picture {
     pub until: Timestamp,
     /// The loss at the end.
     pub loss: Money,
+}
+
+impl Picture {
+    /// Says what it shows, from when to when.
+    pub fn caption(&self, words: &Words) -> String {
+        format!("{}: {}, {} – {}", words.picture, self.loss, self.from, self.until)
+    }
 }
 
 const WIDTH: usize = 544;

@@ -20,6 +20,10 @@ pub(super) enum Deed {
     Ask(Verdict),
     /// Shows the first buttons again.
     Back,
+    /// Asks for the second step of taking the key away.
+    AskTake,
+    /// Says yes to the response that waits.
+    Take,
     /// Silences an account for so many seconds.
     Silence {
         /// `exchange/name`.
@@ -29,6 +33,13 @@ pub(super) enum Deed {
         /// Why.
         why: String,
     },
+    /// Switches the leak mode of a tag.
+    Leak {
+        /// Which tag; a word without blanks.
+        tag: String,
+        /// For how many seconds it is on and why; off where absent.
+        on: Option<(i64, String)>,
+    },
 }
 
 impl Deed {
@@ -37,7 +48,11 @@ impl Deed {
             Deed::Answer(verdict) => format!("answer {}", verdict.as_str()),
             Deed::Ask(verdict) => format!("ask {}", verdict.as_str()),
             Deed::Back => "back".to_owned(),
+            Deed::AskTake => "ask take".to_owned(),
+            Deed::Take => "take".to_owned(),
             Deed::Silence { account, seconds, why } => format!("silence {account} {seconds} {why}"),
+            Deed::Leak { tag, on: Some((seconds, why)) } => format!("leak {tag} {seconds} {why}"),
+            Deed::Leak { tag, on: None } => format!("leak {tag}"),
         }
     }
 
@@ -45,6 +60,8 @@ impl Deed {
         let (verb, rest) = word.split_once(' ').unwrap_or((word, ""));
         Some(match verb {
             "answer" => Deed::Answer(Verdict::from_word(rest)?),
+            "ask" if rest == "take" => Deed::AskTake,
+            "take" if rest.is_empty() => Deed::Take,
             "ask" => Deed::Ask(Verdict::from_word(rest)?),
             "back" => Deed::Back,
             "silence" => {
@@ -52,6 +69,13 @@ impl Deed {
                 let (account, seconds) = (parts.next()?.to_owned(), parts.next()?.parse().ok()?);
                 Deed::Silence { account, seconds, why: parts.next().unwrap_or_default().to_owned() }
             }
+            "leak" => match rest.split_once(' ') {
+                Some((tag, rest)) => {
+                    let (seconds, why) = rest.split_once(' ')?;
+                    Deed::Leak { tag: tag.to_owned(), on: Some((seconds.parse().ok()?, why.to_owned())) }
+                }
+                None => Deed::Leak { tag: rest.to_owned(), on: None },
+            },
             _ => return None,
         })
     }
@@ -111,7 +135,11 @@ fn label(deed: &Deed, words: &Words) -> String {
         Deed::Answer(Verdict::Later) => words.answers[2].to_owned(),
         Deed::Answer(Verdict::NotMine) => words.confirm.to_owned(),
         Deed::Silence { .. } => words.silence.to_owned(),
+        Deed::Leak { on: Some(_), .. } => words.leak[0].to_owned(),
+        Deed::Leak { on: None, .. } => words.leak[1].to_owned(),
         Deed::Back => words.back.to_owned(),
+        Deed::AskTake => words.take[0].to_owned(),
+        Deed::Take => words.take[1].to_owned(),
         Deed::Answer(Verdict::Seen) | Deed::Ask(Verdict::Seen | Verdict::Mine | Verdict::Later) => {
             words.seen.to_owned()
         }
@@ -128,7 +156,11 @@ mod tests {
             Deed::Answer(Verdict::Mine),
             Deed::Ask(Verdict::NotMine),
             Deed::Back,
+            Deed::AskTake,
+            Deed::Take,
             Deed::Silence { account: "binance/alice".into(), seconds: 3_600, why: "moving house".into() },
+            Deed::Leak { tag: "3commas".into(), on: Some((3_600, "dump published".into())) },
+            Deed::Leak { tag: "3commas".into(), on: None },
         ] {
             assert_eq!(Deed::from_word(&deed.word()), Some(deed));
         }

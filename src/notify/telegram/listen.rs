@@ -14,15 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::{Api, Refusal};
 use super::buttons::{self, Deed};
+use super::take::{Offer, offer, person, take};
 use super::talk::{Command, Note, Press, Update, User};
-use super::{Chat, TelegramSettings, layout, offer};
-use crate::domain::{IncidentId, Level, Span, Timestamp, Venue};
-use crate::notify::Error;
+use super::{Chat, Facts, TelegramSettings};
+use crate::domain::{IncidentId, Level, Message, Span, Timestamp, Venue};
 use crate::notify::wording::{escape, one_line};
 use crate::notify::words::{Words, words};
+use crate::notify::{ChannelSettings, Error, incident_of};
 use crate::runtime::backoff::{self, Backoff};
 use crate::runtime::clock;
-use crate::store::{self, Answer, Answered, Filter, Handle, Verdict};
+use crate::store::{self, Answer, Answered, Approval, Filter, Handle, Verdict};
 
 /// How the daemon goes, as the pipeline last said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,20 @@ pub struct Pulse {
 /// Begins a drill for somebody; says why where it cannot.
 pub type Drill = dyn Fn(&str) -> Result<(), String> + Send + Sync;
 
+/// What is to become of the leak mode of a tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeakSwitch {
+    /// Which tag.
+    pub tag: String,
+    /// For how long it is to be on and why; it is to end where absent.
+    pub on: Option<(Span, String)>,
+    /// Who says so.
+    pub by: String,
+}
+
+/// Switches a leak mode; says why where it cannot.
+pub type Leak = dyn Fn(&LeakSwitch) -> Result<(), String> + Send + Sync;
+
 /// What the bot may look at beside the store.
 #[derive(Clone)]
 pub struct Surroundings {
@@ -51,6 +66,10 @@ pub struct Surroundings {
     pub pulse: watch::Receiver<Pulse>,
     /// Which leak modes are on, in words.
     pub leak_modes: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// The tags that accounts have.
+    pub leak_tags: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Switches the leak mode of a tag.
+    pub leak: Arc<Leak>,
     /// Begins a drill; says what was begun.
     pub drill: Arc<Drill>,
 }
@@ -71,7 +90,7 @@ struct Listening {
     channel: String,
     chat: Chat,
     users: Vec<i64>,
-    phrase: String,
+    settings: ChannelSettings,
     words: &'static Words,
 }
 
@@ -105,7 +124,7 @@ impl Listener {
                 channel: one.channel.name.clone(),
                 chat: one.chat.clone(),
                 users: one.allowed(),
-                phrase: one.channel.phrase.clone(),
+                settings: one.channel.clone(),
                 words: words(one.channel.language),
             });
             listeners.push(Listener {
@@ -248,8 +267,9 @@ impl Listener {
             return Ok(());
         }
         match deed {
-            Deed::Ask(verdict) => {
-                let steps = [Deed::Answer(verdict), Deed::Back];
+            Deed::Ask(_) | Deed::AskTake => {
+                let second = if let Deed::Ask(verdict) = deed { Deed::Answer(verdict) } else { Deed::Take };
+                let steps = [second, Deed::Back];
                 let codes =
                     buttons::codes(&steps, &known.incident, &chat.channel, Some(from.id), now + buttons::SECOND_STEP);
                 let keyboard = buttons::keyboard(&codes, chat.words);
@@ -264,13 +284,27 @@ impl Listener {
             }
             Deed::Back => {
                 let (incident, channel) = (known.incident.clone(), chat.channel.clone());
+                let routes = self.store.routes().to_vec();
                 let offer = move |store: &mut store::Store| {
                     store.use_code(&code)?;
-                    offer(store, &incident, &channel, now)
+                    // What was not pressed is called off with it.
+                    store.withdraw_codes(&incident, from.id, &Deed::Take.word())?;
+                    offer(store, &routes, &incident, &channel, now)
                 };
-                let (_, codes) = self.store.with(offer).await?;
+                let Offer { codes, .. } = self.store.with(offer).await?;
                 self.set_keyboard(&note, &buttons::keyboard(&codes, chat.words)).await;
                 self.hint(&id, "", false).await;
+            }
+            Deed::Take => {
+                let (incident, by) = (known.incident.clone(), person(from.id, &from.name()).into());
+                let approval =
+                    Approval { id: 0, incident, yes: true, by, via: chat.channel.as_str().into(), at: now, code };
+                let (routes, words) = (self.store.routes().to_vec(), chat.words);
+                let (kept, said) = self.store.with(move |store| take(store, &routes, &approval, words)).await?;
+                self.hint(&id, said, true).await;
+                if kept {
+                    self.set_keyboard(&note, &json!({ "inline_keyboard": [] })).await;
+                }
             }
             Deed::Answer(verdict) => {
                 let answer = Answer {
@@ -283,7 +317,15 @@ impl Listener {
                     until: (verdict == Verdict::Later).then(|| now + LATER),
                     code: Some(code.clone()),
                 };
-                match self.store.answer(answer).await? {
+                let kept = self.store.answer(answer).await?;
+                if verdict == Verdict::Mine && matches!(kept, Answered::Kept(_)) {
+                    // Whose own orders they were does not want the key taken.
+                    let (incident, by) = (known.incident.clone(), person(from.id, &from.name()).into());
+                    let (via, code) = (chat.channel.as_str().into(), format!("answer/{code}"));
+                    let no = Approval { id: 0, incident, yes: false, by, via, at: now, code };
+                    self.store.with(move |store| store.decline(&no)).await?;
+                }
+                match kept {
                     Answered::Kept(_) => self.hint(&id, chat.words.thanks(verdict), verdict == Verdict::NotMine).await,
                     Answered::Used(_) | Answered::Unknown => self.hint(&id, chat.words.ended, true).await,
                 }
@@ -309,6 +351,23 @@ impl Listener {
                 self.hint(&id, if done { "OK" } else { chat.words.ended }, false).await;
                 self.set_keyboard(&note, &json!({ "inline_keyboard": [] })).await;
             }
+            Deed::Leak { tag, on } => {
+                if !self.store.with(move |store| store.use_code(&code)).await? {
+                    self.hint(&id, chat.words.ended, true).await;
+                    return Ok(());
+                }
+                let asked = LeakSwitch {
+                    tag,
+                    on: on.map(|(seconds, why)| (Span::from_secs(seconds), why)),
+                    by: one_line(&from.name(), 60),
+                };
+                let switched = (self.around.leak)(&asked);
+                self.hint(&id, if switched.is_ok() { "OK" } else { chat.words.ended }, switched.is_err()).await;
+                self.set_keyboard(&note, &json!({ "inline_keyboard": [] })).await;
+                // Everybody in the chat sees what is on now, and who switched it.
+                let said = switched.err().map_or_else(|| self.leak_modes(), |why| escape(&one_line(&why, 300)));
+                self.say(&note, &said, None).await;
+            }
         }
         Ok(())
     }
@@ -316,16 +375,17 @@ impl Listener {
     /// Shows an incident's message as it stands after an answer.
     async fn show(&self, note: &Note, incident: &IncidentId, chat: &Listening) -> Result<(), store::Error> {
         let (incident, channel, now) = (incident.clone(), chat.channel.clone(), clock::now());
-        let (message, answered, codes) = self
+        let routes = self.store.routes().to_vec();
+        let (message, Offer { answered, codes }) = self
             .store
             .with(move |store| {
-                let message = store.history(&incident)?.into_iter().rev().find_map(|step| step.message);
-                let (answered, codes) = offer(store, &incident, &channel, now)?;
-                Ok((message, answered, codes))
+                let message = last_told(store, &incident)?;
+                Ok((message, offer(store, &routes, &incident, &channel, now)?))
             })
             .await?;
-        let Some(message) = message else { return Ok(()) };
-        let text = layout(&message, &chat.phrase, false, answered.as_ref(), chat.words);
+        let Some((at, message)) = message else { return Ok(()) };
+        let incident = incident_of(&chat.settings, Some(&self.store), &message.incident).await;
+        let text = super::text(&message, &chat.settings, &Facts { at, repeat: false, answered, incident });
         let body = json!({
             "chat_id": note.chat.id,
             "message_id": note.message_id,
@@ -400,20 +460,21 @@ impl Listener {
             Command::Incidents => self.incidents(now).await?,
             Command::Incident(name) => {
                 let (id, channel) = (IncidentId::known(&name), chat.channel.clone());
+                let routes = self.store.routes().to_vec();
                 let found = self
                     .store
                     .with(move |store| {
-                        let message = store.history(&id)?.into_iter().rev().find_map(|step| step.message);
-                        Ok(match message {
-                            Some(message) => Some((message, offer(store, &id, &channel, now)?)),
+                        Ok(match last_told(store, &id)? {
+                            Some(message) => Some((message, offer(store, &routes, &id, &channel, now)?)),
                             None => None,
                         })
                     })
                     .await?;
-                let Some((message, (answered, codes))) = found else {
+                let Some(((at, message), Offer { answered, codes })) = found else {
                     return Ok((format!("There is no incident {}.", escape(&one_line(&name, 80))), None));
                 };
-                let text = layout(&message, &chat.phrase, false, answered.as_ref(), chat.words);
+                let incident = incident_of(&chat.settings, Some(&self.store), &message.incident).await;
+                let text = super::text(&message, &chat.settings, &Facts { at, repeat: false, answered, incident });
                 return Ok((text, Some(buttons::keyboard(&codes, chat.words))));
             }
             Command::Silence { account, time, why } => {
@@ -447,11 +508,32 @@ impl Listener {
                 let lines: Vec<String> = silences.iter().map(line).collect();
                 if lines.is_empty() { "No account is silent.".to_owned() } else { lines.join("\n") }
             }
-            Command::LeakMode => {
-                let modes = (self.around.leak_modes)();
-                let modes: Vec<String> = modes.iter().map(|mode| escape(&one_line(mode, 300))).collect();
-                let on = if modes.is_empty() { "No leak mode is on.".to_owned() } else { modes.join("\n") };
-                format!("{on}\nIt is switched where fillguard runs: fillguard leak-mode on --tag TAG --why \"...\"")
+            Command::LeakMode => self.leak_modes(),
+            Command::SwitchLeak { tag, on } => {
+                let tags = (self.around.leak_tags)();
+                // What ends may name a tag that no account has any more.
+                if on.is_some() && !tags.contains(&tag) {
+                    let tags = if tags.is_empty() { "none".to_owned() } else { tags.join(", ") };
+                    let said = format!("No configured account has the tag {tag}; the tags are: {tags}");
+                    return Ok((escape(&one_line(&said, 1_000)), None));
+                }
+                let shown = escape(&one_line(&tag, 80));
+                let text = match &on {
+                    Some((time, why)) => format!(
+                        "Leak mode is to be on for the keys tagged {shown} until {}: {}. Less evidence is then enough to \
+                         tell of them. Nothing is silenced, and no key is taken away by it.",
+                        now + Span::from(*time),
+                        escape(&one_line(why, 200)),
+                    ),
+                    None => format!("The leak mode of the keys tagged {shown} is to end."),
+                };
+                let on = on.map(|(time, why)| (i64::try_from(time.as_secs()).unwrap_or(i64::MAX), why));
+                let none = IncidentId::known("leakmode/");
+                let deed = Deed::Leak { tag, on };
+                let codes = buttons::codes(&[deed], &none, &chat.channel, Some(user.id), now + buttons::SECOND_STEP);
+                let keyboard = buttons::keyboard(&codes, chat.words);
+                self.store.with(move |store| store.keep_codes(&codes, now)).await?;
+                return Ok((text, Some(keyboard)));
             }
             Command::Panic => panic_page(),
             Command::Drill => match (self.around.drill)(&user.name()) {
@@ -464,6 +546,13 @@ impl Listener {
             },
         };
         Ok((text, None))
+    }
+
+    /// Says which leak modes are on.
+    fn leak_modes(&self) -> String {
+        let modes = (self.around.leak_modes)();
+        let modes: Vec<String> = modes.iter().map(|mode| escape(&one_line(mode, 400))).collect();
+        if modes.is_empty() { "No leak mode is on.".to_owned() } else { modes.join("\n") }
     }
 
     async fn status(&self, now: Timestamp) -> Result<String, store::Error> {
@@ -521,13 +610,19 @@ impl Listener {
 }
 
 const HELP: &str = "/status how the watch goes\n/incidents those of a week\n/incident NAME all of one, with its buttons\n\
-                    /silence ACCOUNT TIME WHY no alerts about an account for a while (never act)\n/leakmode which are on\n\
+                    /silence ACCOUNT TIME WHY no alerts about an account for a while (never act)\n\
+                    /leakmode which are on\n/leakmode on TAG WHY less evidence is enough for the keys of a tag\n/leakmode off TAG\n\
                     /drill try the whole chain with a marked message\n/panic where keys are deleted\n\
                     fillguard never asks for a password or a key.";
 
+/// Returns what people were last told of an incident, and when it came about.
+fn last_told(store: &store::Store, id: &IncidentId) -> Result<Option<(Timestamp, Message)>, store::Error> {
+    Ok(store.history(id)?.into_iter().rev().find_map(|step| Some((step.at, step.message?))))
+}
+
 /// Says the truth about the button people look for: who deletes the keys.
 fn panic_page() -> String {
-    let mut lines = vec!["This bot cannot take a key away. Delete the keys yourself, now, at the exchange:".to_owned()];
+    let mut lines = vec!["This bot takes a key away only below a message that asks for your yes. Delete the keys yourself, now, at the exchange:".to_owned()];
     lines.extend(Venue::ALL.iter().map(|venue| format!("{}: {}", venue.title(), escape(venue.key_page()))));
     lines.push("Then cancel open orders there, stop orders too.".to_owned());
     lines.join("\n")

@@ -6,6 +6,7 @@ mod api;
 mod buttons;
 mod layout;
 mod listen;
+mod take;
 mod talk;
 
 use std::fmt;
@@ -14,12 +15,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 pub use layout::layout;
-pub use listen::{Listener, Pulse, Surroundings};
+pub use listen::{LeakSwitch, Listener, Pulse, Surroundings};
 
 use super::courier::{Carrier, Failure};
+use super::templates::{self, About, Part};
 use super::words::{Words, words};
-use super::{ChannelSettings, Error, http};
-use crate::domain::Timestamp;
+use super::{ChannelSettings, Error, http, incident_of};
+use crate::domain::{Incident, Message, Timestamp};
 use crate::runtime::clock;
 use crate::secret::Secret;
 use crate::store::{self, Answer, Code, Handle, Queued};
@@ -83,6 +85,36 @@ pub struct Bot {
     words: &'static Words,
     /// Where answers are kept; without it messages have no buttons.
     desk: Option<Handle>,
+    /// Where incidents are, for templates.
+    store: Option<Handle>,
+}
+
+/// What a message is told with, beside itself.
+pub(super) struct Facts {
+    at: Timestamp,
+    repeat: bool,
+    answered: Option<Answer>,
+    incident: Option<Incident>,
+}
+
+/// Returns the text of a message as a chat gets it, in Telegram's HTML.
+pub fn shown(queued: &Queued, channel: &ChannelSettings, incident: Option<&Incident>) -> String {
+    let facts = Facts { at: queued.at, repeat: queued.uncertain, answered: None, incident: incident.cloned() };
+    text(&queued.message, channel, &facts)
+}
+
+/// Returns a message's text, in the user's words where there are any.
+pub(super) fn text(message: &Message, channel: &ChannelSettings, facts: &Facts) -> String {
+    let words = words(channel.language);
+    let about = About {
+        repeat: facts.repeat,
+        answered: facts.answered.as_ref().map(|answer| words.answered(answer)),
+        incident: facts.incident.as_ref(),
+        ..About::new(words, &channel.phrase, facts.at)
+    };
+    let made = templates::dress(channel.templates.as_ref(), message, &about, &[Part::Telegram]);
+    let own = made.forms.into_iter().next().flatten();
+    own.unwrap_or_else(|| layout(&made.message, &channel.phrase, facts.repeat, facts.answered.as_ref(), words))
 }
 
 impl Bot {
@@ -111,11 +143,12 @@ impl Bot {
         http::check(name, "base_url", &settings.base_url)?;
         let api = Api::new(&settings.base_url, settings.token.clone(), settings.timeout)?;
         let (chat, words) = (settings.chat.clone(), words(settings.channel.language));
-        Ok(Bot { settings, chat, api, words, desk: None })
+        Ok(Bot { settings, chat, api, words, desk: None, store: None })
     }
 
     /// Puts buttons under what can be answered; answers are kept in `desk`.
     pub fn answering(mut self, desk: Handle) -> Self {
+        self.store = Some(desk.clone());
         self.desk = (!self.settings.allowed().is_empty()).then_some(desk);
         self
     }
@@ -126,8 +159,9 @@ impl Bot {
             after: None,
             uncertain: false,
         })?;
-        let phrase = &self.settings.channel.phrase;
-        let text = layout(&queued.message, phrase, queued.uncertain, answered.as_ref(), self.words);
+        let incident = incident_of(&self.settings.channel, self.store.as_ref(), &queued.incident).await;
+        let facts = Facts { at: queued.at, repeat: queued.uncertain, answered, incident };
+        let text = text(&queued.message, &self.settings.channel, &facts);
         let keyboard = codes.map(|codes| buttons::keyboard(&codes, self.words));
         if let Some(sent) = queued.previous.as_ref().filter(|_| queued.is_edit())
             && let Ok(number) = sent.receipt.parse::<i64>()
@@ -164,8 +198,9 @@ impl Bot {
         }
         let (incident, channel) = (queued.incident.clone(), self.settings.channel.name.clone());
         let now = clock::now();
-        desk.with(move |store| offer(store, &incident, &channel, now).map(|(answer, codes)| (answer, Some(codes))))
-            .await
+        let routes = desk.routes().to_vec();
+        let offered = desk.with(move |store| take::offer(store, &routes, &incident, &channel, now)).await?;
+        Ok((offered.answered, Some(offered.codes)))
     }
 
     /// Calls the Bot API; returns the number of the message.
@@ -193,20 +228,6 @@ impl Bot {
         let result = self.api.call(method, &body).await?;
         Ok(result.get("message_id").and_then(Value::as_i64).unwrap_or(0))
     }
-}
-
-/// Makes codes for what can be answered now.
-fn offer(
-    store: &mut store::Store,
-    incident: &crate::domain::IncidentId,
-    channel: &str,
-    now: Timestamp,
-) -> Result<(Option<Answer>, Vec<Code>), store::Error> {
-    let answered = store.answers(incident)?.pop();
-    let deeds = buttons::offered(answered.as_ref());
-    let codes = buttons::codes(&deeds, incident, channel, None, now + buttons::GOOD_FOR);
-    store.keep_codes(&codes, now)?;
-    Ok((answered, codes))
 }
 
 impl Carrier for Bot {

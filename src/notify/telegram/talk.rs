@@ -67,6 +67,11 @@ pub(super) enum Command {
     Unsilence(AccountId),
     Silences,
     LeakMode,
+    SwitchLeak {
+        tag: String,
+        /// For how long and why; off where absent.
+        on: Option<(Duration, String)>,
+    },
     Panic,
     Drill,
     Help,
@@ -78,6 +83,12 @@ pub(super) enum Command {
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 const SILENCE: &str = "/silence ACCOUNT TIME WHY, as in: /silence binance/alice 2h moving house (at most 7d), \
                        /silence off binance/alice, or /silence to list them";
+
+/// How long a leak mode lasts where no time is given, and at most.
+const LEAK_LASTS: Duration = Duration::from_secs(14 * 86_400);
+const LEAK_AT_MOST: Duration = Duration::from_secs(366 * 86_400);
+const LEAK: &str = "/leakmode on TAG WHY, as in: /leakmode on 3commas their keys were published (for 14 days, or \
+                    /leakmode on 3commas 2d WHY), /leakmode off TAG, or /leakmode to list them";
 
 impl User {
     /// Returns how answers name the person.
@@ -116,13 +127,28 @@ impl Command {
                 (Ok(_) | Err(_), _) => Command::Wrong(SILENCE),
             },
             ("silence", _) => Command::Wrong(SILENCE),
-            ("leakmode", _) => Command::LeakMode,
+            ("leakmode", [] | ["status"]) => Command::LeakMode,
+            ("leakmode", ["off", tag]) => Command::SwitchLeak { tag: (*tag).to_owned(), on: None },
+            ("leakmode", ["on", tag, rest @ ..]) => leak_on(tag, rest).unwrap_or(Command::Wrong(LEAK)),
+            ("leakmode", _) => Command::Wrong(LEAK),
             ("panic", _) => Command::Panic,
             ("drill", _) => Command::Drill,
             ("help" | "start", _) => Command::Help,
             _ => Command::Wrong("/help lists what can be asked"),
         })
     }
+}
+
+/// Reads `[TIME] WHY`.
+fn leak_on(tag: &str, rest: &[&str]) -> Option<Command> {
+    let given = rest.first().and_then(|first| span(first));
+    let (time, why) = match given {
+        Some(time) => (time, rest.get(1..)?),
+        None => (LEAK_LASTS, rest),
+    };
+    let why: String = why.join(" ").chars().filter(|c| !c.is_control()).take(140).collect();
+    let fine = !why.is_empty() && !time.is_zero() && time <= LEAK_AT_MOST && tag.chars().count() <= 80;
+    fine.then(|| Command::SwitchLeak { tag: tag.to_owned(), on: Some((time, why)) })
 }
 
 /// Reads `30m`, `2h` or `3d`.
@@ -150,6 +176,29 @@ mod tests {
         assert_eq!(Command::read("/start"), Some(Command::Help));
         assert!(matches!(Command::read("/incident"), Some(Command::Wrong(_))));
         assert!(matches!(Command::read("/rm -rf"), Some(Command::Wrong(_))));
+    }
+
+    #[test]
+    fn a_leak_mode_needs_a_tag_and_a_reason() {
+        let on = |time: u64, why: &str| {
+            let on = Some((Duration::from_secs(time * 86_400), why.to_owned()));
+            Some(Command::SwitchLeak { tag: "3commas".into(), on })
+        };
+        assert_eq!(Command::read("/leakmode on 3commas keys were published"), on(14, "keys were published"));
+        assert_eq!(Command::read("/leakmode on 3commas 2d keys were published"), on(2, "keys were published"));
+        let off = Some(Command::SwitchLeak { tag: "3commas".into(), on: None });
+        assert_eq!(Command::read("/leakmode off 3commas"), off);
+        assert_eq!(Command::read("/leakmode"), Some(Command::LeakMode));
+        assert_eq!(Command::read("/leakmode status"), Some(Command::LeakMode));
+        for wrong in [
+            "/leakmode on",
+            "/leakmode on 3commas",
+            "/leakmode on 3commas 2d",
+            "/leakmode on x 999d y",
+            "/leakmode off",
+        ] {
+            assert!(matches!(Command::read(wrong), Some(Command::Wrong(_))), "{wrong}");
+        }
     }
 
     #[test]
