@@ -13,6 +13,7 @@ use crate::domain::{
     AccountId, Effect, EffectKind, Event, EventKind, Finding, LogProgress, RuleName, Symbol, Timestamp, Venue, Wallet,
 };
 use crate::engine::address::Networks;
+use crate::engine::cost::{Held, Stopwatch};
 use crate::engine::memory::Memory;
 use crate::engine::why::{Asked, Weighed};
 use crate::engine::{self, Engine};
@@ -63,7 +64,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 16;
+pub const SNAPSHOT_VERSION: u32 = 17;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -242,6 +243,16 @@ impl Pipeline {
     /// or there is no such rule.
     pub fn ask(&self, account: &AccountId, order: &str, rule: &str) -> Option<Asked> {
         self.engine.ask(account, order, rule, self.counts.last, self.now)
+    }
+
+    /// Asks every rule about an order as things stand, timed by `watch`; says whether the order is remembered.
+    pub fn ask_each(&self, account: &AccountId, order: &str, watch: &mut dyn Stopwatch) -> bool {
+        self.engine.ask_each(account, order, self.counts.last, self.now, watch)
+    }
+
+    /// Returns what the engine's memory holds, part by part.
+    pub fn held(&self) -> Vec<Held> {
+        self.engine.held()
     }
 
     /// Returns since when the fills of an account's wallet are not known for certain; nothing while its feed is up and

@@ -75,7 +75,7 @@ fn each_mistake_of_a_rule_is_told_with_its_place_and_what_would_be_right() {
     let (home, file) = with_rules(&rule("order.dollars > 5"));
     for (from, to, wanted) in [
         ("spends", "spend", "unknown field `spend`"),
-        ("0.03", "3 %", "not a"),
+        ("0.03", "3 %", "has no price yet"),
         ("[[test.never]]", "[[test.newer]]", "unknown field `newer`"),
         ("alice", "al ice", "is not an account's name"),
     ] {
@@ -249,4 +249,86 @@ fn another_validator_takes_rule_files_and_refuses_what_is_misspelt_in_them() {
     for (text, errors) in wrong.iter().zip(&errors[fine.len()..]) {
         assert!(!errors.is_empty(), "taken: {text}");
     }
+}
+
+#[test]
+fn what_each_rule_costs_is_told_beside_a_replay_that_stays_the_same() {
+    let (_home, file) = with_rules("[[rule]]\nname = \"many\"\nwhen = \"count(account, '1h') > 3\"\n");
+    let recording = "replay-data/binance/pump_of_a_new_pair.ndjson";
+    let words = ["replay", "--format", "json", "--config", file.to_str().unwrap(), recording];
+    let (plain, costed) = (fillguard(&words), fillguard(&[&words[..], &["--cost"]].concat()));
+    assert_eq!(costed.status.code(), Some(0), "{}", told(&costed));
+    let costed = String::from_utf8(costed.stdout).unwrap();
+    let (same, cost) = costed.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(format!("{same}\n"), String::from_utf8(plain.stdout).unwrap());
+    let cost: Value = serde_json::from_str(cost).unwrap();
+    let of = |name: &str| {
+        let rules = cost["cost"]["rules"].as_array().unwrap();
+        rules.iter().find(|rule| rule["rule"] == name).unwrap_or(&Value::Null).clone()
+    };
+    for name in ["pump_buy", "churn_loss", "many"] {
+        assert!(of(name)["asked"].as_u64().unwrap() >= 62 && of(name)["ns_each"].is_number(), "{name}: {cost}");
+    }
+    assert!(of("pump_buy")["findings"].as_u64().unwrap() > 0, "{cost}");
+    let memory = cost["cost"]["memory"].as_array().unwrap();
+    let looks_back = memory.iter().find(|part| part["rules"][0] == "user").unwrap();
+    assert!(looks_back["bytes"].as_u64().unwrap() > 60, "orders that the rule counts are kept: {cost}");
+    let piped = fillguard(&["replay", "--cost", "-"]);
+    assert_eq!(piped.status.code(), Some(2), "it is read twice");
+}
+
+const PROMOTED: &str = "[[rule]]\nname = \"huge\"\nwhen = \"order.dollars > 1000000\"\nstage = \"staged\"\n\
+                        [[rule]]\nname = \"noisy\"\nwhen = \"true\"\nstage = \"staged\"\n\
+                        [[rule]]\nname = \"unproved\"\nwhen = \"order.dollars > 2000000\"\nstage = \"staged\"\n\
+                        [[rule]]\nname = \"by_hand\"\nwhen = \"true\"\nbudget = 0.0\n";
+
+#[test]
+fn a_staged_rule_is_promoted_when_it_was_quiet_and_its_tests_see_it_speak_and_taken_back_when_it_is_noisy() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (home, file) = with_rules(PROMOTED);
+    let at = |name: &str| home.path().join(name);
+    for name in ["key", "secret"] {
+        fs::write(at(name), "nothing-that-opens-anything").unwrap();
+        fs::set_permissions(at(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let config = |promote: &str| {
+        let text = format!(
+            "[rules]\ndir = \"rules\"\n{promote}[[account]]\nexchange = \"binance\"\nname = \"alice\"\nkey_file = \"key\"\n\
+             secret_file = \"secret\"\n[notify.console]\nenabled = true\n"
+        );
+        fs::write(&file, text).unwrap();
+    };
+    fs::write(
+        at("rules/own.test.toml"),
+        "[[test]]\nname = \"a huge order is told\"\n[[test.step]]\naccount = \"alice\"\nbuys = \"ETH-BTC\"\nat = \"0.03\"\n\
+         spends = \"90\"\n[[test.expect]]\nrule = \"huge\"\nlevel = \"alert\"\n",
+    )
+    .unwrap();
+    let recording = "replay-data/binance/unknown_origin.ndjson";
+    let promote =
+        || fillguard(&["stage", "promote", "--auto", "--journal", recording, "--config", file.to_str().unwrap()]);
+    config("");
+    assert!(told(&promote()).contains("rules.promote is false"), "{}", told(&promote()));
+    config("promote = true\npromote_after = \"30d\"\n");
+    let early = promote();
+    assert!(told(&early).contains("huge: stays staged; the journal holds 8.8 days"), "{}", told(&early));
+    assert_eq!(fs::read_to_string(at("rules/own.toml")).unwrap(), PROMOTED);
+    config("promote = true\npromote_after = \"7d\"\n");
+    let done = promote();
+    assert_eq!(done.status.code(), Some(0), "{}", told(&done));
+    let text = told(&done);
+    for words in
+        ["and its tests see it speak", "noisy: stays staged; ", "unproved: stays staged; no test sees it speak"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let rules = fs::read_to_string(at("rules/own.toml")).unwrap();
+    assert_eq!(rules, PROMOTED.replacen("stage = \"staged\"", "stage = \"live\" # promoted by fillguard", 1));
+    // What was promoted by hand is a person's business; what was not is taken back.
+    fs::write(at("rules/own.toml"), rules.replace("order.dollars > 1000000", "true")).unwrap();
+    let back = promote();
+    assert_eq!(back.status.code(), Some(1), "{}", told(&back));
+    assert!(told(&back).contains("huge: ") && told(&back).contains("taken back"), "{}", told(&back));
+    let rules = fs::read_to_string(at("rules/own.toml")).unwrap();
+    assert!(rules.matches("stage = \"staged\"").count() == 3 && !rules.contains("promoted"), "{rules}");
 }

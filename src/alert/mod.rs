@@ -61,7 +61,8 @@ pub struct Alert {
     vouched: BTreeMap<AccountId, Vec<answer::Vouched>>,
     /// What each exception hid.
     excepted: BTreeMap<CompactString, exception::Hid>,
-    /// Moves with either.
+    /// Moves with either; how often is nobody's memory.
+    #[serde(skip)]
     hid_moved: u64,
     /// The latest time that was heard of: a clock that jumped ahead and back must not close what it just opened.
     now: Timestamp,

@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{ConfigFile, FINE, MISUSE};
 use crate::config::{Config, Response, schema, write_part, write_size, write_time, write_worth};
+use crate::cost::{self, Cost};
 use crate::domain::{LeakMode, RuleName, Span, Wallet};
 use crate::engine::rules::Levels;
 use crate::feed::access::Form;
+use crate::journal::{ReadError, Reader};
 use crate::notify::console;
 use crate::runtime::clock;
 
@@ -31,7 +34,13 @@ pub struct Args {
     /// Print a JSON Schema (draft 2020-12) for editors instead: of the configuration, or with `rules` of rule files
     #[arg(long, value_enum, value_name = "OF", num_args = 0..=1, default_missing_value = "config")]
     pub schema: Option<Schema>,
+    /// Say what each rule costs: ns an order, findings, bytes of memory; on a short recording of our own, or on this one
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub cost: Option<Option<PathBuf>>,
 }
+
+/// The short recording on which costs are measured.
+const RECORDING: &str = include_str!("../../replay-data/binance/pump_of_a_new_pair.ndjson");
 
 /// What a schema is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -93,9 +102,22 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
             return Ok(MISUSE);
         }
     };
+    let cost = match args.cost.as_ref().map(|file| measured(file.as_deref(), &config)).transpose() {
+        Ok(cost) => cost,
+        Err(error) => {
+            writeln!(std::io::stderr(), "fillguard: {error}")?;
+            return Ok(MISUSE);
+        }
+    };
     let summary = Summary::of(&config);
     match args.format {
-        Format::Json => writeln!(out, "{:#}", summary.to_json(&config))?,
+        Format::Json => {
+            let mut answer = summary.to_json(&config);
+            if let Some(cost) = &cost {
+                answer["cost"] = cost.to_json();
+            }
+            writeln!(out, "{answer:#}")?;
+        }
         Format::Text => {
             writeln!(out, "{}: fine", config.file.display())?;
             write!(out, "{summary}")?;
@@ -115,10 +137,30 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
             for mode in leak_modes(&config) {
                 writeln!(out, "leak mode {}", crate::live::leaks::words(&mode))?;
             }
+            if let Some(cost) = &cost {
+                write!(out, "{cost}")?;
+            }
             config.warnings.iter().try_for_each(|warning| writeln!(out, "warning   {warning}"))?;
         }
     }
     Ok(FINE)
+}
+
+/// Measures what the rules cost.
+fn measured(file: Option<&Path>, config: &Config) -> Result<Cost, ReadError> {
+    let readers = match file {
+        Some(file) => {
+            let files = if file.is_dir() { segments(file) } else { vec![file.to_owned()] };
+            files.iter().map(|file| Reader::open(file)).collect::<Result<Vec<_>, _>>()?
+        }
+        None => vec![Reader::new(RECORDING.as_bytes(), "the built-in recording")?],
+    };
+    cost::measure(readers, &config.pipeline)
+}
+
+/// Returns the segments of a journal's directory; what is none fails where it is opened.
+fn segments(folder: &Path) -> Vec<PathBuf> {
+    super::verify::files(&[folder.to_owned()]).unwrap_or_else(|_| vec![folder.to_owned()])
 }
 
 impl Summary {

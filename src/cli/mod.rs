@@ -21,6 +21,7 @@ pub mod notify;
 pub mod panic;
 mod panic_ledger;
 mod preview;
+mod promotion;
 pub mod replay;
 pub mod respond;
 pub mod run;

@@ -131,7 +131,7 @@ fn extended(folders: &[PathBuf]) -> BTreeSet<String> {
     rules.filter_map(|rule| rule.get("extends")?.as_str().map(str::to_owned)).collect()
 }
 
-fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for path in paths {
         if !path.is_dir() {

@@ -39,6 +39,7 @@ pub(crate) use exception::read_end;
 pub use keeping::{Log, LogFormat};
 pub use problem::{Problem, Problems};
 pub use reload::{NewRules, RuleBook, rule_files, rules_folder};
+pub use rules::Promotion;
 pub use tried::{RuleKey, extended, rule_keys, with_rules};
 pub(crate) use units::{read_time, write_part, write_size, write_time, write_worth};
 
@@ -60,6 +61,8 @@ pub struct Config {
     pub feed: crate::feed::Settings,
     /// Codec, rules and incidents.
     pub pipeline: pipeline::Settings,
+    /// Whether staged rules are promoted without a person.
+    pub promotion: Promotion,
     /// Channels.
     pub notify: crate::notify::Settings,
     /// How far a response may go.
@@ -215,7 +218,7 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
     let market_cap = market_cap::market_cap(root);
     let (networks, access) = access::access(root, &accounts);
     let feed = crate::feed::Settings { accounts: keyed, access, wallets, sub_accounts, market_cap, ..feed::feed(root) };
-    let mut pipeline = rules::pipeline(root, networks, &file);
+    let (mut pipeline, promotion) = rules::pipeline(root, networks, &file);
     strangers(root, &pipeline.alert.exceptions, &accounts);
     pipeline.engine.blind.keep_removed = keep_removed;
     pipeline.engine.key_policy.expected = account::policies(&accounts);
@@ -239,6 +242,7 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
         accounts,
         feed,
         pipeline,
+        promotion,
         notify,
         response,
         keys,

@@ -24,9 +24,25 @@ const LEAST_PART: f64 = 1e-6;
 /// A million dollars, in units of worth.
 const MOST_WORTH: f64 = 34.0;
 
+/// Whether staged rules are promoted without a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promotion {
+    /// Whether `fillguard stage promote --auto` does anything.
+    pub on: bool,
+    /// For how long a rule must have kept to its budget.
+    pub after: std::time::Duration,
+}
+
+impl Default for Promotion {
+    /// Off; 14 days.
+    fn default() -> Self {
+        Promotion { on: false, after: 14 * DAY }
+    }
+}
+
 /// Reads what decides over verdicts.
-pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks, file: &Path) -> pipeline::Settings {
-    let (engine, mut exceptions) = rules(root);
+pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks, file: &Path) -> (pipeline::Settings, Promotion) {
+    let (engine, mut exceptions, promotion) = rules(root);
     exceptions.read(root, file);
     let exceptions = exceptions.all;
     let mut section = root.section("incident");
@@ -41,15 +57,16 @@ pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks, file: &Path) 
         Err(_) => Err("must be an asset's name, as in \"USD\"".to_owned()),
     });
     section.close();
-    pipeline::Settings {
+    let settings = pipeline::Settings {
         codec: codec::Settings { quotes },
         engine,
         networks,
         alert: alert::Settings { quiet: quiet.into(), retell, exception: exception.into(), exceptions, ..usual },
-    }
+    };
+    (settings, promotion)
 }
 
-fn rules(root: &mut Section<'_>) -> (engine::Settings, Exceptions) {
+fn rules(root: &mut Section<'_>) -> (engine::Settings, Exceptions, Promotion) {
     let mut rules = root.section("rules");
     let mut settings = engine::Settings { model: market_model(root), ..engine::Settings::default() };
     for name in RuleName::ALL.iter().filter(|name| **name != RuleName::User) {
@@ -57,6 +74,9 @@ fn rules(root: &mut Section<'_>) -> (engine::Settings, Exceptions) {
         shipped(&mut settings, *name, &mut section);
         section.close();
     }
+    let usual = Promotion::default();
+    let on = rules.flag("promote", usual.on);
+    let promotion = Promotion { on, after: rules.time("promote_after", usual.after, DAY..=365 * DAY) };
     let folder = rules.path_to("dir", None);
     let exceptions = match folder {
         Some(folder) => rule_file::read(&rules, &folder, &mut settings),
@@ -66,7 +86,7 @@ fn rules(root: &mut Section<'_>) -> (engine::Settings, Exceptions) {
     if settings.off.contains(&RuleName::Blind) && root.gather.scope != Scope::Middle {
         root.gather.warn("rule blind is off: nobody will be told that an account cannot be seen".to_owned());
     }
-    (settings, exceptions)
+    (settings, exceptions, promotion)
 }
 
 /// Reads what a table says of a shipped rule; what it does not say stays.

@@ -7,6 +7,7 @@ pub mod address;
 pub mod caps;
 pub mod claims;
 pub mod cold;
+pub mod cost;
 pub mod decay;
 pub mod expression;
 pub mod fleet;

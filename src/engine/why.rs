@@ -98,13 +98,14 @@ impl Engine {
         let (case, place) = self.case_of(account, order, n, at)?;
         let rule = self.settings.user.rules.iter().find(|own| own.name == rule)?;
         let watched = self.memory.watched(place);
-        let scope = Scope::new(&case, &watched.keys, &watched.past, &self.settings.tags, &self.settings.pump_buy);
+        let settings = self.settings_for(account, at);
+        let scope = Scope::new(&case, &watched.keys, &watched.past, &settings.tags, &settings.pump_buy);
         let (holds, parts) = (rule.when.holds(&scope), rule.when.parts(&scope));
         Some(Asked { holds, parts, level: rule.level, staged: rule.staged })
     }
 
     /// Puts together what is known around an order, with the place of its account.
-    fn case_of(&self, account: &AccountId, order: &str, n: u64, at: Timestamp) -> Option<(Case<'_>, usize)> {
+    pub(super) fn case_of(&self, account: &AccountId, order: &str, n: u64, at: Timestamp) -> Option<(Case<'_>, usize)> {
         let place = self.memory.find(account)?;
         let group = self.memory.watched(place).account.find(order)?;
         let symbol = &self.memory.watched(place).account.group_at(group).symbol;

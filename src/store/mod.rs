@@ -18,6 +18,7 @@ mod route;
 mod schema;
 mod silences;
 mod snapshot;
+mod staged;
 mod take;
 
 use std::fs::File;

@@ -41,7 +41,7 @@ async fn changed_rules_are_taken_over_a_file_with_mistakes_is_refused_with_all_o
     let mut peer = signed_in(&mut exchange).await;
     daemon.until(&daemon.log, "ready").await;
     peer.say(order(1)).await;
-    daemon.until(&daemon.out, "first says 1").await;
+    daemon.until(&daemon.out, "First says 1").await;
 
     // Two mistakes, both told; the rules that were in force go on.
     fs::write(
@@ -54,7 +54,7 @@ async fn changed_rules_are_taken_over_a_file_with_mistakes_is_refused_with_all_o
     daemon.until(&daemon.log, "did you mean order.dollars?").await;
     daemon.until(&daemon.log, "a text cannot be compared with a number").await;
     peer.say(order(2)).await;
-    daemon.until(&daemon.out, "second says 2").await;
+    daemon.until(&daemon.out, "Second says 2").await;
 
     // Nobody says so: the file alone is noticed. That it is the third order is known from before.
     fs::write(&file, THIRD).unwrap();
@@ -62,7 +62,7 @@ async fn changed_rules_are_taken_over_a_file_with_mistakes_is_refused_with_all_o
     daemon.until(&daemon.log, "other rules judge from here on").await;
     assert_eq!(times(&daemon, "a rule could not be judged"), 1, "told once, for two orders");
     peer.say(order(3)).await;
-    daemon.until(&daemon.out, "third says 3").await;
+    daemon.until(&daemon.out, "Third says 3").await;
 
     // An exception is taken over in the same way, and what it hides is counted in the store.
     let soon = (fillguard::runtime::clock::now() + Duration::from_secs(86_400).into()).to_string();
@@ -88,7 +88,7 @@ async fn changed_rules_are_taken_over_a_file_with_mistakes_is_refused_with_all_o
         }
     });
     assert!(waited.await.is_ok(), "nothing was hidden: {}", fs::read_to_string(&daemon.log).unwrap());
-    assert!(!fs::read_to_string(&daemon.out).unwrap().contains("fourth says"));
+    assert!(!fs::read_to_string(&daemon.out).unwrap().contains("Fourth says"));
     daemon.signal("-TERM");
     assert_eq!(daemon.ended().await.code(), Some(0));
 }
