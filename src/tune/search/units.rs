@@ -37,7 +37,7 @@ pub struct Event {
     /// Whether there is ordinary time in it.
     pub ordinary: bool,
     /// What sort of event it is; sorts are spread evenly.
-    sort: String,
+    pub(super) sort: String,
 }
 
 /// Everything there is to play.
