@@ -153,7 +153,7 @@ pub fn loudest(cases: &[Case], most: usize) -> Vec<&Case> {
     few(wrong, most, |case| case.trader.clone())
 }
 
-fn few<'a>(sorted: Vec<&'a Case>, most: usize, kind: impl Fn(&Case) -> String) -> Vec<&'a Case> {
+fn few(sorted: Vec<&Case>, most: usize, kind: impl Fn(&Case) -> String) -> Vec<&Case> {
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
     let mut kept = Vec::new();
     for case in sorted {

@@ -198,6 +198,9 @@ fn interval(of: &Interval, write: fn(f64) -> String) -> String {
     }
 }
 
+/// One of the two parts of the events.
+type Part = fn(&Both) -> Option<&Figures>;
+
 fn both(page: &mut Page, told: &Told<'_>) {
     let outcome = told.outcome;
     let best = outcome.best.as_ref().filter(|_| outcome.chosen != Some(0));
@@ -225,7 +228,7 @@ fn both(page: &mut Page, told: &Told<'_>) {
             figures.events.to_string(),
         ]);
     };
-    let parts: [(&str, fn(&Both) -> Option<&Figures>); 2] =
+    let parts: [(&str, Part); 2] =
         [("where it was chosen", |both| Some(&both.tuned)), ("held out", |both| both.held.as_ref())];
     for (part, of) in parts {
         if let Some(figures) = of(&outcome.present) {
