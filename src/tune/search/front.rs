@@ -82,6 +82,6 @@ mod tests {
         assert_eq!(keep(&all, 2), [0, 1, 4]);
         assert_eq!(keep(&all, 5), [0, 1, 2, 3, 4, 5]);
         assert_eq!(keep(&all, 60).len(), 6);
-        assert_eq!(keep(&worths(&[(f64::NAN, 1.0), (f64::NAN, 1.0)]), 1), [0]);
+        assert_eq!(keep(&worths(&[(f64::NAN, 1.0), (f64::NAN, 1.0)]), 1), [0, 1], "the first comes besides");
     }
 }
