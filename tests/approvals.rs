@@ -98,8 +98,6 @@ impl Room {
             pulse: watch::channel(Pulse::default()).1,
             leak_modes: Arc::new(Vec::new),
             leak_tags: Arc::new(Vec::new),
-            leak: Arc::new(|_| Ok(())),
-            leak_tags: Arc::new(Vec::new),
             leak: Arc::new(|_| Err("no test switches it".into())),
             drill: Arc::new(|_| Ok(())),
         };
