@@ -166,10 +166,19 @@ fn object(node: &Node, path: &str, comments: &BTreeMap<String, String>) -> Value
     let mut keys = Map::new();
     for (key, inner) in &node.keys {
         let name = format!("{path}{key}");
+        let inside = || object(inner, &format!("{name}."), comments);
         let mut value = match inner.shape.as_ref().unwrap_or(&Shape::Table) {
-            Shape::Table => object(inner, &format!("{name}."), comments),
-            Shape::Tables => json!({"type": "array", "items": object(inner, &format!("{name}."), comments)}),
-            shape => shape.schema(),
+            Shape::Table => inside(),
+            Shape::Tables => json!({"type": "array", "items": inside()}),
+            Shape::Unit(..)
+            | Shape::Number(..)
+            | Shape::Count(..)
+            | Shape::Flag
+            | Shape::Text
+            | Shape::Choice(_)
+            | Shape::List
+            | Shape::Pairs
+            | Shape::Any => inner.shape.as_ref().map_or_else(|| json!({}), Shape::schema),
         };
         if let Some(comment) = comments.get(&name) {
             value["description"] = comment.as_str().into();
