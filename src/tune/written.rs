@@ -47,7 +47,7 @@ mod tests {
     fn figures_are_short() {
         assert_eq!(
             ["0", "0.052", "1.5", "31.4", "1234"],
-            [0.0, 0.0524, 1.5, 31.41, 1_234.4].map(|v| figure(v)).each_ref().map(|s| s.as_str())
+            [0.0, 0.0524, 1.5, 31.41, 1_234.4].map(figure).each_ref().map(|s| s.as_str())
         );
         assert_eq!(
             (percent(0.9333), seconds(90.0), seconds(5_400.0)),
