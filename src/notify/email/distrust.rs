@@ -18,6 +18,7 @@ pub(super) fn explained(why: &SmtpError, server: &str) -> Option<String> {
     None
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "another crate's enum, which grows")]
 fn advice(problem: &CertificateError, server: &str) -> String {
     #[allow(clippy::wildcard_enum_match_arm, reason = "what else rustls may say needs no words of its own")]
     match problem {
