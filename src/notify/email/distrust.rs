@@ -20,7 +20,6 @@ pub(super) fn explained(why: &SmtpError, server: &str) -> Option<String> {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's enum, which grows")]
 fn advice(problem: &CertificateError, server: &str) -> String {
-    #[allow(clippy::wildcard_enum_match_arm, reason = "what else rustls may say needs no words of its own")]
     match problem {
         CertificateError::UnknownIssuer => format!(
             "nobody this machine trusts has signed the certificate of {server}; put the certificate of who did into ca_file"

@@ -233,7 +233,6 @@ fn said(why: &EngineError) -> String {
         Some(name) if why.name() != Some(name) => format!(" (in {name}, line {})", deepest.line().unwrap_or(0)),
         Some(_) | None => String::new(),
     };
-    #[allow(clippy::wildcard_enum_match_arm, reason = "the other kinds say themselves what is wrong")]
     match deepest.kind() {
         ErrorKind::OutOfFuel => "does not come to an end; make its loops shorter".to_owned(),
         ErrorKind::WriteFailure => format!("makes a text longer than {} KiB", MOST_BYTES >> 10),
