@@ -9,7 +9,7 @@ use crate::arrival::Arrival;
 use crate::domain::{
     AccountId, Effect, EffectKind, EventKind, Finding, Incident, IncidentId, RuleName, Side, Span, Symbol, Timestamp,
 };
-use crate::engine::why::{OF_ORDERS, Weighed};
+use crate::engine::why::{Asked, OF_ORDERS, Weighed};
 use crate::journal::{ReadError, Reader};
 use crate::pipeline::{Pipeline, Settings};
 
@@ -24,7 +24,7 @@ pub struct Explained {
 
 /// What a rule made of an order.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
+pub struct Verdict<W = Weighed> {
     /// The order.
     pub order: CompactString,
     /// Its pair.
@@ -38,7 +38,7 @@ pub struct Verdict {
     /// When that arrival came.
     pub at: Timestamp,
     /// What it weighed then.
-    pub weighed: Weighed,
+    pub weighed: W,
     /// The incidents in which the rule spoke of the order after all.
     pub told: Vec<IncidentId>,
 }
@@ -110,10 +110,13 @@ pub fn incident(paths: &[PathBuf], settings: &Settings, wanted: &str) -> Result<
 fn inside(pipeline: &Pipeline, finding: &Finding) -> Option<Weighed> {
     finding.orders.iter().rev().find_map(|order| {
         let weighed = pipeline.weigh(&finding.account, order, finding.rule)?;
-        let terms = finding.terms.iter().filter(|term| term.name != "leak_mode");
+        let terms = finding.terms.iter().filter(|term| !BESIDE.contains(&term.name.as_str()));
         terms.eq(weighed.weights.iter().map(|weight| &weight.term)).then_some(weighed)
     })
 }
+
+/// Terms that say how a finding was taken, and are no part of what the rule weighed.
+const BESIDE: [&str; 3] = ["leak_mode", crate::engine::STAGED, crate::alert::EXCEPTION];
 
 /// Replays recordings and says what a rule made of an order, by its id or its client's id.
 pub fn order(
@@ -126,8 +129,37 @@ pub fn order(
     if !OF_ORDERS.contains(&rule) {
         return Err(Error::NotOfOrders { rule });
     }
+    let weigh = |pipeline: &Pipeline, order: &str| pipeline.weigh(account, order, rule);
+    closest((paths, settings), (account, wanted, rule.as_str()), weigh, |weighed| {
+        let level = weighed.finding.as_ref().map(|finding| finding.level);
+        (level, !weighed.weights.is_empty(), weighed.score)
+    })
+}
+
+/// Replays recordings and says what a rule of the user's own made of an order: which part of it was not met.
+pub fn own_rule(
+    paths: &[PathBuf],
+    settings: &Settings,
+    account: &AccountId,
+    wanted: &str,
+    rule: &str,
+) -> Result<Verdict<Asked>, Error> {
+    let ask = |pipeline: &Pipeline, order: &str| pipeline.ask(account, order, rule);
+    closest((paths, settings), (account, wanted, rule), ask, |asked| {
+        let met = asked.parts.iter().filter(|part| part.holds == Ok(true)).count();
+        (asked.holds == Ok(true), met)
+    })
+}
+
+/// Replays recordings and returns the moment at which `weight` is greatest of what `weigh` says of an order.
+fn closest<W, K: PartialOrd>(
+    (paths, settings): (&[PathBuf], &Settings),
+    (account, wanted, rule): (&AccountId, &str, &str),
+    weigh: impl Fn(&Pipeline, &str) -> Option<W>,
+    weight: impl Fn(&W) -> K,
+) -> Result<Verdict<W>, Error> {
     let (mut accounts, mut orders): (BTreeSet<String>, BTreeSet<String>) = (BTreeSet::new(), BTreeSet::new());
-    let mut best: Option<Verdict> = None;
+    let mut best: Option<Verdict<W>> = None;
     let mut last: Option<(CompactString, Timestamp)> = None;
     let mut told: Vec<IncidentId> = Vec::new();
     follow(paths, settings, |pipeline, arrival, effects| {
@@ -152,7 +184,7 @@ pub fn order(
         let Some((id, until)) = &last else { return };
         for effect in effects {
             let EffectKind::Incident { incident, .. } = &effect.kind;
-            let spoke = |finding: &Finding| finding.rule == rule && finding.orders.contains(id);
+            let spoke = |finding: &Finding| finding.rule_name() == rule && finding.orders.contains(id);
             if incident.account == *account && incident.findings.iter().any(spoke) && !told.contains(&incident.id) {
                 told.push(incident.id.clone());
             }
@@ -160,11 +192,7 @@ pub fn order(
         if !concerns && effects.is_empty() || arrival.at.since(*until) > LOOKED_AT {
             return;
         }
-        let Some(weighed) = pipeline.weigh(account, id, rule) else { return };
-        let weight = |weighed: &Weighed| {
-            let level = weighed.finding.as_ref().map(|finding| finding.level);
-            (level, !weighed.weights.is_empty(), weighed.score)
-        };
+        let Some(weighed) = weigh(pipeline, id) else { return };
         let (new, old) = (weight(&weighed), best.as_ref().map(|best| weight(&best.weighed)));
         if old.is_none_or(|old| new.partial_cmp(&old) == Some(std::cmp::Ordering::Greater))
             && let Some(group) = pipeline.account(account).and_then(|known| Some(known.group_at(known.find(id)?)))

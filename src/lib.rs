@@ -14,6 +14,7 @@ pub mod arrival;
 pub mod cli;
 pub mod codec;
 pub mod config;
+pub mod cost;
 pub mod domain;
 pub mod engine;
 pub mod evidence;

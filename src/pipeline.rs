@@ -13,8 +13,9 @@ use crate::domain::{
     AccountId, Effect, EffectKind, Event, EventKind, Finding, LogProgress, RuleName, Symbol, Timestamp, Venue, Wallet,
 };
 use crate::engine::address::Networks;
+use crate::engine::cost::{Held, Stopwatch};
 use crate::engine::memory::Memory;
-use crate::engine::why::Weighed;
+use crate::engine::why::{Asked, Weighed};
 use crate::engine::{self, Engine};
 
 /// The rules and habits of the middle, none of which may change a recording's bytes between two runs.
@@ -63,7 +64,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 16;
+pub const SNAPSHOT_VERSION: u32 = 18;
 
 impl Pipeline {
     /// Starts with an empty memory.
@@ -180,6 +181,21 @@ impl Pipeline {
         self.engine.failures()
     }
 
+    /// Returns how often a rule of the user's could not be judged since the start, all together.
+    pub fn unjudged(&self) -> u64 {
+        self.engine.unjudged()
+    }
+
+    /// Returns what exceptions and owners' answers kept from people so far.
+    pub fn hidden(&self) -> Vec<crate::domain::Hidden> {
+        self.alert.hidden()
+    }
+
+    /// Returns a count that moves whenever [`Pipeline::hidden`] may have changed.
+    pub fn hidden_moved(&self) -> u64 {
+        self.alert.hidden_moved()
+    }
+
     /// Returns how many incidents were opened.
     pub fn incidents(&self) -> u64 {
         self.alert.opened()
@@ -221,6 +237,22 @@ impl Pipeline {
     /// no orders.
     pub fn weigh(&self, account: &AccountId, order: &str, rule: RuleName) -> Option<Weighed> {
         self.engine.weigh(account, order, rule, self.counts.last, self.now)
+    }
+
+    /// Asks a rule of the user's own about an order of an account as things stand; nothing where the order is not remembered
+    /// or there is no such rule.
+    pub fn ask(&self, account: &AccountId, order: &str, rule: &str) -> Option<Asked> {
+        self.engine.ask(account, order, rule, self.counts.last, self.now)
+    }
+
+    /// Asks every rule about an order as things stand, timed by `watch`; says whether the order is remembered.
+    pub fn ask_each(&self, account: &AccountId, order: &str, watch: &mut dyn Stopwatch) -> bool {
+        self.engine.ask_each(account, order, self.counts.last, self.now, watch)
+    }
+
+    /// Returns what the engine's memory holds, part by part.
+    pub fn held(&self) -> Vec<Held> {
+        self.engine.held()
     }
 
     /// Returns since when the fills of an account's wallet are not known for certain; nothing while its feed is up and

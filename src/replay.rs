@@ -183,6 +183,9 @@ pub fn to_json(effect: &Effect) -> Option<Value> {
     put("score", json!(finding.map_or(0.0, |finding| finding.score)));
     let terms = finding.map(|finding| &finding.terms).into_iter().flatten();
     put("terms", terms.map(|term| (term.name.to_string(), json!(term.nats))).collect::<Map<_, _>>().into());
+    if let Some((name, level)) = finding.and_then(crate::alert::hidden_by) {
+        put("exception", json!({"name": name, "level": level.as_str()}));
+    }
     Some(line.into())
 }
 

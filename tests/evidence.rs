@@ -14,6 +14,9 @@ use fillguard::domain::{
 use fillguard::evidence::{read, verify};
 use fillguard::journal::{self, Journal};
 use fillguard::store::Store;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
 const SECRET: &str = "NotARealSecretButLongEnough0123456789";
@@ -163,21 +166,47 @@ fn the_evidence_of_an_incident_holds_its_own_frames_and_a_changed_byte_is_found(
     assert!(html.contains("2025-11-22"), "the time in UTC");
     let (code, _) = home.run(&["evidence", id.as_str(), "--out", "case.tar"]);
     assert_eq!((code, home.run(&["verify", "case.tar"]).0), (0, 0));
-    // Every byte counts; the whole of it in steps, through the same check that the command uses.
+    // Every byte of every file counts, through the same check that the command uses.
     let bundle = read(&home.path("case")).unwrap().unwrap();
-    let bytes: usize = bundle.files.iter().map(|(_, data)| data.len()).sum();
-    for step in (0..bytes).step_by(bytes / 300) {
+    assert_eq!(bundle.files.len(), 5);
+    let archive = fs::read(home.path("case.tar")).unwrap();
+    let broken = home.path("broken.tar");
+    let mut runner = TestRunner::new(Config { cases: 400, failure_persistence: None, ..Config::default() });
+    let change = (any::<Index>(), any::<Index>(), 1..=255_u8, any::<Index>());
+    let found = runner.run(&change, |(file, byte, flip, of_archive)| {
         let mut changed = bundle.clone();
-        let mut at = step;
-        for (_, data) in &mut changed.files {
-            if at < data.len() {
-                data[at] ^= 4;
-                break;
-            }
-            at -= data.len();
-        }
-        assert!(!verify(&changed).1.is_empty(), "byte {step}");
+        let place = file.index(changed.files.len());
+        let (name, data) = &mut changed.files[place];
+        let at = byte.index(data.len());
+        data[at] ^= flip;
+        let name = name.clone();
+        prop_assert!(!verify(&changed).1.is_empty(), "byte {} of {}", at, name);
+        let mut shorter = bundle.clone();
+        shorter.files[place].1.truncate(at);
+        prop_assert!(!verify(&shorter).1.is_empty(), "{} cut at {}", name, at);
+        let mut longer = bundle.clone();
+        longer.files[place].1.push(flip);
+        prop_assert!(!verify(&longer).1.is_empty(), "{} with a byte more", name);
+        let mut changed = archive.clone();
+        let at = of_archive.index(changed.len());
+        changed[at] ^= flip;
+        fs::write(&broken, changed).unwrap();
+        let sound = read(&broken).unwrap().is_ok_and(|bundle| verify(&bundle).1.is_empty());
+        prop_assert!(!sound, "byte {} of the archive", at);
+        Ok(())
+    });
+    found.unwrap();
+    for place in 0..bundle.files.len() {
+        let mut less = bundle.clone();
+        let (name, data) = less.files.remove(place);
+        assert!(!verify(&less).1.is_empty(), "without {name}");
+        let mut twice = bundle.clone();
+        twice.files.push((name.clone(), [data.as_slice(), b" "].concat()));
+        assert!(!verify(&twice).1.is_empty(), "{name} twice: who unpacks it gets the last");
     }
+    let mut more = bundle.clone();
+    more.files.push(("notes.txt".into(), Vec::new()));
+    assert!(!verify(&more).1.is_empty());
     let mut frames = fs::read(home.path("case/frames.ndjson")).unwrap();
     frames[200] ^= 1;
     fs::write(home.path("case/frames.ndjson"), frames).unwrap();

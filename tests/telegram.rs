@@ -220,7 +220,7 @@ async fn commands_are_answered_to_those_on_the_list_and_not_when_they_came_late(
         (ALICE, "/leakmode", "No leak mode is on"),
         (ALICE, "/leakmode on nobody why", "the tags are: 3commas, cornix"),
         (ALICE, "/leakmode on 3commas", "/leakmode on TAG WHY"),
-        (ALICE, "/panic", "cannot take a key away"),
+        (ALICE, "/panic", "only below a message that asks for your yes"),
         (ALICE, "/drill", "DRILL"),
         (ALICE, "/help", "/silence ACCOUNT"),
         (ALICE, "/what", "/help lists"),

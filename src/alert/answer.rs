@@ -1,11 +1,14 @@
 //! What a person's answer does to an incident, and the marked mock attack that tries the way to people.
 
+use std::collections::BTreeMap;
+
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::{Alert, Open, plan};
 use crate::domain::{
-    AccountId, Answer, Drill, EffectKind, Finding, Incident, IncidentId, Level, Message, RuleName, Story, Symbol,
-    Timestamp, Transition,
+    AccountId, Answer, Drill, EffectKind, Excuse, Finding, Hidden, Incident, IncidentId, Level, Message, RuleName,
+    Story, Symbol, Timestamp, Transition,
 };
 
 /// What an owner said was theirs: one rule about one pair or key, up to a level, for a while.
@@ -17,8 +20,12 @@ pub(super) struct Vouched {
     level: Level,
     loss: rust_decimal::Decimal,
     until: Timestamp,
-    /// Findings it kept from people.
+    /// Findings it kept from people, and when the last of them came.
     swallowed: u64,
+    last: Option<Timestamp>,
+    /// The incident that was answered, and who did.
+    incident: IncidentId,
+    by: CompactString,
 }
 
 /// Exceptions of one account at most; the oldest goes first.
@@ -37,13 +44,13 @@ impl Alert {
                 continue;
             }
             match answer.mine {
-                true => self.vouch(&key, at, out),
+                true => self.vouch(&key, answer, at, out),
                 false => self.disown(&key, answer, out),
             }
         }
     }
 
-    fn vouch(&mut self, key: &(AccountId, Story), at: Timestamp, out: &mut Vec<EffectKind>) {
+    fn vouch(&mut self, key: &(AccountId, Story), answer: &Answer, at: Timestamp, out: &mut Vec<EffectKind>) {
         let Some(open) = self.open.remove(key) else { return };
         self.due.remove(&(open.due, key.0.clone(), key.1));
         let mut incident = open.incident;
@@ -59,10 +66,14 @@ impl Alert {
                 loss: finding.loss.as_ref().map(|loss| loss.amount()).unwrap_or_default(),
                 until,
                 swallowed: 0,
+                last: None,
+                incident: incident.id.clone(),
+                by: answer.by.clone(),
             });
         }
         let over = exceptions.len().saturating_sub(MOST);
         exceptions.drain(..over);
+        self.hid_moved += 1;
         incident.closed = Some(at.max(incident.last));
         out.push(EffectKind::Incident { transition: Transition::Closed, incident, finding: None, message: None });
     }
@@ -101,11 +112,45 @@ impl Alert {
                 && finding.level <= known.level
                 && loss <= known.loss.saturating_mul(self.settings.retell)
         });
-        let vouched = found.map(|known| known.swallowed += 1).is_some();
+        let vouched = found.map(|known| {
+            known.swallowed += 1;
+            known.last = Some(now);
+        });
+        let vouched = vouched.is_some();
+        self.hid_moved += u64::from(vouched);
         if exceptions.is_empty() {
             self.vouched.remove(&finding.account);
         }
         vouched
+    }
+
+    /// Returns what owners vouched for, an answer each.
+    pub(super) fn vouched_for(&self) -> Vec<Hidden> {
+        let mut answers: BTreeMap<IncidentId, Hidden> = BTreeMap::new();
+        for (account, vouched) in &self.vouched {
+            for one in vouched {
+                let pair = one.symbol.as_ref().map(|symbol| format!(" in {symbol}")).unwrap_or_default();
+                let own = one.subject.as_ref().filter(|_| one.rule == RuleName::User);
+                let what = format!("{}{pair}", own.map_or(one.rule.as_str(), String::as_str));
+                let answer = answers.entry(one.incident.clone()).or_insert_with(|| Hidden {
+                    excuse: Excuse::Answer,
+                    name: one.incident.as_str().into(),
+                    account: account.clone(),
+                    owner: one.by.clone(),
+                    what: String::new(),
+                    until: one.until,
+                    count: 0,
+                    last: None,
+                });
+                if !answer.what.is_empty() {
+                    answer.what.push_str(", ");
+                }
+                answer.what.push_str(&what);
+                answer.count += one.swallowed;
+                answer.last = answer.last.max(one.last);
+            }
+        }
+        answers.into_values().collect()
     }
 
     /// Makes the mock attack of a drill: an incident that is over at once, and a message on every channel.

@@ -103,11 +103,9 @@ pub(super) fn next_step(incident: &Incident) -> String {
 /// Returns what happens if nothing is done.
 pub(super) fn otherwise(incident: &Incident) -> String {
     match incident.story {
-        Story::Takeover => {
-            "Wer den Schlüssel hat, kann mit dem Geld dieses Kontos weiterhandeln. fillguard sendet von sich \
-                            aus nichts an die Börse."
-                .to_owned()
-        }
+        Story::Takeover => "Wer den Schlüssel hat, kann mit dem Geld dieses Kontos weiterhandeln. Ohne eingeschaltete \
+                            Gegenwehr sendet fillguard nichts an die Börse."
+            .to_owned(),
         Story::Blind => "Geschäfte aus dieser Zeit bleiben ungeprüft.".to_owned(),
     }
 }

@@ -109,7 +109,7 @@ pub fn otherwise(leading: &Finding) -> Option<String> {
     Some(match leading.level {
         Level::Act | Level::Alert => {
             "Only somebody signed in to the account can change a key: whoever did can use it as \
-                                      it is now. fillguard sends nothing to the exchange by itself."
+                                      it is now. Unless a response is switched on, fillguard sends nothing to the exchange."
                 .to_owned()
         }
         Level::Notice => "Whoever finds the key can do with it all that it may.".to_owned(),

@@ -35,12 +35,14 @@ impl Language {
         let (headline, fact) = match self {
             Language::English => (
                 format!("{account}: the owner says this was not them"),
-                format!("Answered by {by}: not me. fillguard sends nothing to the exchange; these steps are for you:"),
+                format!(
+                    "Answered by {by}: not me. Where a response is switched on, it speaks for itself; these steps are for you:"
+                ),
             ),
             Language::German => (
                 format!("{account}: der Inhaber sagt, das war nicht er"),
                 format!(
-                    "Antwort von {by}: nicht ich. fillguard sendet nichts an die Börse; diese Schritte tun Sie selbst:"
+                    "Antwort von {by}: nicht ich. Eine eingeschaltete Gegenwehr meldet sich selbst; diese Schritte tun Sie:"
                 ),
             ),
         };

@@ -1,6 +1,7 @@
 //! Findings become incidents: one for each account and story, opened, growing, closed.
 
 mod answer;
+mod exception;
 mod german;
 mod key;
 mod language;
@@ -9,6 +10,7 @@ mod wording;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use exception::{EXCEPTION, Exception, hidden_by};
 pub use language::Language;
 pub use wording::message;
 
@@ -32,6 +34,8 @@ pub struct Settings {
     pub exception: Span,
     /// The language people are told in.
     pub language: Language,
+    /// What somebody answers for: written down, and told to nobody.
+    pub exceptions: Vec<Exception>,
 }
 
 impl Default for Settings {
@@ -41,6 +45,7 @@ impl Default for Settings {
             retell: Decimal::from(3),
             exception: Span::from_secs(6 * 3_600),
             language: Language::default(),
+            exceptions: Vec::new(),
         }
     }
 }
@@ -54,6 +59,11 @@ pub struct Alert {
     opened: u64,
     /// What owners vouched for.
     vouched: BTreeMap<AccountId, Vec<answer::Vouched>>,
+    /// What each exception hid.
+    excepted: BTreeMap<CompactString, exception::Hid>,
+    /// Moves with either; how often is nobody's memory.
+    #[serde(skip)]
+    hid_moved: u64,
     /// The latest time that was heard of: a clock that jumped ahead and back must not close what it just opened.
     now: Timestamp,
 }
@@ -92,13 +102,14 @@ impl Alert {
 
     /// Goes on with what a snapshot held, under today's settings.
     pub fn with_settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
+        self.set(settings);
         self
     }
 
     /// Goes on under other settings.
     pub fn set(&mut self, settings: Settings) {
         self.settings = settings;
+        self.forget_gone_exceptions();
     }
 
     /// Returns how many incidents were opened in all.
@@ -125,16 +136,17 @@ impl Alert {
     }
 
     /// Takes a finding into its incident.
-    pub fn take(&mut self, finding: Finding, out: &mut Vec<EffectKind>) {
+    pub fn take(&mut self, mut finding: Finding, out: &mut Vec<EffectKind>) {
         if self.is_vouched(&finding) {
             return;
         }
+        let is_hidden = self.except(&mut finding);
         let story = if finding.kind == Kind::Blind { Story::Blind } else { Story::Takeover };
         let key = (finding.account.clone(), story);
         let due = finding.at.max(self.now) + self.settings.quiet;
-        let is_symptom = story == Story::Blind && self.is_taken_over(&key.0);
+        let is_history = is_hidden || story == Story::Blind && self.is_taken_over(&key.0);
         let Some(open) = self.open.get_mut(&key) else {
-            self.open_incident(key, finding, due, is_symptom, out);
+            self.open_incident(key, finding, due, is_history, out);
             return;
         };
         self.due.remove(&(open.due, key.0.clone(), story));
@@ -149,7 +161,7 @@ impl Alert {
         let told_less = open.lost_more_than_told(self.settings.retell);
         let transition = if louder || !known { Transition::Raised } else { Transition::Updated };
         // A quieter rule that joins is history; people are told what raises the level, a new kind of alert, or money.
-        let tell = (louder || (!known && finding.level >= Level::Alert) || told_less) && !is_symptom;
+        let tell = (louder || (!known && finding.level >= Level::Alert) || told_less) && !is_history;
         let message = tell.then(|| open.tell(transition, self.settings.language));
         let incident = open.incident.clone();
         out.push(EffectKind::Incident { transition, incident, finding: Some(finding), message });
@@ -167,7 +179,7 @@ impl Alert {
         key: (AccountId, Story),
         finding: Finding,
         due: Timestamp,
-        is_symptom: bool,
+        is_history: bool,
         out: &mut Vec<EffectKind>,
     ) {
         let twin = u32::from(self.open.contains_key(&(key.0.clone(), other(key.1))))
@@ -191,7 +203,7 @@ impl Alert {
         };
         let mut open = Open { incident, due, losses: BTreeMap::new(), told: BTreeMap::new(), disowned: false };
         open.take(&finding);
-        let message = (!is_symptom).then(|| open.tell(Transition::Opened, self.settings.language));
+        let message = (!is_history).then(|| open.tell(Transition::Opened, self.settings.language));
         let incident = open.incident.clone();
         self.due.insert((due, key.0.clone(), key.1));
         self.open.insert(key, open);
@@ -242,7 +254,7 @@ impl Open {
         }
         // The history has them; an open incident needs none.
         incident.findings.iter_mut().for_each(|known| known.prices.clear());
-        if let Some(loss) = &finding.loss {
+        if let Some(loss) = finding.loss.as_ref().filter(|_| hidden_by(finding).is_none()) {
             let fresh = || Lost { over: Decimal::ZERO, now: loss.clone(), last: finding.at };
             let lost = self.losses.entry(finding.symbol.clone()).or_insert_with(fresh);
             if lost.now.asset() == loss.asset() {

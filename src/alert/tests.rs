@@ -255,6 +255,86 @@ fn rules_that_speak_of_one_arrival_make_one_message() {
     assert!(messages[0].facts.len() == 2 && !messages[0].headline.starts_with("growing"), "{:?}", messages[0]);
 }
 
+fn exception(name: &str, rule: &str) -> Exception {
+    Exception {
+        name: name.into(),
+        rules: vec![rule.into()],
+        account: account("alice"),
+        symbol: None,
+        address: None,
+        owner: "alice".into(),
+        reason: "my own".into(),
+        expires: at(1_000),
+    }
+}
+
+#[test]
+fn what_an_exception_covers_is_history_with_its_name_and_counted_but_act_is_told() {
+    let other = Exception { symbol: Some(Symbol::from_dashed("ETH-BTC").unwrap()), ..exception("other", "pump_buy") };
+    let exceptions = vec![other, exception("grid", "pump_buy")];
+    let mut alert = Alert::new(Settings { exceptions, ..Settings::default() });
+    let mut out = Vec::new();
+    for (level, secs) in [(Level::Alert, 0), (Level::Notice, 1), (Level::Alert, 2)] {
+        alert.take(finding(PUMP, level, secs, "APPC-BTC", "5"), &mut out);
+    }
+    for effect in &out {
+        let EffectKind::Incident { incident, finding, message, .. } = effect;
+        assert!(message.is_none() && incident.level == Level::Notice && incident.loss.is_empty());
+        assert_eq!(hidden_by(finding.as_ref().unwrap()).unwrap().0, "grid");
+    }
+    assert_eq!((out.len(), hidden_by(&finding_of(&out[0])).unwrap().1), (3, Level::Alert));
+    let told = alert.hidden();
+    assert_eq!(told.iter().map(|one| (one.name.as_str(), one.count)).collect::<Vec<_>>(), [("other", 0), ("grid", 3)]);
+    let bytes = postcard::to_stdvec(&alert).unwrap();
+    assert_eq!(postcard::from_bytes::<Alert>(&bytes).unwrap().hidden(), told, "a snapshot keeps the counts");
+    out.clear();
+    alert.take(finding(PUMP, Level::Act, 3, "APPC-BTC", "5"), &mut out);
+    let EffectKind::Incident { message, incident, .. } = &out[0];
+    assert!(message.is_some() && incident.level == Level::Act && alert.hidden()[1].count == 3);
+}
+
+#[test]
+fn an_exception_ends_by_the_time_of_arrivals_and_covers_no_other_rule_or_account() {
+    let mut alert = Alert::new(Settings { exceptions: vec![exception("grid", "churn_loss")], ..Settings::default() });
+    let mut told = |finding: Finding| {
+        let mut out = Vec::new();
+        alert.take(finding, &mut out);
+        out.iter().any(|EffectKind::Incident { message, .. }| message.is_some())
+    };
+    assert!(!told(finding(RuleName::ChurnLoss, Level::Alert, 999, "APPC-BTC", "1")));
+    assert!(told(finding(RuleName::PumpBuy, Level::Alert, 999, "APPC-BTC", "1")));
+    assert!(told(Finding {
+        account: account("bob"),
+        ..finding(RuleName::ChurnLoss, Level::Alert, 999, "APPC-BTC", "1")
+    }));
+    assert!(told(finding(RuleName::ChurnLoss, Level::Alert, 1_000, "APPC-BTC", "9")), "it is over");
+}
+
+#[test]
+fn what_an_owner_vouched_for_is_counted_with_the_incident_and_the_one_who_said_so() {
+    let mut alert = Alert::new(Settings::default());
+    let mut out = Vec::new();
+    alert.take(finding(PUMP, Level::Alert, 0, "APPC-BTC", "5"), &mut out);
+    let EffectKind::Incident { incident, .. } = &out[0];
+    let (answer, id) = (crate::domain::Answer::to(incident, true, "@alice"), incident.id.clone());
+    alert.answer(&answer, at(10), &mut out);
+    let moved = alert.hidden_moved();
+    alert.take(finding(PUMP, Level::Alert, 20, "APPC-BTC", "5"), &mut out);
+    let hidden = alert.hidden();
+    assert!(alert.hidden_moved() > moved && hidden.len() == 1);
+    let one = &hidden[0];
+    assert_eq!(
+        (one.name.as_str(), &*one.owner, one.what.as_str(), one.count),
+        (id.as_str(), "@alice", "pump_buy in APPC-BTC", 1)
+    );
+    assert_eq!((one.last, one.until), (Some(at(20)), at(10) + Settings::default().exception));
+}
+
+fn finding_of(effect: &EffectKind) -> Finding {
+    let EffectKind::Incident { finding, .. } = effect;
+    finding.clone().unwrap()
+}
+
 #[test]
 fn a_compromised_account_hides_its_symptoms_and_nobody_elses() {
     let blind = |secs| finding(RuleName::Blind, Level::Alert, secs, "VIBX-BTC", "0");

@@ -2,7 +2,7 @@
 
 use rust_decimal::prelude::ToPrimitive;
 
-use super::{Language, capital, german, key};
+use super::{Language, capital, german, hidden_by, key};
 use crate::domain::{Finding, Incident, Kind, Level, Message, Money, Reason, Size, Story, Transition};
 use crate::engine::STAGED;
 
@@ -16,6 +16,9 @@ pub fn message(incident: &Incident, transition: Transition, language: Language) 
     }
     for finding in by_weight.iter().filter(|finding| finding.terms.iter().any(|term| term.name == STAGED)).take(3) {
         facts.push(format!("The rule {} is staged: it is heard here and nowhere else.", finding.rule_name()));
+    }
+    for (name, _) in by_weight.iter().filter_map(|finding| hidden_by(finding)).take(3) {
+        facts.push(format!("The exception {name} hid one of these."));
     }
     Message {
         incident: incident.id.clone(),
@@ -195,7 +198,7 @@ fn otherwise(incident: &Incident) -> String {
     }
     match incident.story {
         Story::Takeover => "Whoever holds the key can go on trading with the money in this account. \
-                            fillguard sends nothing to the exchange by itself."
+                            Unless a response is switched on, fillguard sends nothing to the exchange."
             .into(),
         Story::Blind => "Trades in that time stay unexamined.".into(),
     }

@@ -1,7 +1,7 @@
 //! `fillguard backtest`: rules scored on labelled recordings.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context as _;
@@ -13,9 +13,12 @@ use crate::arrival::Arrival;
 use crate::config::Config;
 use crate::domain::Level;
 use crate::pipeline::{self, Pipeline};
-use crate::tune::evaluate::{self, Step, evaluate, evaluate_recordings};
+use crate::tune::cases;
+use crate::tune::evaluate::{self, Report, Step, evaluate, evaluate_recordings};
+use crate::tune::html::{self, Sheet};
 use crate::tune::labels::What;
 use crate::tune::ordinary::Trader;
+use crate::tune::picture::{Camera, View};
 use crate::tune::report::Summary;
 
 /// Score the rules on labelled recordings: what is caught, how late, what is lost by then, and how often wrongly
@@ -70,6 +73,9 @@ pub struct Args {
     /// Exit with 1 when there are more false alerts per account-month than this
     #[arg(long, value_name = "RATE")]
     pub max_false: Option<f64>,
+    /// Also write a page with charts, and pictures of the worst misses and the loudest false alarms
+    #[arg(long, value_name = "FILE", conflicts_with = "market")]
+    pub html: Option<PathBuf>,
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -143,25 +149,83 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
         None => evaluate_recordings(&args.recordings, settings.threads, &pipeline, &progress),
     };
     bar.finish_and_clear();
-    let summary = match report {
-        Ok(report) => Summary::of(&report, args.loss_weight),
+    let report = match report {
+        Ok(report) => report,
         Err(why) => {
             writeln!(said, "fillguard: {why}").context("standard error is gone")?;
             return Ok(MISUSE);
         }
     };
+    let summary = Summary::of(&report, args.loss_weight);
+    if let Some(page) = &args.html
+        && let Err(why) = write_page(page, args, &settings, &rules, &report, &summary)
+    {
+        writeln!(said, "fillguard: {why:#}").context("standard error is gone")?;
+        return Ok(MISUSE);
+    }
     match args.format {
         Format::Text => write!(out, "{summary}")?,
         Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &summary.to_json())?;
+            let mut all = summary.to_json();
+            let row = |(name, what, account): &(compact_str::CompactString, What, crate::domain::AccountId)| serde_json::json!({"exception": name, "attack": what.to_string(), "account": account.to_string()});
+            all["swallowed"] = report.score.swallowed.iter().map(row).collect();
+            serde_json::to_writer_pretty(&mut *out, &all)?;
             writeln!(out)?;
         }
     }
-    let unmet = unmet(args, &summary);
+    let mut unmet = unmet(args, &summary);
+    unmet.extend(report.score.swallowed.iter().map(|(name, what, account)| {
+        format!("the exception {name} swallowed an attack ({what} of {account}): nobody would have been told")
+    }));
     for what in &unmet {
         writeln!(said, "fillguard: {what}").context("standard error is gone")?;
     }
     Ok(if unmet.is_empty() { FINE } else { FOUND })
+}
+
+/// Attacks that are shown, and false alarms.
+const SHOWN: usize = 6;
+
+fn write_page(
+    path: &Path,
+    args: &Args,
+    settings: &evaluate::Settings,
+    rules: &pipeline::Settings,
+    report: &Report,
+    summary: &Summary,
+) -> anyhow::Result<()> {
+    let tapes = args.tapes.as_deref().map(|folder| (folder, settings));
+    let chosen = cases::worst(&report.cases, SHOWN).into_iter().chain(cases::loudest(&report.cases, SHOWN));
+    let mut shown = Vec::new();
+    for case in chosen {
+        let view = View::of(case);
+        let mut camera = Camera::new(&view, &rules.codec);
+        evaluate::again(&case.origin, tapes, &mut |arrival| camera.see(arrival))?;
+        let picture = camera.picture();
+        shown.push((case, view, picture));
+    }
+    let sheet = Sheet { report, summary, asked: asked(args, settings), shown };
+    std::fs::write(path, html::backtest(&sheet)).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Returns what was asked for, as it stands on the page.
+fn asked(args: &Args, settings: &evaluate::Settings) -> Vec<(String, String)> {
+    let list = |names: Vec<String>| names.join(", ");
+    let rules =
+        args.config.as_ref().map_or_else(|| "those of a fresh installation".into(), |path| path.display().to_string());
+    let mut asked = vec![("rules".to_owned(), rules)];
+    match &args.tapes {
+        Some(folder) => {
+            asked.push(("tapes".into(), format!("{} ({})", folder.display(), settings.split)));
+            asked.push(("attacks played".into(), list(settings.attacks.iter().map(ToString::to_string).collect())));
+            asked.push(("ordinary accounts".into(), list(settings.ordinary.iter().map(ToString::to_string).collect())));
+            asked.push(("days of ordinary trading without a tape".into(), settings.ordinary_days.to_string()));
+            asked.push(("victims of each tape and attack".into(), args.seeds.to_string()));
+        }
+        None => asked
+            .push(("recordings".into(), list(args.recordings.iter().map(|path| path.display().to_string()).collect()))),
+    }
+    asked
 }
 
 fn settings(args: &Args) -> anyhow::Result<evaluate::Settings> {

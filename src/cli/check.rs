@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{ConfigFile, FINE, MISUSE};
-use crate::config::{Config, Response, write_part, write_size, write_time, write_worth};
+use crate::config::{Config, Response, schema, write_part, write_size, write_time, write_worth};
+use crate::cost::{self, Cost};
 use crate::domain::{LeakMode, RuleName, Span, Wallet};
 use crate::engine::rules::Levels;
 use crate::feed::access::Form;
+use crate::journal::{ReadError, Reader};
 use crate::notify::console;
 use crate::runtime::clock;
 
@@ -28,6 +31,24 @@ pub struct Args {
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// Print a JSON Schema (draft 2020-12) for editors instead: of the configuration, or with `rules` of rule files
+    #[arg(long, value_enum, value_name = "OF", num_args = 0..=1, default_missing_value = "config")]
+    pub schema: Option<Schema>,
+    /// Say what each rule costs: ns an order, findings, bytes of memory; on a short recording of our own, or on this one
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub cost: Option<Option<PathBuf>>,
+}
+
+/// The short recording on which costs are measured.
+const RECORDING: &str = include_str!("../../replay-data/binance/pump_of_a_new_pair.ndjson");
+
+/// What a schema is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Schema {
+    /// The configuration.
+    Config,
+    /// The files of the rules' folder.
+    Rules,
 }
 
 /// How the answer is written.
@@ -59,6 +80,14 @@ struct Rule {
 
 /// Checks the file and writes to `out` what would run, or what is wrong; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
+    if let Some(schema) = args.schema {
+        let schema = match schema {
+            Schema::Config => schema::of_configuration(),
+            Schema::Rules => schema::of_rules(),
+        };
+        writeln!(out, "{schema:#}")?;
+        return Ok(FINE);
+    }
     let config = match Config::check(&args.config.path) {
         Ok(config) => config,
         Err(problems) => {
@@ -73,22 +102,65 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
             return Ok(MISUSE);
         }
     };
+    let cost = match args.cost.as_ref().map(|file| measured(file.as_deref(), &config)).transpose() {
+        Ok(cost) => cost,
+        Err(error) => {
+            writeln!(std::io::stderr(), "fillguard: {error}")?;
+            return Ok(MISUSE);
+        }
+    };
     let summary = Summary::of(&config);
     match args.format {
-        Format::Json => writeln!(out, "{:#}", summary.to_json(&config))?,
+        Format::Json => {
+            let mut answer = summary.to_json(&config);
+            if let Some(cost) = &cost {
+                answer["cost"] = cost.to_json();
+            }
+            writeln!(out, "{answer:#}")?;
+        }
         Format::Text => {
             writeln!(out, "{}: fine", config.file.display())?;
             write!(out, "{summary}")?;
             for rule in &config.pipeline.engine.user.rules {
                 writeln!(out, "rule      {}: {} when {}", rule.name, rule.level, rule.when.text().trim())?;
             }
+            let now = clock::now();
+            for one in &config.pipeline.alert.exceptions {
+                let until = if one.expires <= now { "OVER since" } else { "until" };
+                let (name, what, account, end) = (&one.name, one.what(), &one.account, one.expires);
+                writeln!(
+                    out,
+                    "exception {name}: {what} about {account}, {until} {end} ({}: {})",
+                    one.owner, one.reason
+                )?;
+            }
             for mode in leak_modes(&config) {
                 writeln!(out, "leak mode {}", crate::live::leaks::words(&mode))?;
+            }
+            if let Some(cost) = &cost {
+                write!(out, "{cost}")?;
             }
             config.warnings.iter().try_for_each(|warning| writeln!(out, "warning   {warning}"))?;
         }
     }
     Ok(FINE)
+}
+
+/// Measures what the rules cost.
+fn measured(file: Option<&Path>, config: &Config) -> Result<Cost, ReadError> {
+    let readers = match file {
+        Some(file) => {
+            let files = if file.is_dir() { segments(file) } else { vec![file.to_owned()] };
+            files.iter().map(|file| Reader::open(file)).collect::<Result<Vec<_>, _>>()?
+        }
+        None => vec![Reader::new(RECORDING.as_bytes(), "the built-in recording")?],
+    };
+    cost::measure(readers, &config.pipeline)
+}
+
+/// Returns the segments of a journal's directory; what is none fails where it is opened.
+fn segments(folder: &Path) -> Vec<PathBuf> {
+    super::verify::files(&[folder.to_owned()]).unwrap_or_else(|_| vec![folder.to_owned()])
 }
 
 impl Summary {
@@ -148,6 +220,8 @@ impl Summary {
             "accounts": accounts.collect::<Vec<_>>(),
             "channels": channels.collect::<Vec<_>>(),
             "rules": rules.collect::<Vec<_>>(),
+            "exceptions": config.pipeline.alert.exceptions.iter()
+                .map(|one| super::except::row(one, &[], clock::now())).collect::<Vec<_>>(),
             "own_rules": own.collect::<Vec<_>>(),
             "kept": kept,
             "wallets": self.wallets,

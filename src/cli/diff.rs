@@ -10,9 +10,13 @@ use serde_json::{Value, json};
 use super::replay::Format;
 use super::{FINE, FOUND, MISUSE};
 use crate::config::Config;
+use crate::domain::{Level, Span, Timestamp};
 use crate::pipeline::Settings;
+use crate::tune::cases::{Origin, Spoken};
 use crate::tune::compare::{self, Caught, Change, Seen};
-use crate::tune::evaluate::labels_beside;
+use crate::tune::evaluate::{self, labels_beside};
+use crate::tune::html::{self, Compared};
+use crate::tune::picture::{Camera, View};
 
 /// Compare two configurations on the same recordings
 ///
@@ -31,10 +35,18 @@ pub struct Args {
     /// Recordings, each judged for itself
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Also write a page: what changed, and pictures of the gained and lost incidents
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
+
+/// Incidents of which the page shows a picture.
+const SHOWN: usize = 12;
+/// What a picture shows before and after an incident.
+const AROUND: Span = Span::from_secs(900);
 
 /// Compares.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
@@ -59,14 +71,66 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
             Ok(None) => {}
             Err(error) => return refuse(format!("fillguard: {}: {error}", file.display())),
         }
-        changes.extend(compare::compare(&before, &after));
+        changes.extend(compare::compare(&before, &after).into_iter().map(|change| (file.clone(), change)));
     }
+    if let Some(page) = &args.html
+        && let Err(why) = write_page(page, args, &old, &changes, &caught)
+    {
+        return refuse(format!("fillguard: {why:#}"));
+    }
+    let changes: Vec<Change> = changes.into_iter().map(|(_, change)| change).collect();
     let lost = caught.iter().filter(|attack| attack.old && !attack.new).count();
     match args.format {
         Format::Json => json_lines(&changes, &caught, out)?,
         Format::Text => text(&changes, &caught, out)?,
     }
     Ok(if lost > 0 { FOUND } else { FINE })
+}
+
+fn write_page(
+    path: &Path,
+    args: &Args,
+    rules: &Settings,
+    changes: &[(PathBuf, Change)],
+    caught: &[Caught],
+) -> anyhow::Result<()> {
+    let mut shown = Vec::new();
+    for (place, (file, change)) in changes.iter().enumerate() {
+        let across = |old: &Seen, new: &Seen| (old.level() >= Level::Alert) != (new.level() >= Level::Alert);
+        let seen = match change {
+            Change::Gained(seen) | Change::Lost(seen) => seen,
+            Change::Moved { old, new, .. } if across(old, new) => {
+                if new.level() < old.level() {
+                    old
+                } else {
+                    new
+                }
+            }
+            Change::Moved { .. } | Change::Same(_) => continue,
+        };
+        if shown.len() == SHOWN {
+            break;
+        }
+        let spoken = |(level, at): (&Level, &Timestamp)| Spoken { at: *at, level: *level, rule: seen.rule.clone() };
+        let view = View {
+            account: seen.account.clone(),
+            pair: seen.pair.clone(),
+            from: seen.opened - AROUND,
+            until: seen.last + AROUND,
+            zero: seen.opened,
+            hostile: None,
+            spoken: seen.reached.iter().map(spoken).collect(),
+        };
+        let mut camera = Camera::new(&view, &rules.codec);
+        evaluate::again(&Origin::File(file.clone()), None, &mut |arrival| camera.see(arrival))?;
+        let picture = camera.picture();
+        shown.push((place, view, picture));
+    }
+    let name = |path: &Path| {
+        if path.as_os_str() == "-" { "those of a fresh installation".to_owned() } else { path.display().to_string() }
+    };
+    let compared = Compared { old: name(&args.old), new: name(&args.new), changes, caught, shown };
+    std::fs::write(path, html::diff(&compared)).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn settings(path: &Path) -> Result<Settings, String> {

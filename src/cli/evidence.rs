@@ -71,10 +71,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
         return say(MISUSE, "--before and --after take a time such as 1h or 2d");
     };
     let id = IncidentId::known(args.incident.as_deref().unwrap_or_default());
-    let known = Store::read(&config.store_file()).and_then(|store| Ok((store.incident(&id)?, store.history(&id)?)));
-    let (incident, history) = match known {
-        Ok((Some(incident), history)) => (incident, history),
-        Ok((None, _)) => return say(MISUSE, &format!("there is no incident {id}")),
+    let known = Store::read(&config.store_file())
+        .and_then(|store| Ok((store.incident(&id)?, store.history(&id)?, store.answers(&id)?)));
+    let (incident, history, answers) = match known {
+        Ok((Some(incident), history, answers)) => (incident, history, answers),
+        Ok((None, ..)) => return say(MISUSE, &format!("there is no incident {id}")),
         Err(error) => return say(FAILED, &error.to_string()),
     };
     let zone = match &args.zone {
@@ -88,6 +89,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let asked = Asked {
         incident,
         history,
+        answers,
         response,
         journal: config.journal.dir.clone(),
         codec: config.pipeline.codec.clone(),

@@ -11,8 +11,9 @@ use super::replay::Format;
 use super::{FINE, MISUSE};
 use crate::config::Config;
 use crate::domain::{AccountId, Finding, Level, RuleName, Term};
+use crate::engine::expression::{Clause, Unknown};
 use crate::engine::rules::Levels;
-use crate::engine::why::{Lack, Weighed, Weight};
+use crate::engine::why::{Asked, Lack, Weighed, Weight};
 use crate::explain::{self, Error, Explained, Verdict};
 use crate::pipeline::Settings;
 
@@ -35,7 +36,8 @@ pub struct Args {
 /// Say why a rule was silent about an order, or no louder: its terms, what went into them, and what it lacked
 ///
 /// Replays recordings or the journal and weighs the order by the rule after each arrival until two minutes after its last
-/// fill; told is the moment at which the rule came closest.
+/// fill; told is the moment at which the rule came closest. Of a rule of your own it tells each part of its condition,
+/// whether it was met, and with which values.
 ///
 /// Exit code: 0 answered, 2 there is no such account, order or rule, or a recording or the configuration cannot be read.
 #[derive(Clone, Debug, Parser)]
@@ -89,13 +91,28 @@ pub fn why_not(args: &WhyNot, out: &mut dyn Write) -> anyhow::Result<u8> {
         Ok(account) => account,
         Err(_) => return refuse(&format!("--account {} is none; write it as in binance/alice", args.account)),
     };
-    let Some(rule) = RuleName::ALL.iter().copied().find(|rule| rule.as_str() == args.rule) else {
-        let known: Vec<&str> = RuleName::ALL.iter().map(|rule| rule.as_str()).collect();
+    let shipped = RuleName::ALL.iter().copied().find(|rule| rule.as_str() == args.rule);
+    let Some((files, settings)) = args.from.read()? else { return Ok(MISUSE) };
+    let own = &settings.engine.user.rules;
+    if own.iter().any(|own| own.name == args.rule) {
+        return match explain::own_rule(&files, &settings, &account, &args.order, &args.rule) {
+            Ok(verdict) => {
+                match args.from.format {
+                    Format::Json => writeln!(out, "{}", own_json(&account, &args.rule, &verdict))?,
+                    Format::Text => own_text(&account, &args.rule, &verdict, out)?,
+                }
+                Ok(FINE)
+            }
+            Err(error) => refuse(&error.to_string()),
+        };
+    }
+    let Some(rule) = shipped else {
+        let shipped = RuleName::ALL.iter().map(|rule| rule.as_str());
+        let known: Vec<&str> = shipped.chain(own.iter().map(|own| own.name.as_str())).collect();
         let near = crate::spelling::nearest(&args.rule, &known).map(|near| format!("; did you mean {near}?"));
         let near = near.unwrap_or_else(|| format!("; the rules are {}", known.join(", ")));
         return refuse(&format!("there is no rule {}{near}", args.rule));
     };
-    let Some((files, settings)) = args.from.read()? else { return Ok(MISUSE) };
     match explain::order(&files, &settings, &account, &args.order, rule) {
         Ok(verdict) => {
             match args.from.format {
@@ -254,6 +271,63 @@ fn order_text(account: &AccountId, rule: RuleName, verdict: &Verdict, out: &mut 
         writeln!(out, "  the rule did speak of it: {} (see `fillguard explain`)", told.join(", "))?;
     }
     Ok(())
+}
+
+fn own_text(account: &AccountId, rule: &str, verdict: &Verdict<Asked>, out: &mut dyn Write) -> std::io::Result<()> {
+    let Verdict { order, symbol, side, first, n, at, weighed, told } = verdict;
+    writeln!(out, "order {order} of {account}: {side:?} {symbol}, first traded {first}")?;
+    let staged = if weighed.staged { ", to the history only (staged)" } else { "" };
+    match &weighed.holds {
+        Ok(true) => writeln!(out, "{rule} said {}{staged} after arrival {n} ({at}): all of it was met", weighed.level)?,
+        Ok(false) => writeln!(out, "{rule} said nothing; it came closest after arrival {n} ({at})")?,
+        Err(why) => {
+            writeln!(
+                out,
+                "{rule} could not be judged, which counts as not met; closest after arrival {n} ({at}): {why}"
+            )?;
+        }
+    }
+    for part in &weighed.parts {
+        let holds = match &part.holds {
+            Ok(true) => "met",
+            Ok(false) => "NOT MET",
+            Err(_) => "NOT KNOWN",
+        };
+        writeln!(out, "  {holds:<9}  {}", part.text)?;
+        for (name, value) in &part.values {
+            match value {
+                Ok(value) => writeln!(out, "               {name} is {value}")?,
+                Err(why) => writeln!(out, "               {name}: {why}")?,
+            }
+        }
+    }
+    if !told.is_empty() {
+        let told: Vec<&str> = told.iter().map(|id| id.as_str()).collect();
+        writeln!(out, "  the rule did speak of it: {} (see `fillguard explain`)", told.join(", "))?;
+    }
+    Ok(())
+}
+
+fn own_json(account: &AccountId, rule: &str, verdict: &Verdict<Asked>) -> Value {
+    let Verdict { order, symbol, side, first, n, at, weighed, told } = verdict;
+    let part = |part: &Clause| {
+        let value = |(name, value): &(String, Result<compact_str::CompactString, Unknown>)| match value {
+            Ok(value) => json!({"name": name, "value": value, "unknown": null}),
+            Err(why) => json!({"name": name, "value": null, "unknown": why.to_string()}),
+        };
+        json!({
+            "text": part.text, "met": part.holds.ok(), "values": part.values.iter().map(value).collect::<Vec<_>>(),
+        })
+    };
+    let level = weighed.level.as_str();
+    json!({
+        "order": order, "account": account.to_string(), "pair": symbol.to_string(),
+        "side": format!("{side:?}").to_lowercase(), "first": first.nanos(), "rule": rule, "n": n,
+        "at": at.nanos(), "level": (weighed.holds == Ok(true)).then_some(level), "staged": weighed.staged,
+        "unknown": weighed.holds.err().map(|why| why.to_string()),
+        "parts": weighed.parts.iter().map(part).collect::<Vec<_>>(),
+        "told": told.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
+    })
 }
 
 fn term_json(term: &Term) -> Value {

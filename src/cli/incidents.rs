@@ -189,6 +189,13 @@ fn tell(store: &Store, incident: &Incident, out: &mut dyn Write) -> anyhow::Resu
     if quiet > 0 {
         writeln!(out, "  and {quiet} times its figures moved")?;
     }
+    let mut hidden: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    for (name, _) in history.iter().filter_map(|step| crate::alert::hidden_by(step.finding.as_ref()?)) {
+        *hidden.entry(name.as_str()).or_default() += 1;
+    }
+    for (name, times) in hidden {
+        writeln!(out, "  exception {name} hid {times} findings")?;
+    }
     writeln!(out, "\nMessages")?;
     for one in store.deliveries(&incident.id)? {
         let done = one.done_at.map(|at| format!(" at {at}")).unwrap_or_default();

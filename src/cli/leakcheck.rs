@@ -81,7 +81,7 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
 }
 
 /// Returns the spellings to look for, what cannot be looked for, and how many keys that is.
-fn wanted(kept: &[Kept]) -> (Vec<crate::leakcheck::Needle>, Vec<String>, usize) {
+pub(super) fn wanted(kept: &[Kept]) -> (Vec<crate::leakcheck::Needle>, Vec<String>, usize) {
     let (mut needles, mut absent, mut keys) = (Vec::new(), Vec::new(), 0);
     for one in kept {
         let (whose, part) = (one.whose.as_str(), one.part);

@@ -10,6 +10,7 @@ pub mod diff;
 pub mod doctor;
 pub mod drill;
 pub mod evidence;
+pub mod except;
 pub mod explain;
 pub mod fields;
 pub mod import_tape;
@@ -20,13 +21,16 @@ pub mod notify;
 pub mod panic;
 mod panic_ledger;
 mod preview;
+mod promotion;
 pub mod replay;
 pub mod respond;
 pub mod run;
+pub mod silence;
 pub mod simulate;
 pub mod stage;
 pub mod test;
 pub mod train;
+pub mod tune;
 pub mod verify;
 
 use std::ffi::OsString;
@@ -72,6 +76,8 @@ enum Command {
     Diff(diff::Args),
     Test(test::Args),
     Stage(stage::Args),
+    Except(except::Args),
+    Silence(silence::Args),
     Verify(verify::Args),
     LeakMode(leak_mode::Args),
     Leakcheck(leakcheck::Args),
@@ -87,6 +93,7 @@ enum Command {
     ImportTape(import_tape::Args),
     Backtest(backtest::Args),
     Train(train::Args),
+    Tune(tune::Args),
 }
 
 /// Runs an asynchronous command until it ends or the user stops it.
@@ -143,6 +150,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::Explain(args) => explain::run(args, &mut out),
         Command::WhyNot(args) => explain::why_not(args, &mut out),
         Command::Stage(args) => stage::run(args, &mut out),
+        Command::Except(args) => except::run(args, &mut out),
+        Command::Silence(args) => silence::run(args, &mut out),
         Command::Test(args) => test::run(args, &mut out),
         Command::Diff(args) => diff::run(args, &mut out),
         Command::Verify(args) => verify::run(args, &mut out),
@@ -161,6 +170,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         }
         Command::ImportTape(args) => import_tape::run(args, &mut out),
         Command::Backtest(args) => backtest::run(args, &mut out, io::stderr().is_terminal()),
+        Command::Tune(args) => tune::run(args, &mut out, io::stderr().is_terminal()),
         Command::Train(args) => train::run(args, &mut out, io::stderr().is_terminal()),
     };
     match out.flush() {

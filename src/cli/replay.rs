@@ -10,8 +10,9 @@ use indicatif::ProgressBar;
 
 use super::{FINE, FOUND, MISUSE};
 use crate::config::Config;
+use crate::cost;
 use crate::domain::{EffectKind, Level};
-use crate::journal::ReadError;
+use crate::journal::{ReadError, Reader};
 use crate::notify::console;
 use crate::pipeline::Settings;
 use crate::replay::{Summary, Told, first_fault, replay, to_json};
@@ -39,6 +40,9 @@ pub struct Args {
     /// Exit with 1 when an incident reached this level
     #[arg(long, value_name = "LEVEL")]
     pub fail_on: Option<LevelArg>,
+    /// Run them once more after that, and say what each rule costs: ns an order, findings, bytes of memory
+    #[arg(long)]
+    pub cost: bool,
 }
 
 /// How the answer is written.
@@ -77,6 +81,11 @@ const NAMED: u64 = 20;
 /// Replays; `terminal` says whether a person watches standard error.
 pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u8> {
     let Some(settings) = settings(args)? else { return Ok(MISUSE) };
+    if args.cost && args.files.iter().any(|file| file.as_os_str() == "-") {
+        writeln!(std::io::stderr(), "fillguard: --cost reads the recordings twice; name files, not -")
+            .context("standard error is gone")?;
+        return Ok(MISUSE);
+    }
     let files = match super::verify::files(&args.files) {
         Ok(files) => files,
         Err(why) => {
@@ -148,6 +157,17 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
     match args.format {
         Format::Json => writeln!(out, "{}", summary.to_json())?,
         Format::Text => text_summary(&summary, out)?,
+    }
+    if args.cost {
+        // Beside the replay itself, whose output is the same bytes whatever is measured.
+        let readers: Result<Vec<Reader>, _> = files.iter().map(|file| Reader::open(file)).collect();
+        match readers.and_then(|readers| cost::measure(readers, &settings)) {
+            Ok(cost) => match args.format {
+                Format::Json => writeln!(out, "{}", serde_json::json!({"cost": cost.to_json()}))?,
+                Format::Text => write!(out, "{cost}")?,
+            },
+            Err(error) => return refused(&error),
+        }
     }
     if let Some((path, fault)) = fault {
         let what = format!("{}: line {}: {} (see `fillguard verify`)", path.display(), fault.line, fault.what);

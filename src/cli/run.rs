@@ -15,7 +15,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{ConfigFile, FAILED, FINE, MISUSE};
 use crate::config::{Book, Config, Log, LogFormat, Look, NewRules, RuleBook};
-use crate::live::{self, Answering, Settings};
+use crate::live::{self, Answering, LeakWatch, Settings};
 use crate::notify::templates::Templates;
 use crate::response::{Holder, desk, hands};
 use crate::runtime::{limits, systemd};
@@ -79,12 +79,21 @@ fn settings(config: Config, read: bool) -> Settings {
     let places = hands::Places::of(&config.feed);
     let may = |holder: &Holder| holder.master.is_some() || holder.trade.is_some() || holder.token.is_some();
     let armed = config.keys.holders.values().any(may);
+    let leak_watch = config.leakcheck.map(|folder| {
+        let file = config.file.clone();
+        let wanted = move || {
+            let kept = Config::secrets(&file, None).map_err(|problems| problems.to_string())?;
+            Ok(super::leakcheck::wanted(&kept).0)
+        };
+        LeakWatch { folder, wanted: std::sync::Arc::new(wanted) }
+    });
     Settings {
         // Where no key may act, and nothing shall be written down, there is no task for it.
         response: armed.then_some(Answering { setup, keys: config.keys, places }),
         inbox: Some(config_inbox),
         answers: config.answers.clone(),
         leak_file: Some(leak_file),
+        leak_watch,
         store: store::Settings { path: store_file, ..store::Settings::default() },
         journal: config.journal,
         pipeline: config.pipeline,

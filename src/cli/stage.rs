@@ -19,7 +19,7 @@ use crate::replay::{Told, replay};
 /// A rule with stage = "staged" writes to the history and calls nobody. `status` judges recordings (or the journal) and
 /// counts what it would have said, against its budget; `promote` and `demote` change the stage in the rule's file.
 ///
-/// Exit code: 0 fine, 1 a staged rule is over its budget, 2 a file or the configuration cannot be used.
+/// Exit code: 0 fine, 1 a staged rule is over its budget or one was taken back, 2 a file or the configuration cannot be used.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
     /// What to do
@@ -42,7 +42,15 @@ pub enum What {
     /// draft to staged, staged to live
     Promote {
         /// The rule
-        rule: String,
+        #[arg(required_unless_present = "auto")]
+        rule: Option<String>,
+        /// Every staged rule of your own that kept to its budget for rules.promote_after and whose tests see it speak; takes
+        /// back those it promoted before that no longer keep to it. Does nothing unless rules.promote is true
+        #[arg(long, conflicts_with = "rule")]
+        auto: bool,
+        /// With --auto: recordings in order, or a journal's directory, in the place of the configured journal
+        #[arg(long, value_name = "FILE", requires = "auto")]
+        journal: Vec<PathBuf>,
     },
     /// live to staged, staged to draft
     Demote {
@@ -52,14 +60,15 @@ pub enum What {
 }
 
 /// What a rule says of one account within this time is one alarm.
-const ONE_ALARM: Span = Span::from_secs(1_800);
+pub(super) const ONE_ALARM: Span = Span::from_secs(1_800);
 
 /// Does it.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let done = match &args.what {
         What::Status { files } => status(&args.config.path, files, out),
-        What::Promote { rule } => restage(&args.config.path, rule, true, out),
-        What::Demote { rule } => restage(&args.config.path, rule, false, out),
+        What::Promote { rule: Some(rule), .. } => restage(&args.config.path, rule, true, "", out).map(|()| FINE),
+        What::Promote { journal, .. } => super::promotion::run(&args.config.path, journal, out),
+        What::Demote { rule } => restage(&args.config.path, rule, false, "", out).map(|()| FINE),
     };
     match done {
         Ok(code) => Ok(code),
@@ -70,7 +79,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     }
 }
 
-fn settings(config: &Path) -> anyhow::Result<Settings> {
+pub(super) fn settings(config: &Path) -> anyhow::Result<Settings> {
     Config::pipeline_only(config).map_err(|problems| anyhow::anyhow!("{problems}"))
 }
 
@@ -119,11 +128,11 @@ fn status(config: &Path, files: &[PathBuf], out: &mut dyn Write) -> anyhow::Resu
 }
 
 /// Changes one word of the rule's file, and takes it back where the file is not fine after that.
-fn restage(config: &Path, rule: &str, up: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
+pub(super) fn restage(config: &Path, rule: &str, up: bool, note: &str, out: &mut dyn Write) -> anyhow::Result<()> {
     settings(config)?;
     for file in rule_files(config) {
         let text = std::fs::read_to_string(&file).with_context(|| format!("fillguard: {}", file.display()))?;
-        let Some((changed, from, to)) = restaged(&text, rule, up) else { continue };
+        let Some((changed, from, to)) = restaged(&text, rule, up, note) else { continue };
         if from == to {
             anyhow::bail!(
                 "fillguard: rule {rule} is {from} already; there is nothing {} it",
@@ -140,13 +149,13 @@ fn restage(config: &Path, rule: &str, up: bool, out: &mut dyn Write) -> anyhow::
             "{}: rule {rule} was {from} and is {to}; a running daemon takes it over by itself",
             file.display()
         )?;
-        return Ok(FINE);
+        return Ok(());
     }
     anyhow::bail!("fillguard: no rule file has a [[rule]] with name or extends = {rule:?}")
 }
 
 /// Writes a file anew beside the old one and puts it in its place.
-fn replace(file: &Path, text: &str) -> anyhow::Result<()> {
+pub(super) fn replace(file: &Path, text: &str) -> anyhow::Result<()> {
     let beside = file.with_extension("toml.new");
     let put = || -> std::io::Result<()> {
         std::fs::write(&beside, text)?;
@@ -156,25 +165,41 @@ fn replace(file: &Path, text: &str) -> anyhow::Result<()> {
     put().with_context(|| format!("fillguard: {} cannot be written", file.display()))
 }
 
-/// Returns the text with the rule's next stage, the stage it had and the one it has.
-fn restaged(text: &str, rule: &str, up: bool) -> Option<(String, &'static str, &'static str)> {
-    const STAGES: [&str; 3] = ["draft", "staged", "live"];
-    let lines: Vec<&str> = text.lines().collect();
-    let heads: Vec<usize> = (0..lines.len()).filter(|place| lines[*place].trim().starts_with("[[rule]]")).collect();
-    let value = |line: &str, key: &str| {
-        let rest = line.trim().strip_prefix(key)?.trim_start().strip_prefix('=')?.trim();
-        rest.split(['"', '\'']).nth(1).map(str::to_owned)
-    };
-    let block = heads.iter().enumerate().find_map(|(place, head)| {
+/// Returns the value of a key on a line of its own.
+fn value(line: &str, key: &str) -> Option<String> {
+    let rest = line.trim().strip_prefix(key)?.trim_start().strip_prefix('=')?.trim();
+    rest.split(['"', '\'']).nth(1).map(str::to_owned)
+}
+
+/// Returns the lines of a rule's table.
+fn table_of(lines: &[&str], rule: &str) -> Option<(usize, usize)> {
+    let is_head = |line: &str| line.trim_start().starts_with("[[");
+    let heads: Vec<usize> = (0..lines.len()).filter(|place| is_head(lines[*place])).collect();
+    heads.iter().enumerate().find_map(|(place, head)| {
         let end = heads.get(place + 1).copied().unwrap_or(lines.len());
         let named = |line: &str| ["name", "extends"].iter().any(|key| value(line, key).as_deref() == Some(rule));
-        lines[*head..end].iter().any(|line| named(line)).then_some((*head, end))
-    })?;
+        let is_rule = lines[*head].trim().starts_with("[[rule]]");
+        (is_rule && lines[*head..end].iter().any(|line| named(line))).then_some((*head, end))
+    })
+}
+
+/// Says whether the stage of a rule stands in a file with this note behind it.
+pub(super) fn is_noted(text: &str, rule: &str, note: &str) -> bool {
+    let lines: Vec<&str> = text.lines().collect();
+    let table = table_of(&lines, rule).unwrap_or_default();
+    lines[table.0..table.1].iter().any(|line| value(line, "stage").is_some() && line.ends_with(note))
+}
+
+/// Returns the text with the rule's next stage, the stage it had and the one it has.
+fn restaged(text: &str, rule: &str, up: bool, note: &str) -> Option<(String, &'static str, &'static str)> {
+    const STAGES: [&str; 3] = ["draft", "staged", "live"];
+    let lines: Vec<&str> = text.lines().collect();
+    let block = table_of(&lines, rule)?;
     let at = (block.0..block.1).find(|place| value(lines[*place], "stage").is_some());
     let now = at.and_then(|place| value(lines[place], "stage")).unwrap_or_else(|| "live".to_owned());
     let now = STAGES.iter().position(|stage| *stage == now)?;
     let next = if up { (now + 1).min(2) } else { now.saturating_sub(1) };
-    let line = format!("stage = \"{}\"", STAGES[next]);
+    let line = format!("stage = \"{}\"{note}", STAGES[next]);
     let mut changed: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
     match at {
         Some(place) => changed[place] = line,
@@ -190,13 +215,13 @@ mod tests {
     #[test]
     fn only_the_stage_of_the_named_rule_changes() {
         let text = "# mine\n[[rule]]\nname = \"a\"\nwhen = \"true\"\n\n[[rule]]\nextends = \"pump_buy\"\nstage = \"staged\" # new\n";
-        let (changed, from, to) = restaged(text, "pump_buy", true).unwrap();
+        let (changed, from, to) = restaged(text, "pump_buy", true, "").unwrap();
         assert_eq!((from, to), ("staged", "live"));
         assert_eq!(changed, text.replace("stage = \"staged\" # new", "stage = \"live\""));
-        let (changed, from, to) = restaged(text, "a", false).unwrap();
+        let (changed, from, to) = restaged(text, "a", false, "").unwrap();
         assert_eq!((from, to), ("live", "staged"));
         assert_eq!(changed, text.replace("[[rule]]\nname", "[[rule]]\nstage = \"staged\"\nname"));
-        assert_eq!(restaged(text, "a", true).map(|(_, from, to)| (from, to)), Some(("live", "live")));
-        assert!(restaged(text, "b", true).is_none());
+        assert_eq!(restaged(text, "a", true, "").map(|(_, from, to)| (from, to)), Some(("live", "live")));
+        assert!(restaged(text, "b", true, "").is_none());
     }
 }

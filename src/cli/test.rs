@@ -51,7 +51,7 @@ pub struct Args {
     /// Write the outcomes for a build server
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Exit with 1 also when a rule of your own lacks a test that it speaks in, or one that it does not
+    /// Exit with 1 also when a rule of your own or one that a file changes lacks a test that it speaks in, or one that it does not
     #[arg(long)]
     pub covered: bool,
 }
@@ -90,7 +90,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     }
     let failed = outcomes.iter().filter(|outcome| !outcome.failures.is_empty()).count();
     writeln!(out, "{} passed, {failed} failed, in {} files", outcomes.len() - failed, files.len())?;
-    let bare = uncovered(&outcomes, &settings);
+    let bare = uncovered(&outcomes, &settings, &extended(&args.paths));
     for line in &bare {
         writeln!(out, "{line}")?;
     }
@@ -102,13 +102,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     Ok(if failed > 0 || args.covered && !bare.is_empty() { FOUND } else { FINE })
 }
 
-/// Returns the rules of the user's own that no test hits or nearly hits, and the shipped rules that tests name only in part.
-fn uncovered(outcomes: &[Outcome], settings: &Settings) -> Vec<String> {
+/// Returns the rules of the user's own that no test hits or nearly hits, and the shipped rules that tests name only in part
+/// or that rule files beside the tests change.
+fn uncovered(outcomes: &[Outcome], settings: &Settings, extended: &BTreeSet<String>) -> Vec<String> {
     let hits: BTreeSet<&str> = outcomes.iter().flat_map(|outcome| &outcome.hits).map(String::as_str).collect();
     let misses: BTreeSet<&str> = outcomes.iter().flat_map(|outcome| &outcome.misses).map(String::as_str).collect();
     let own = settings.engine.user.rules.iter().map(|rule| rule.name.as_str());
     let shipped = RuleName::ALL.iter().map(|rule| rule.as_str());
-    let shipped = shipped.filter(|rule| hits.contains(rule) || misses.contains(rule));
+    let shipped = shipped.filter(|rule| hits.contains(rule) || misses.contains(rule) || extended.contains(*rule));
     own.chain(shipped)
         .filter_map(|rule| match (hits.contains(rule), misses.contains(rule)) {
             (true, true) => None,
@@ -119,7 +120,18 @@ fn uncovered(outcomes: &[Outcome], settings: &Settings) -> Vec<String> {
         .collect()
 }
 
-fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+/// Returns the shipped rules that rule files in the folders change, as far as they can be read.
+fn extended(folders: &[PathBuf]) -> BTreeSet<String> {
+    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let paths = entries.map(|entry| entry.path()).filter(|path| {
+        path.extension().is_some_and(|ending| ending == "toml") && !path.to_string_lossy().ends_with(ENDING)
+    });
+    let texts = paths.filter_map(|path| std::fs::read_to_string(path).ok()?.parse::<toml::Table>().ok());
+    let rules = texts.filter_map(|table| table.get("rule")?.as_array().cloned()).flatten();
+    rules.filter_map(|rule| rule.get("extends")?.as_str().map(str::to_owned)).collect()
+}
+
+pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for path in paths {
         if !path.is_dir() {

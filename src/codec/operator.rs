@@ -3,6 +3,9 @@
 //!
 //! A drill is `{"drill":{"code":"7f3a","account":"binance/alice","by":"me"}}`.
 //!
+//! A key that stands in a published file is `{"leak":{"account":"binance/alice","part":"secret","spelling":"plain",
+//! "file":"dump.csv","byte":4711}}`: it is kept as evidence, and nothing of the key is in it.
+//!
 //! A frame of leak modes names all that are on, so one that was lost or told twice does no harm. An answer that is told
 //! twice finds nothing left to answer.
 
@@ -44,11 +47,33 @@ struct Row {
 /// nothing.
 pub(super) fn decode(arrival: &Arrival, out: &mut Vec<Event>) -> Result<(), Unread> {
     let Body::Frame(frame) = &arrival.body else { return Err(unread("an operator's switch that is no JSON")) };
+    if is_leak(frame.get()) {
+        return Ok(());
+    }
     let kind = read(frame.get()).map(EventKind::Leaks).or_else(|| answer(frame.get()).map(EventKind::Answer));
     let kind = kind.or_else(|| drill(frame.get()).map(EventKind::Drill));
     let kind = kind.ok_or_else(|| unread("an operator's switch that is not understood"))?;
     Heard::new(arrival, out).push(kind);
     Ok(())
+}
+
+/// Says whether a frame tells of a key in a published file.
+fn is_leak(text: &str) -> bool {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Frame {
+        #[expect(dead_code, reason = "that it is there says enough")]
+        leak: Place,
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "that they are there says enough")]
+    struct Place {
+        account: CompactString,
+        part: CompactString,
+        file: String,
+        byte: u64,
+    }
+    serde_json::from_str::<Frame>(text).is_ok()
 }
 
 /// Writes an answer as the frame of an arrival from `operator`.

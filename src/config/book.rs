@@ -395,7 +395,7 @@ fn needing_restart(before: &str, now: &str) -> Vec<String> {
     let (mut before, mut now) = (table(before), table(now));
     for text in [&mut before, &mut now] {
         // Accounts and rules are followed while the daemon runs.
-        for followed in ["account", "rules", "incident", "engine"] {
+        for followed in ["account", "rules", "exception", "incident", "engine"] {
             text.remove(followed);
         }
         if let Some(accounts) = text.get_mut("accounts").and_then(toml::Value::as_table_mut) {

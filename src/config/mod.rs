@@ -10,9 +10,11 @@ mod alive;
 mod book;
 mod credential;
 mod document;
+mod exception;
 mod feed;
 mod keeping;
 mod leaf;
+mod leakcheck;
 mod market_cap;
 mod notify;
 mod problem;
@@ -20,9 +22,11 @@ mod reload;
 mod response;
 mod rule_file;
 mod rules;
+pub mod schema;
 mod section;
 #[cfg(test)]
 mod tests;
+mod tried;
 mod units;
 mod values;
 
@@ -31,9 +35,12 @@ use std::path::{Path, PathBuf};
 
 pub use account::{Account, Kept, Response};
 pub use book::{Book, Look};
+pub(crate) use exception::read_end;
 pub use keeping::{Log, LogFormat};
 pub use problem::{Problem, Problems};
-pub use reload::{NewRules, RuleBook, rule_files};
+pub use reload::{NewRules, RuleBook, rule_files, rules_folder};
+pub use rules::Promotion;
+pub use tried::{RuleKey, extended, rule_keys, with_rules};
 pub(crate) use units::{read_time, write_part, write_size, write_time, write_worth};
 
 use crate::{journal, pipeline};
@@ -54,6 +61,8 @@ pub struct Config {
     pub feed: crate::feed::Settings,
     /// Codec, rules and incidents.
     pub pipeline: pipeline::Settings,
+    /// Whether staged rules are promoted without a person.
+    pub promotion: Promotion,
     /// Channels.
     pub notify: crate::notify::Settings,
     /// How far a response may go.
@@ -62,6 +71,8 @@ pub struct Config {
     pub keys: crate::response::Keys,
     /// The answer page, where it is served.
     pub answers: Option<crate::serve::Settings>,
+    /// The folder that is searched for our keys, where there is one.
+    pub leakcheck: Option<crate::leakcheck::folder::Settings>,
     /// The daemon's own log.
     pub log: Log,
     /// Accounts whose own files have problems; they are not watched until that is mended.
@@ -142,6 +153,16 @@ impl Config {
     }
 }
 
+/// Warns of exceptions about accounts that nobody watches.
+fn strangers(root: &Section<'_>, exceptions: &[crate::alert::Exception], accounts: &[Account]) {
+    if root.gather.scope == Scope::Middle {
+        return;
+    }
+    for one in exceptions.iter().filter(|one| !accounts.iter().any(|account| account.id == one.account)) {
+        root.gather.warn(format!("exception {} is about {}, which is not watched", one.name, one.account));
+    }
+}
+
 fn credentials() -> Option<PathBuf> {
     std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
@@ -197,7 +218,8 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
     let market_cap = market_cap::market_cap(root);
     let (networks, access) = access::access(root, &accounts);
     let feed = crate::feed::Settings { accounts: keyed, access, wallets, sub_accounts, market_cap, ..feed::feed(root) };
-    let mut pipeline = rules::pipeline(root, networks);
+    let (mut pipeline, promotion) = rules::pipeline(root, networks, &file);
+    strangers(root, &pipeline.alert.exceptions, &accounts);
     pipeline.engine.blind.keep_removed = keep_removed;
     pipeline.engine.key_policy.expected = account::policies(&accounts);
     for account in &accounts {
@@ -210,6 +232,7 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
     let (response, keys) = response::response(root, book.holders(), taken);
     let answers = alive::answers(root);
     (notify.heartbeat, notify.daily) = alive::alive(root);
+    let leakcheck = leakcheck::leakcheck(root);
     let log = keeping::log(root);
     root.close();
     Config {
@@ -219,10 +242,12 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
         accounts,
         feed,
         pipeline,
+        promotion,
         notify,
         response,
         keys,
         answers,
+        leakcheck,
         log,
         faulty,
         book,

@@ -99,11 +99,14 @@ fn stamps(file: &Path) -> Stamps {
 
 /// Returns the rule files that a configuration names, as far as it can be read.
 pub fn rule_files(file: &Path) -> Vec<PathBuf> {
+    rules_folder(file).map(|folder| super::rule_file::files(&folder).unwrap_or_default()).unwrap_or_default()
+}
+
+/// Returns the folder of rule files that a configuration names, as far as it can be read.
+pub fn rules_folder(file: &Path) -> Option<PathBuf> {
     let table = document::read(file).ok().and_then(|text| text.parse::<toml::Table>().ok());
     let folder = table.as_ref().and_then(|table| table.get("rules")?.get("dir")?.as_str());
-    let Some(folder) = folder else { return Vec::new() };
-    let folder = file.parent().map_or_else(PathBuf::new, Path::to_owned).join(folder);
-    super::rule_file::files(&folder).unwrap_or_default()
+    folder.map(|folder| file.parent().map_or_else(PathBuf::new, Path::to_owned).join(folder))
 }
 
 fn describe(settings: &pipeline::Settings) -> Described {
@@ -115,18 +118,23 @@ fn describe(settings: &pipeline::Settings) -> Described {
     for rule in &settings.engine.user.rules {
         described.insert(rule.name.to_string(), serde_json::to_string(rule).unwrap_or_default());
     }
-    described.insert("incident".to_owned(), serde_json::to_string(&settings.alert).unwrap_or_default());
+    let mut alert = settings.alert.clone();
+    for one in std::mem::take(&mut alert.exceptions) {
+        described.insert(format!("exception {}", one.name), serde_json::to_string(&one).unwrap_or_default());
+    }
+    described.insert("incident".to_owned(), serde_json::to_string(&alert).unwrap_or_default());
     described
 }
 
 fn changes(before: &Described, now: &Described) -> Vec<String> {
     let mut news = Vec::new();
+    let titled = |name: &str| if name.starts_with("exception ") { name.to_owned() } else { format!("rule {name}") };
     for name in before.keys().filter(|name| !now.contains_key(*name)) {
-        news.push(format!("rule {name} is gone"));
+        news.push(format!("{} is gone", titled(name)));
     }
     for (name, set) in now {
         match before.get(name) {
-            None => news.push(format!("rule {name} is new")),
+            None => news.push(format!("{} is new", titled(name))),
             Some(was) if was != set => news.push(format!("{name} changed")),
             Some(_) => {}
         }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use compact_str::CompactString;
 
 use super::document;
+use super::exception::Exceptions;
 use super::problem::{Problems, nearest};
-use super::section::{Gather, Section};
+use super::section::{Gather, Scope, Section};
 use crate::domain::{Level, RuleName};
 use crate::engine;
 use crate::engine::expression::{Condition, Mistake, Sentence};
@@ -19,15 +20,20 @@ const MOST_FILES: usize = 1_000;
 const MOST_RULES: usize = 500;
 const LONGEST_NAME: usize = 60;
 
-/// Reads every `*.toml` of a folder, in the order of their names.
-pub(super) fn read(rules: &Section<'_>, folder: &Path, settings: &mut engine::Settings) {
+/// Reads every `*.toml` of a folder, in the order of their names; returns the exceptions that stand in them.
+pub(super) fn read(rules: &Section<'_>, folder: &Path, settings: &mut engine::Settings) -> Exceptions {
     let files = match files(folder) {
         Ok(files) => files,
-        Err(why) => return rules.refuse("dir", format!("{}: {why}", folder.display())),
+        Err(why) => {
+            rules.refuse("dir", format!("{}: {why}", folder.display()));
+            return Exceptions::new(Vec::new());
+        }
     };
     let mut known = BTreeMap::new();
+    // An exception may name a rule of a later file.
+    let mut exceptions = Exceptions::new(files.iter().flat_map(|path| names(path)).collect());
     for path in files {
-        if let Err(problems) = read_file(&path, rules.gather, settings, &mut known) {
+        if let Err(problems) = read_file(&path, rules.gather, settings, &mut known, &mut exceptions) {
             rules.gather.refuse_file(problems);
         }
     }
@@ -35,6 +41,14 @@ pub(super) fn read(rules: &Section<'_>, folder: &Path, settings: &mut engine::Se
         rules.refuse("dir", format!("there are more than {MOST_RULES} rules; each is asked at every order"));
     }
     settings.user.rules.sort_by(|a, b| a.name.cmp(&b.name));
+    exceptions
+}
+
+/// Returns the names of the rules in a file, as far as it can be read.
+fn names(path: &Path) -> Vec<String> {
+    let table = document::read(path).ok().and_then(|text| text.parse::<toml::Table>().ok()).unwrap_or_default();
+    let rules = table.get("rule").and_then(toml::Value::as_array).into_iter().flatten();
+    rules.filter_map(|rule| rule.get("name")?.as_str().map(str::to_owned)).collect()
 }
 
 /// Lists the rule files of a folder.
@@ -62,25 +76,53 @@ fn read_file(
     around: &Gather,
     settings: &mut engine::Settings,
     known: &mut BTreeMap<CompactString, PathBuf>,
+    exceptions: &mut Exceptions,
 ) -> Result<(), Problems> {
     let text = document::read(path)?;
-    let document = document::parse(&text);
+    for warning in read_text(path, &text, around.scope, settings, known, exceptions)? {
+        around.warn(warning);
+    }
+    Ok(())
+}
+
+/// Takes over what a rule file of this text says; returns its warnings.
+pub(super) fn read_text(
+    path: &Path,
+    text: &str,
+    scope: Scope,
+    settings: &mut engine::Settings,
+    known: &mut BTreeMap<CompactString, PathBuf>,
+    exceptions: &mut Exceptions,
+) -> Result<Vec<String>, Problems> {
+    let document = document::parse(text);
     if !document.readable {
         return Err(Problems::new(path.to_owned(), document.faults));
     }
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-    let gather = Gather::new(document.lines, folder, around.scope, None, document.faults);
+    let gather = Gather::new(document.lines, folder, scope, None, document.faults);
     let mut root = Section::root(&gather, document.root.get_ref());
     for mut section in root.sections("rule") {
         one(&mut section, path, settings, known);
         section.close();
     }
+    exceptions.read(&mut root, path);
     root.close();
     let (problems, warnings) = gather.into_inner();
-    for warning in warnings {
-        around.warn(warning);
+    if problems.is_empty() { Ok(warnings) } else { Err(Problems::new(path.to_owned(), problems)) }
+}
+
+/// Returns the keys that are asked for when a text is read as a rule file.
+pub(super) fn heard(text: &str) -> Vec<super::schema::Asked> {
+    let document = document::parse(text);
+    let gather = Gather::new(document.lines, PathBuf::new(), super::section::Scope::Middle, None, document.faults);
+    let gather = gather.listening();
+    let mut root = Section::root(&gather, document.root.get_ref());
+    let (mut settings, mut known) = (engine::Settings::default(), BTreeMap::new());
+    for mut section in root.sections("rule") {
+        one(&mut section, Path::new(""), &mut settings, &mut known);
     }
-    if problems.is_empty() { Ok(()) } else { Err(Problems::new(path.to_owned(), problems)) }
+    Exceptions::new(Vec::new()).read(&mut root, Path::new(""));
+    gather.heard()
 }
 
 fn one(
@@ -106,6 +148,8 @@ fn one(
         if let Some(before) = known.insert(rule.as_str().into(), path.to_owned()) {
             section.refuse("extends", format!("{} extends it already", before.display()));
         }
+        // For people; what a shipped rule says of a finding is its own.
+        let _ = section.text("why", None);
         let (stage, budget) = stage(section);
         if *rule == RuleName::Blind && stage == Stage::Staged {
             section.refuse("stage", "nobody would be told that an account cannot be seen");

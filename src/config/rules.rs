@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::exception::Exceptions;
 use super::rule_file;
 use super::section::{Scope, Section};
 use crate::domain::{Asset, RuleName, Span};
@@ -23,9 +24,27 @@ const LEAST_PART: f64 = 1e-6;
 /// A million dollars, in units of worth.
 const MOST_WORTH: f64 = 34.0;
 
+/// Whether staged rules are promoted without a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promotion {
+    /// Whether `fillguard stage promote --auto` does anything.
+    pub on: bool,
+    /// For how long a rule must have kept to its budget.
+    pub after: std::time::Duration,
+}
+
+impl Default for Promotion {
+    /// Off; 14 days.
+    fn default() -> Self {
+        Promotion { on: false, after: 14 * DAY }
+    }
+}
+
 /// Reads what decides over verdicts.
-pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks) -> pipeline::Settings {
-    let engine = rules(root);
+pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks, file: &Path) -> (pipeline::Settings, Promotion) {
+    let (engine, mut exceptions, promotion) = rules(root);
+    exceptions.read(root, file);
+    let exceptions = exceptions.all;
     let mut section = root.section("incident");
     let usual = alert::Settings::default();
     let quiet = section.time("quiet", duration(usual.quiet), SECOND..=30 * DAY);
@@ -38,15 +57,16 @@ pub(super) fn pipeline(root: &mut Section<'_>, networks: Networks) -> pipeline::
         Err(_) => Err("must be an asset's name, as in \"USD\"".to_owned()),
     });
     section.close();
-    pipeline::Settings {
+    let settings = pipeline::Settings {
         codec: codec::Settings { quotes },
         engine,
         networks,
-        alert: alert::Settings { quiet: quiet.into(), retell, exception: exception.into(), ..usual },
-    }
+        alert: alert::Settings { quiet: quiet.into(), retell, exception: exception.into(), exceptions, ..usual },
+    };
+    (settings, promotion)
 }
 
-fn rules(root: &mut Section<'_>) -> engine::Settings {
+fn rules(root: &mut Section<'_>) -> (engine::Settings, Exceptions, Promotion) {
     let mut rules = root.section("rules");
     let mut settings = engine::Settings { model: market_model(root), ..engine::Settings::default() };
     for name in RuleName::ALL.iter().filter(|name| **name != RuleName::User) {
@@ -54,15 +74,19 @@ fn rules(root: &mut Section<'_>) -> engine::Settings {
         shipped(&mut settings, *name, &mut section);
         section.close();
     }
+    let usual = Promotion::default();
+    let on = rules.flag("promote", usual.on);
+    let promotion = Promotion { on, after: rules.time("promote_after", usual.after, DAY..=365 * DAY) };
     let folder = rules.path_to("dir", None);
-    if let Some(folder) = folder {
-        rule_file::read(&rules, &folder, &mut settings);
-    }
+    let exceptions = match folder {
+        Some(folder) => rule_file::read(&rules, &folder, &mut settings),
+        None => Exceptions::new(Vec::new()),
+    };
     rules.close();
     if settings.off.contains(&RuleName::Blind) && root.gather.scope != Scope::Middle {
         root.gather.warn("rule blind is off: nobody will be told that an account cannot be seen".to_owned());
     }
-    settings
+    (settings, exceptions, promotion)
 }
 
 /// Reads what a table says of a shipped rule; what it does not say stays.
@@ -180,10 +204,15 @@ pub(super) fn shipped(settings: &mut engine::Settings, name: RuleName, section: 
                     levels: levels(section, usual.levels),
                     accounts: section.count("accounts", usual.accounts as u64, 2..=1_000) as usize,
                     thin: section.worth("thin", usual.thin, 0.0..=10_000.0),
-                    copying: section.list("copying", |tag| match tag.trim() {
-                        "" => Err("an empty tag groups nothing".to_owned()),
-                        tag => Ok(tag.into()),
-                    }),
+                    copying: {
+                        let said = section.has("copying");
+                        let copying = section.list("copying", |tag| match tag.trim() {
+                            "" => Err("an empty tag groups nothing".to_owned()),
+                            tag => Ok(tag.into()),
+                        });
+                        // What a rule file leaves out stays.
+                        if said { copying } else { usual.copying }
+                    },
                     warn: section.count("warn", usual.warn as u64, 0..=100_000) as usize,
                 }
             };

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::document::Lines;
 use super::problem::{Problem, Problems, nearest, shown};
+use super::schema::{Asked, Shape};
 
 /// How much of what a file names must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +39,8 @@ pub(super) struct Gather {
     pub touched: RefCell<Vec<PathBuf>>,
     /// Names of accounts whose own files cannot be read: others may name them all the same.
     pub excused: RefCell<Vec<String>>,
-    /// Every key that was asked for, with its default as it would be written.
-    #[cfg(test)]
-    pub asked: RefCell<Vec<(String, Option<String>)>>,
+    /// Every key that was asked for, where somebody wants to know.
+    heard: Option<RefCell<Vec<Asked>>>,
 }
 
 /// One table. Every key is asked for once, present or not; then [`Section::close`] tells which others are there.
@@ -52,6 +52,8 @@ pub(super) struct Section<'d> {
     line: usize,
     table: Option<&'d DeTable<'d>>,
     known: Vec<&'static str>,
+    /// What the next key takes.
+    shape: Option<Shape>,
 }
 
 impl Gather {
@@ -74,9 +76,19 @@ impl Gather {
             warnings: RefCell::default(),
             touched: RefCell::default(),
             excused: RefCell::default(),
-            #[cfg(test)]
-            asked: RefCell::default(),
+            heard: None,
         }
+    }
+
+    /// Notes every key that is asked for from now on.
+    pub fn listening(mut self) -> Self {
+        self.heard = Some(RefCell::default());
+        self
+    }
+
+    /// Returns every key that was asked for.
+    pub fn heard(&self) -> Vec<Asked> {
+        self.heard.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
     /// Notes something wrong, except on a line whose syntax is wrong already.
@@ -111,7 +123,7 @@ impl Gather {
 impl<'d> Section<'d> {
     /// Begins with the outermost table.
     pub fn root(gather: &'d Gather, table: &'d DeTable<'d>) -> Self {
-        Section { gather, name: String::new(), line: 1, table: Some(table), known: Vec::new() }
+        Section { gather, name: String::new(), line: 1, table: Some(table), known: Vec::new(), shape: None }
     }
 
     /// Returns the line its header is on; 1 when it is not in the file.
@@ -121,6 +133,7 @@ impl<'d> Section<'d> {
 
     /// Opens a table in it; one that is not in the file is empty.
     pub fn section(&mut self, key: &'static str) -> Section<'d> {
+        self.hear(key, None, Shape::Table);
         let found = self.find(key);
         let table = found.and_then(|(line, value)| match value.get_ref().as_table() {
             Some(table) => Some(table),
@@ -135,6 +148,7 @@ impl<'d> Section<'d> {
 
     /// Opens the tables of a list of tables.
     pub fn sections(&mut self, key: &'static str) -> Vec<Section<'d>> {
+        self.hear(key, None, Shape::Tables);
         let Some((line, value)) = self.find(key) else { return Vec::new() };
         let tables: Option<Vec<_>> = value.get_ref().as_array().and_then(|list| {
             let table = |value: &'d Spanned<DeValue<'d>>| {
@@ -157,12 +171,23 @@ impl<'d> Section<'d> {
         default: Option<String>,
         read: impl FnOnce(&'d DeValue<'d>) -> Result<T, String>,
     ) -> Option<T> {
-        #[cfg(test)]
-        self.gather.asked.borrow_mut().push((self.path(key), default));
-        #[cfg(not(test))]
-        drop(default);
+        let shape = self.shape.take().unwrap_or(Shape::Any);
+        self.hear(key, default, shape);
         let (line, value) = self.find(key)?;
         read(value.get_ref()).map_err(|reason| self.gather.refuse(line, &self.path(key), reason)).ok()
+    }
+
+    /// Says what the next key takes.
+    pub fn takes(&mut self, shape: impl FnOnce() -> Shape) {
+        if self.gather.heard.is_some() {
+            self.shape = Some(shape());
+        }
+    }
+
+    fn hear(&self, key: &str, default: Option<String>, shape: Shape) {
+        if let Some(heard) = &self.gather.heard {
+            heard.borrow_mut().push(Asked { path: self.path(key), default, shape });
+        }
     }
 
     /// Returns the line of a key, or of the table where the key is absent.
@@ -239,7 +264,7 @@ impl<'d> Section<'d> {
     }
 
     fn inner(&self, key: &'static str, line: usize, table: Option<&'d DeTable<'d>>) -> Section<'d> {
-        Section { gather: self.gather, name: self.path(key), line, table, known: Vec::new() }
+        Section { gather: self.gather, name: self.path(key), line, table, known: Vec::new(), shape: None }
     }
 
     fn find(&mut self, key: &'static str) -> Option<(usize, &'d Spanned<DeValue<'d>>)> {

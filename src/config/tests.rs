@@ -1,26 +1,19 @@
 //! The example and the demo against the code that reads them.
 
+use super::schema::{EXAMPLE, uncommented, whole_example};
 use super::section::{Gather, Scope, Section};
 use super::*;
 
-const EXAMPLE: &str = include_str!("../../config/example.toml");
 const DEMO: &str = include_str!("../../config/demo.toml");
-
-/// Takes the `#` from every key that has one.
-fn uncommented() -> String {
-    let plain = |line: &str| match line.strip_prefix('#') {
-        Some(rest) if !rest.is_empty() && !rest.starts_with([' ', '#']) => rest.to_owned(),
-        _ => line.to_owned(),
-    };
-    EXAMPLE.lines().map(plain).collect::<Vec<_>>().join("\n")
-}
 
 /// Walks a text and returns every key that was asked for, with its default as it would be written.
 fn asked(text: &str) -> Vec<(String, Option<String>)> {
     let document = document::parse(text);
-    let gather = Gather::new(document.lines, PathBuf::new(), Scope::Middle, None, document.faults);
+    let gather = Gather::new(document.lines, PathBuf::new(), Scope::Middle, None, document.faults).listening();
     let _config = walk(&mut Section::root(&gather, document.root.get_ref()), PathBuf::new(), &mut Default::default());
-    gather.asked.take()
+    let keys = gather.heard().into_iter();
+    let keys = keys.filter(|asked| !matches!(asked.shape, super::schema::Shape::Table | super::schema::Shape::Tables));
+    keys.map(|asked| (asked.path, asked.default)).collect()
 }
 
 /// Returns `table.key` and the line's value for every line of a text that sets one.
@@ -66,18 +59,12 @@ fn the_defaults_that_the_example_states_are_those_of_the_code() {
 
 #[test]
 fn the_example_is_taken_as_it_is_and_with_every_key_uncommented() {
-    for text in [
-        EXAMPLE.to_owned(),
-        uncommented()
-            .replace("networks = ", "#")
-            .replace("countries = ", "#")
-            .replace("market_model = ", "#")
-            .replace("\ndir = \"rules\"", ""),
-    ] {
+    for text in [EXAMPLE.to_owned(), whole_example()] {
         let config = Config::built_in("example.toml", &text).unwrap_or_else(|problems| panic!("{problems}"));
         let usual = pipeline::Settings::default();
         assert_eq!(format!("{:?}", config.pipeline.engine), format!("{:?}", usual.engine));
-        assert_eq!(config.pipeline.alert, usual.alert);
+        let alert = crate::alert::Settings { exceptions: Vec::new(), ..config.pipeline.alert };
+        assert_eq!(alert, usual.alert);
         assert_eq!(format!("{:?}", config.journal), format!("{:?}", journal::Settings::default()));
         let feed = crate::feed::Settings::default();
         assert_eq!((config.feed.binance, config.feed.kucoin), (feed.binance, feed.kucoin));
@@ -88,6 +75,32 @@ fn the_example_is_taken_as_it_is_and_with_every_key_uncommented() {
 }
 
 #[test]
+fn the_shipped_rules_as_files_say_exactly_what_the_program_has() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rules");
+    let text = format!("[rules]\ndir = {:?}\n", folder.display().to_string());
+    let config = Config::built_in("x", &text).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(format!("{:?}", config.pipeline.engine), format!("{:?}", pipeline::Settings::default().engine));
+    let mut named = Vec::new();
+    for file in rule_file::files(&folder).unwrap() {
+        let table: toml::Table = document::read(&file).unwrap().parse().unwrap();
+        for rule in table["rule"].as_array().unwrap() {
+            let name = rule["extends"].as_str().unwrap();
+            named.push(name.to_owned());
+            let heard = rule_file::heard(&format!("[[rule]]\nextends = \"{name}\"\n"));
+            for key in heard.iter().filter_map(|asked| asked.path.strip_prefix("rule.")) {
+                let settles_nothing = ["extends", "name", "when"].contains(&key);
+                assert!(settles_nothing || rule.get(key).is_some(), "{}: {name} leaves {key} out", file.display());
+            }
+        }
+    }
+    named.sort();
+    let mut known: Vec<&str> = crate::domain::RuleName::ALL.iter().map(|rule| rule.as_str()).collect();
+    known.retain(|name| *name != "user");
+    known.sort_unstable();
+    assert_eq!(named, known);
+}
+
+#[test]
 fn the_demo_needs_nothing_but_the_simulator() {
     let config = Config::built_in("demo.toml", DEMO).unwrap();
     assert!(config.notify.console && config.accounts.is_empty() && config.warnings.is_empty());
@@ -95,11 +108,7 @@ fn the_demo_needs_nothing_but_the_simulator() {
 
 #[test]
 fn an_unknown_key_is_told_in_every_table() {
-    let text = uncommented()
-        .replace("networks = ", "#")
-        .replace("countries = ", "#")
-        .replace("market_model = ", "#")
-        .replace("\ndir = \"rules\"", "");
+    let text = whole_example();
     let tables: Vec<usize> =
         text.lines().enumerate().filter(|(_, line)| line.starts_with('[')).map(|(at, _)| at + 1).collect();
     assert!(tables.len() > 25);
@@ -114,13 +123,13 @@ fn an_unknown_key_is_told_in_every_table() {
 
 #[test]
 fn a_value_of_the_wrong_kind_is_told_for_every_key() {
-    let text = uncommented()
-        .replace("networks = ", "#")
-        .replace("countries = ", "#")
-        .replace("market_model = ", "#")
-        .replace("\ndir = \"rules\"", "");
+    let text = whole_example();
     for (at, line) in text.lines().enumerate() {
         let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else { continue };
+        // A date is what it wants.
+        if key == "expires" {
+            continue;
+        }
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         lines[at] = format!("{key} = 1979-05-27");
         let problems = Config::built_in("x", &lines.join("\n")).unwrap_err().problems;

@@ -8,14 +8,20 @@ use rust_decimal::Decimal;
 use toml::de::DeValue;
 
 use super::problem::{nearest, value as told};
+use super::schema::Shape;
 use super::section::Section;
 use super::units;
 
 type Value<'d> = DeValue<'d>;
 
+/// Units, as a pattern.
+const TIMES: &str = "us|ms|s|m|h|d";
+const SIZES: &str = "[KMGT]iB|B|[kMGT]B";
+
 impl<'d> Section<'d> {
     /// Asks for a time.
     pub fn time(&mut self, key: &'static str, default: Duration, within: RangeInclusive<Duration>) -> Duration {
+        self.takes(|| Shape::Unit(TIMES, None));
         let written = Some(quoted(&units::write_time(default)));
         let read = |value: &Value<'_>| bounded(units::time(unit_text(value, "90s")?)?, &within, units::write_time);
         self.ask(key, written, read).unwrap_or(default)
@@ -29,6 +35,7 @@ impl<'d> Section<'d> {
         word: &str,
         within: RangeInclusive<Duration>,
     ) -> Option<Duration> {
+        self.takes(|| Shape::Unit(TIMES, Some(word.to_owned())));
         let written = Some(quoted(&default.map_or_else(|| word.to_owned(), units::write_time)));
         let read = |value: &Value<'_>| match unit_text(value, "400d")? {
             text if text == word => Ok(None),
@@ -42,6 +49,7 @@ impl<'d> Section<'d> {
 
     /// Asks for a size in bytes.
     pub fn size(&mut self, key: &'static str, default: u64, within: RangeInclusive<u64>) -> u64 {
+        self.takes(|| Shape::Unit(SIZES, None));
         let read = |value: &Value<'_>| bounded(units::size(unit_text(value, "64 MiB")?)?, &within, units::write_size);
         self.ask(key, Some(quoted(&units::write_size(default))), read).unwrap_or(default)
     }
@@ -54,6 +62,7 @@ impl<'d> Section<'d> {
         word: &str,
         within: RangeInclusive<u64>,
     ) -> Option<u64> {
+        self.takes(|| Shape::Unit(SIZES, Some(word.to_owned())));
         let written = Some(quoted(&default.map_or_else(|| word.to_owned(), units::write_size)));
         let read = |value: &Value<'_>| match unit_text(value, "20 GiB")? {
             text if text == word => Ok(None),
@@ -67,24 +76,28 @@ impl<'d> Section<'d> {
 
     /// Asks for a percentage, as a part of one.
     pub fn part(&mut self, key: &'static str, default: f64, within: RangeInclusive<f64>) -> f64 {
+        self.takes(|| Shape::Unit("%", None));
         let read = |value: &Value<'_>| bounded(units::part(unit_text(value, "2 %")?)?, &within, units::write_part);
         self.ask(key, Some(quoted(&units::write_part(default))), read).unwrap_or(default)
     }
 
     /// Asks for dollars, as units of worth.
     pub fn worth(&mut self, key: &'static str, default: f64, within: RangeInclusive<f64>) -> f64 {
+        self.takes(|| Shape::Unit("USD", None));
         let read = |value: &Value<'_>| bounded(units::worth(unit_text(value, "15 USD")?)?, &within, units::write_worth);
         self.ask(key, Some(quoted(&units::write_worth(default))), read).unwrap_or(default)
     }
 
     /// Asks for a plain number.
     pub fn number(&mut self, key: &'static str, default: Decimal, within: RangeInclusive<Decimal>) -> Decimal {
+        self.takes(|| Shape::Number(within.start().to_string(), within.end().to_string()));
         let read = |value: &Value<'_>| bounded(decimal(value)?, &within, |number| number.to_string());
         self.ask(key, Some(default.to_string()), read).unwrap_or(default)
     }
 
     /// Asks for a plain number of the statistics.
     pub fn float(&mut self, key: &'static str, default: f64, within: RangeInclusive<f64>) -> f64 {
+        self.takes(|| Shape::Number(within.start().to_string(), within.end().to_string()));
         let read = |value: &Value<'_>| {
             let number = decimal(value)?.to_string().parse().map_err(|_| "must be a number".to_owned())?;
             bounded(number, &within, |number: f64| number.to_string())
@@ -94,6 +107,7 @@ impl<'d> Section<'d> {
 
     /// Asks for a whole number.
     pub fn count(&mut self, key: &'static str, default: u64, within: RangeInclusive<u64>) -> u64 {
+        self.takes(|| Shape::Count(*within.start(), *within.end()));
         let read = |value: &Value<'_>| {
             let number = integer(value).and_then(|number| u64::try_from(number).ok());
             let number = number.ok_or_else(|| format!("must be a whole number {}", range(&within, u64::to_string)))?;
@@ -104,6 +118,7 @@ impl<'d> Section<'d> {
 
     /// Asks for yes or no.
     pub fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        self.takes(|| Shape::Flag);
         let read =
             |value: &Value<'_>| value.as_bool().ok_or_else(|| "must be true or false, without quotes".to_owned());
         self.ask(key, Some(default.to_string()), read).unwrap_or(default)
@@ -111,6 +126,7 @@ impl<'d> Section<'d> {
 
     /// Asks for a text.
     pub fn text(&mut self, key: &'static str, default: Option<&str>) -> Option<String> {
+        self.takes(|| Shape::Text);
         let read = |value: &Value<'_>| text(value).map(str::to_owned);
         self.ask(key, default.map(quoted), read).or_else(|| default.map(str::to_owned))
     }
@@ -122,6 +138,7 @@ impl<'d> Section<'d> {
         default: Option<T>,
         options: &[(&'static str, T)],
     ) -> Option<T> {
+        self.takes(|| Shape::Choice(options.iter().map(|(word, _)| *word).collect()));
         let written = options.iter().find(|(_, option)| Some(*option) == default).map(|(word, _)| quoted(word));
         let read = |value: &Value<'_>| {
             let given = text(value)?;
@@ -133,6 +150,7 @@ impl<'d> Section<'d> {
 
     /// Asks for a path; a relative one begins at the configuration's folder.
     pub fn path_to(&mut self, key: &'static str, default: Option<&str>) -> Option<PathBuf> {
+        self.takes(|| Shape::Text);
         let folder = &self.gather.folder;
         let read = |value: &Value<'_>| match text(value)? {
             "" => Err("is empty; name a path".to_owned()),
@@ -150,6 +168,7 @@ impl<'d> Section<'d> {
 
     /// Asks for a table of texts whose keys are the user's own, an empty one by default.
     pub fn pairs(&mut self, key: &'static str) -> Vec<(String, String)> {
+        self.takes(|| Shape::Pairs);
         let table = self.ask(key, Some("{}".to_owned()), |value| {
             value.as_table().ok_or_else(|| "must be a table, as in { \"one\" = \"two\" }".to_owned())
         });
@@ -173,6 +192,7 @@ impl<'d> Section<'d> {
         default: Option<String>,
         mut read: impl FnMut(&str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
+        self.takes(|| Shape::List);
         let list = self.ask(key, default, |value| {
             value.as_array().ok_or_else(|| "must be a list in brackets, as in [\"one\", \"two\"]".to_owned())
         })?;

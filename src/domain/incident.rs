@@ -123,6 +123,9 @@ pub struct Message {
     pub table: Vec<(String, String)>,
 }
 
+/// How the name of messages about a response ends; names of incidents end in a number.
+const RESPONSE: &str = "-response";
+
 impl IncidentId {
     /// Makes the name of the incident that arrival `n` opens for `account`; `twin` tells two of one arrival apart.
     pub fn new(account: &AccountId, n: u64, twin: u32) -> Self {
@@ -141,6 +144,16 @@ impl IncidentId {
     /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Names messages about what is done because of the incident, so that they do not take the place of those about it.
+    pub fn of_response(&self) -> Self {
+        IncidentId(compact_str::format_compact!("{}{RESPONSE}", self.0))
+    }
+
+    /// Returns the incident that a message is about: the one itself, or the one that is responded to.
+    pub fn subject(&self) -> Self {
+        IncidentId(self.0.strip_suffix(RESPONSE).unwrap_or(&self.0).into())
     }
 
     /// Returns the number of the arrival that opened the incident for `account`, where the name tells.

@@ -6,6 +6,7 @@ mod answer;
 mod drill;
 mod event;
 mod finding;
+mod hidden;
 mod incident;
 mod key;
 mod leak;
@@ -23,6 +24,7 @@ pub use event::{
     Market, MarketKind, OrderChange, OrderStep, Side, Via,
 };
 pub use finding::{Family, Finding, Kind, Level, PricePoint, Reason, RuleName, Size, Term};
+pub use hidden::{Excuse, Hidden};
 pub use incident::{Effect, EffectKind, Incident, IncidentId, Message, PlanStep, Story, Transition};
 pub use key::{Fingerprint, KeyList, KeyName, KeyState, NotARight, Restriction, Right, WhichKey};
 pub use leak::LeakMode;

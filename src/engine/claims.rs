@@ -100,3 +100,49 @@ impl Claims {
         strangers
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_millis(1_000 * secs)
+    }
+
+    /// So many orders, a minute apart, all named but every `missed`th; then one that is not. Returns the strangers among all.
+    fn strangers(orders: i64, missed: i64) -> usize {
+        let mut claims = Claims::default();
+        // The log names some order before it can be missed for another.
+        claims.claim(&"first".into(), at(0));
+        let mut strangers = 0;
+        for k in 1..=orders + 1 {
+            let name: CompactString = compact_str::format_compact!("c{k}");
+            claims.sent(&compact_str::format_compact!("o{k}"), Some(&name), at(60 * k));
+            if k <= orders && k % missed != 0 {
+                claims.claim(&name, at(60 * k + 1));
+            }
+            strangers += claims.overdue(at(60 * k + 11)).len();
+        }
+        strangers
+    }
+
+    #[test]
+    fn an_order_is_a_strangers_once_the_log_named_twenty_and_nearly_all() {
+        assert_eq!([strangers(19, 100), strangers(20, 100)], [0, 1]);
+        // Every tenth is not named: a log that leaves out one in ten says nothing by the next.
+        assert_eq!(strangers(40, 10), 0);
+        assert_eq!(strangers(99, 50), 2, "one in fifty, and the last");
+    }
+
+    #[test]
+    fn a_log_that_was_never_there_or_cannot_be_read_makes_no_strangers() {
+        let mut claims = Claims::default();
+        claims.sent(&"o1".into(), Some("c1"), at(0));
+        assert_eq!((claims.due(), claims.overdue(at(60)).len()), (None, 0));
+        claims.claim(&"c0".into(), at(0));
+        claims.sent(&"o2".into(), Some("c2"), at(1));
+        assert_eq!(claims.due(), Some(at(11)));
+        claims.unheard();
+        assert_eq!(claims.due(), None);
+    }
+}

@@ -227,18 +227,6 @@ pub fn far_before(account: &Account, far: f64) -> Term {
     term("far_before", Family::Habit, nats, reached as f64, "sessions as far")
 }
 
-/// Returns what it says that the account lost about as much by round trips before: a day trader has bad days, and more
-/// than one.
-///
-/// It is -2 ln(1 + n) with n the past sessions that lost at least half as much, four nats at most: a thief who learns to be
-/// modest from the owner's bad days has to be so all the time.
-pub fn lost_before(account: &Account, share: Option<f64>) -> Term {
-    let reached = share.map_or(0, |share| account.losses.at_least(0.5 * share));
-    let nats =
-        if account.losses.len() < 5 || reached == 0 { 0.0 } else { -(2.0 * (1.0 + reached as f64).ln()).min(4.0) };
-    term("lost_before", Family::Habit, nats, reached as f64, "sessions as bad")
-}
-
 /// Returns the two correlated terms as one: the larger, and half of the smaller if it speaks against the owner too.
 pub fn together(size: Term, rate: Term) -> [Term; 2] {
     let halve = |mut term: Term| {

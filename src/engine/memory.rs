@@ -133,6 +133,11 @@ impl Memory {
         place
     }
 
+    /// Returns the places of all names.
+    pub(super) fn all_places(&self) -> &BTreeMap<CompactString, Places> {
+        &self.places
+    }
+
     /// Returns the place of an account that was heard of.
     pub fn find(&self, id: &AccountId) -> Option<usize> {
         self.account_index.get(id).copied()

@@ -7,6 +7,7 @@ pub mod address;
 pub mod caps;
 pub mod claims;
 pub mod cold;
+pub mod cost;
 pub mod decay;
 pub mod expression;
 pub mod fleet;
@@ -148,6 +149,12 @@ impl Engine {
         self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
+    /// Returns how often a rule of the user's could not be judged since the start, all together.
+    pub fn unjudged(&self) -> u64 {
+        let failures = self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        failures.values().map(|(times, _)| times).sum()
+    }
+
     /// Returns the memory, for a snapshot.
     pub fn memory(&self) -> &Memory {
         &self.memory
@@ -287,7 +294,7 @@ impl Engine {
         }
     }
 
-    /// Takes a fill into the account's one-sided run in its pair, and what round trips there lost into its session.
+    /// Takes a fill into the account's one-sided run in its pair.
     fn run_on(&mut self, account: usize, pair: usize, fill: &Fill, time: Timestamp, taken: account::Taken) {
         let quote = float(fill.notional);
         let units = quote * self.memory.worth.unit(fill.symbol.quote());
@@ -307,13 +314,7 @@ impl Engine {
             of_account: equity.map_or(0.0, |equity| units / equity.max(units)),
             of_day,
         };
-        let unit = if quote > 0.0 { units / quote } else { 0.0 };
-        let account = &mut self.memory.watched_mut(account).account;
-        account.run_on(&fill.symbol, &step);
-        let trips = account.habit(&fill.symbol).and_then(|habit| habit.turn.round_trips());
-        if let (Some(equity), Some(trips)) = (equity, trips) {
-            account.session.lost = account.session.lost.max(trips.share_of(equity, unit));
-        }
+        self.memory.watched_mut(account).account.run_on(&fill.symbol, &step);
     }
 
     /// Notes market evidence at an own order; returns whether it is stronger than what was known.

@@ -1,11 +1,12 @@
 //! Why a rule said what it said, or nothing: its terms with what went into them, and what it lacked.
 
 use super::account::Account;
+use super::expression::{Clause, Scope, Unknown};
 use super::habit;
 use super::pair::float;
 use super::rules::{Case, Levels, churn_loss, liquidation, planted_ask, pump_buy, slow_buying, unknown_origin};
 use super::{Engine, Settings};
-use crate::domain::{AccountId, Finding, RuleName, Side, Span, Term, Timestamp};
+use crate::domain::{AccountId, Finding, Level, RuleName, Side, Span, Term, Timestamp};
 
 /// How a rule weighs an order as things stand, whether it speaks or not.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,19 @@ pub struct Weighed {
     pub lowered: f64,
     /// Conditions that are not met, or that keep it quieter than its score.
     pub lacks: Vec<Lack>,
+}
+
+/// How a rule of the user's own takes an order as things stand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// Whether its condition is met, where that can be said.
+    pub holds: Result<bool, Unknown>,
+    /// The parts that have all to be met.
+    pub parts: Vec<Clause>,
+    /// How loud it would be.
+    pub level: Level,
+    /// Whether it only writes to the history.
+    pub staged: bool,
 }
 
 /// A summand and what went into it.
@@ -72,14 +86,31 @@ impl Engine {
     /// Weighs an order of an account by a rule as things stand after arrival `n`; nothing where the order is not
     /// remembered or the rule judges no orders.
     pub fn weigh(&self, account: &AccountId, order: &str, rule: RuleName, n: u64, at: Timestamp) -> Option<Weighed> {
+        let (case, _) = self.case_of(account, order, n, at)?;
+        let settings = self.settings_for(account, at);
+        let lowered = self.memory.leaks.lowered(account, &self.settings.tags, at);
+        Some(Weighed { lowered, ..weigh(&settings, &case, rule)? })
+    }
+
+    /// Asks a rule of the user's own about an order of an account as things stand after arrival `n`; nothing where the
+    /// order is not remembered or there is no such rule.
+    pub fn ask(&self, account: &AccountId, order: &str, rule: &str, n: u64, at: Timestamp) -> Option<Asked> {
+        let (case, place) = self.case_of(account, order, n, at)?;
+        let rule = self.settings.user.rules.iter().find(|own| own.name == rule)?;
+        let watched = self.memory.watched(place);
+        let settings = self.settings_for(account, at);
+        let scope = Scope::new(&case, &watched.keys, &watched.past, &settings.tags, &settings.pump_buy);
+        let (holds, parts) = (rule.when.holds(&scope), rule.when.parts(&scope));
+        Some(Asked { holds, parts, level: rule.level, staged: rule.staged })
+    }
+
+    /// Puts together what is known around an order, with the place of its account.
+    pub(super) fn case_of(&self, account: &AccountId, order: &str, n: u64, at: Timestamp) -> Option<(Case<'_>, usize)> {
         let place = self.memory.find(account)?;
         let group = self.memory.watched(place).account.find(order)?;
         let symbol = &self.memory.watched(place).account.group_at(group).symbol;
         let pair = self.memory.find_pair(account.venue, symbol)?;
-        let case = self.case(place, group, &self.memory.pairs[pair], None, n, at)?;
-        let settings = self.settings_for(account, at);
-        let lowered = self.memory.leaks.lowered(account, &self.settings.tags, at);
-        Some(Weighed { lowered, ..weigh(&settings, &case, rule)? })
+        Some((self.case(place, group, &self.memory.pairs[pair], None, n, at)?, place))
     }
 }
 

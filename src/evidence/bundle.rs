@@ -176,7 +176,11 @@ pub fn verify(bundle: &Bundle) -> (Option<String>, Vec<Flaw>) {
             Some(_) => {}
         }
     }
-    for (name, _) in &bundle.files {
+    for (place, (name, _)) in bundle.files.iter().enumerate() {
+        // Of two files of one name in an archive this looks at the first, and who unpacks it gets the last.
+        if bundle.files[..place].iter().any(|(other, _)| other == name) {
+            flaw(name, "the file stands there twice");
+        }
         let known = manifest.files.iter().any(|listed| listed.name == *name);
         if !known && name != MANIFEST && name != SIGNATURE {
             flaw(name, "the file is not part of what was signed");

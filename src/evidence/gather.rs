@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rust_decimal::Decimal;
 
-use super::record::{FillRow, GapRow, HistoryRow, KeyRow, OrderRow, Record, SegmentRow, Sent, UseRow};
+use super::record::{AnswerRow, FillRow, GapRow, HistoryRow, KeyRow, OrderRow, Record, SegmentRow, Sent, UseRow};
 use crate::arrival::{Arrival, Body, Source};
 use crate::codec::{self, Codecs};
 use crate::domain::{
@@ -15,7 +15,7 @@ use crate::domain::{
 };
 use crate::journal::{Header, ReadError, Reader, Recorder, Segment, segments};
 use crate::response::Case;
-use crate::store::Step;
+use crate::store::{Answer, Step};
 
 /// Lines of one piece of evidence; of more the last are left out and counted.
 const MOST_LINES: usize = 200_000;
@@ -31,6 +31,8 @@ pub struct Asked {
     pub incident: Incident,
     /// What became of it.
     pub history: Vec<Step>,
+    /// What people said of it.
+    pub answers: Vec<Answer>,
     /// What was done about the key.
     pub response: Option<Case>,
     /// The journal's folder.
@@ -70,7 +72,7 @@ pub enum Error {
 pub fn gather(asked: Asked) -> Result<(Record, Vec<u8>), Error> {
     let incident = &asked.incident;
     let since = incident.opened - asked.before;
-    let until = incident.closed.unwrap_or(incident.last) + asked.after;
+    let until = (incident.closed.unwrap_or(incident.last) + asked.after).min(asked.now);
     let found = segments(&asked.journal).map_err(|source| Error::File { path: asked.journal.clone(), source })?;
     let mut pile = Pile::new(incident, &asked.codec);
     let mut used = Vec::new();
@@ -172,7 +174,15 @@ impl Pile {
                 let told: serde_json::Value = serde_json::from_str(frame.get()).unwrap_or_default();
                 told.get("account").and_then(|account| account.as_str()) == Some(&self.account.to_string())
             }
-            Source::Operator => true,
+            Source::Operator => {
+                let Body::Frame(frame) = &arrival.body else { return false };
+                let told: serde_json::Value = serde_json::from_str(frame.get()).unwrap_or_default();
+                let ours = self.account.to_string();
+                // What was said of other accounts is nobody's business who reads this.
+                let whose =
+                    ["answer", "drill", "leak"].iter().find_map(|kind| told.get(kind)?.get("account")?.as_str());
+                whose.is_none_or(|whose| whose.split(' ').next() == Some(&ours))
+            }
             Source::Market(venue)
             | Source::MarketRest(venue)
             | Source::FuturesMarket(venue)
@@ -300,11 +310,19 @@ impl Pile {
             rule: step.finding.as_ref().map(|finding| finding.rule.to_string()),
             told: step.message.as_ref().map(|message| message.headline.clone()),
         });
+        let answers = asked.answers.iter().map(|answer| AnswerRow {
+            at: answer.at,
+            by: answer.by.to_string(),
+            said: answer.verdict.as_str(),
+        });
+        let told = asked.history.iter().rev().find_map(|step| step.message.as_ref());
         let record = Record {
             fillguard: env!("CARGO_PKG_VERSION"),
             made: asked.now,
             zone: asked.zone,
             history: history.collect(),
+            answers: answers.collect(),
+            reasons: told.map(|message| message.facts.clone()).unwrap_or_default(),
             incident: asked.incident,
             since,
             until,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 
-use super::record::{Record, Sent};
+use super::record::{AnswerRow, Record, Sent};
 use crate::domain::{AccountId, Timestamp, Venue};
 
 /// Rows of a table; what is more stands in the files beside the page.
@@ -18,7 +18,7 @@ p{margin:6px 0;max-width:78ch}.sum{display:grid;grid-template-columns:repeat(aut
 .sum span{color:#57606a;font-size:13px}table{border-collapse:collapse;width:100%;font-size:12.5px;margin:8px 0;font-variant-numeric:tabular-nums}
 th{text-align:left;background:#f3f5f7;border-bottom:1px solid #8c959f;padding:4px 7px;white-space:nowrap}
 td{border-bottom:1px solid #e1e4e8;padding:3px 7px;vertical-align:top;overflow-wrap:anywhere}td.n{text-align:right;white-space:nowrap}
-td.t{white-space:nowrap}tr.bad td{background:#fff1f0}code{font:12px/1.4 ui-monospace,'Liberation Mono',monospace;overflow-wrap:anywhere}
+td.t{white-space:nowrap}td.id{min-width:13em}tr.bad td{background:#fff1f0}code{font:12px/1.4 ui-monospace,'Liberation Mono',monospace;overflow-wrap:anywhere}
 .tag{display:inline-block;border-radius:4px;padding:0 6px;font-size:12px;border:1px solid}.no{color:#a40e26;border-color:#a40e26}
 .yes{color:#116329;border-color:#116329}.dim{color:#57606a}ol,ul{margin:6px 0;padding-left:24px}
 @media print{body{max-width:none;padding:0;font-size:11px}h2{break-after:avoid}tr{break-inside:avoid}table{font-size:9px}.sum{grid-template-columns:repeat(4,1fr)}@page{margin:14mm}}
@@ -50,6 +50,11 @@ struct Page<'a> {
 
 fn zone(name: &str) -> TimeZone {
     TimeZone::get(name).unwrap_or(TimeZone::UTC)
+}
+
+/// Writes a figure with twelve digits at most; the file for machines has all of them.
+fn figure(value: rust_decimal::Decimal) -> String {
+    value.round_sf(12).unwrap_or(value).normalize().to_string()
 }
 
 /// Makes a text safe to stand in the page: all of it came from outside.
@@ -91,10 +96,22 @@ impl Page<'_> {
         format!("{utc}<br><span class=dim>{}</span>", safe(&local.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()))
     }
 
+    /// Writes a moment in UTC alone.
+    fn utc(&self, at: Timestamp) -> String {
+        let stamp = jiff::Timestamp::from_nanosecond(i128::from(at.nanos())).unwrap_or_default();
+        stamp.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
+    }
+
+    /// Returns when the owner said that it was not them, and who said so for them; what was said last holds.
+    fn disowned(&self) -> Option<&AnswerRow> {
+        let said = self.record.answers.iter().rev().find(|answer| matches!(answer.said, "mine" | "not_mine"));
+        said.filter(|answer| answer.said == "not_mine")
+    }
+
     fn head(&mut self) {
         let incident = &self.record.incident;
-        let title =
-            format!("Unauthorised trading on {}, account {}", incident.account.venue.title(), incident.account.name);
+        let what = if self.disowned().is_some() { "Unauthorised trading" } else { "Suspected unauthorised trading" };
+        let title = format!("{what} on {}, account {}", incident.account.venue.title(), incident.account.name);
         let (title, id, made) = (safe(&title), safe(incident.id.as_str()), self.time(self.record.made));
         self.put("<!doctype html><html lang=en><head><meta charset=utf-8>");
         self.put("<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">");
@@ -116,18 +133,25 @@ impl Page<'_> {
         let first = record.fills.iter().find(|fill| fill.judged).map(|fill| fill.time);
         let last = record.fills.iter().rev().find(|fill| fill.judged).map(|fill| fill.time);
         let money = |sums: &std::collections::BTreeMap<String, rust_decimal::Decimal>| {
-            let sums: Vec<String> = sums.iter().map(|(asset, sum)| format!("{} {asset}", sum.normalize())).collect();
+            let sums: Vec<String> = sums.iter().map(|(asset, sum)| format!("{} {asset}", figure(*sum))).collect();
             if sums.is_empty() { "none".to_owned() } else { sums.join(", ") }
         };
         let loss: Vec<String> =
-            incident.loss.iter().map(|lost| format!("{} {}", lost.amount().normalize(), lost.asset())).collect();
+            incident.loss.iter().map(|lost| format!("{} {}", figure(lost.amount()), lost.asset())).collect();
         let loss = if loss.is_empty() { "not known".to_owned() } else { loss.join(", ") };
         self.put("<h2>What happened</h2>");
         let account = safe(&incident.account.to_string());
+        let said = match self.disowned() {
+            Some(said) => {
+                format!("that the owner did not send, as {} said at {}", safe(&said.by), self.utc(said.at) + " UTC")
+            }
+            None => "that are judged not to be the owner's, for the reasons below; the owner has not yet said so here"
+                .to_owned(),
+        };
         self.line(format_args!(
-            "<p>Orders were sent through an API key of {account} that its owner says they did not send. An independent \
-             watcher with a read-only key of its own received every execution from {} as it happened and wrote it into a \
-             sealed journal. This page is an extract of that journal.</p><div class=sum>",
+            "<p>Orders were sent through an API key of {account} {said}. A watcher with a key of its own received the account's \
+             executions from {} as they happened and wrote them into a sealed journal. This page is an extract of that \
+             journal.</p><div class=sum>",
             incident.account.venue.title()
         ));
         for (value, label) in [
@@ -135,8 +159,8 @@ impl Page<'_> {
             (fills.to_string(), "executions of them"),
             (money(&record.spent), "paid in them"),
             (money(&record.received), "received in them"),
-            (loss, "estimated loss so far"),
-            (incident.level.to_string(), "level of the alarm"),
+            (loss, "estimated loss so far, against what the pair was worth before"),
+            (incident.level.to_string(), "level of the alarm (of notice, alert, act)"),
         ] {
             self.line(format_args!("<div><b>{}</b><span>{label}</span></div>", safe(&value)));
         }
@@ -154,6 +178,10 @@ impl Page<'_> {
             self.line(format_args!("<tr><th>{label}</th><td class=t>{time}</td></tr>"));
         }
         self.put("</table><p>Why the alarm was raised:</p><ul>");
+        for reason in &record.reasons {
+            self.line(format_args!("<li>{}</li>", safe(reason)));
+        }
+        self.put("</ul><p class=dim>The rules that spoke, in the words of their files:</p><ul class=dim>");
         for finding in &incident.findings {
             let pair = finding.symbol.as_ref().map(|symbol| format!(" in {symbol}")).unwrap_or_default();
             let terms: Vec<String> =
@@ -191,25 +219,25 @@ impl Page<'_> {
             let class = if order.judged { " class=bad" } else { "" };
             let client = order.client_order_id.as_deref().unwrap_or("");
             self.line(format_args!(
-                "<tr{class}><td class=t>{}</td><td><code>{}</code></td><td><code>{}</code></td><td>{}</td><td>{}</td><td class=n>{}</td><td class=n>{}</td><td>{sent}</td></tr>",
-                self.time(order.first), safe(&order.order_id), safe(client), safe(&order.symbol), order.side, order.fills, order.notional.normalize()
+                "<tr{class}><td class=t>{}</td><td class=id><code>{}</code></td><td class=id><code>{}</code></td><td class=t>{}</td><td>{}</td><td class=n>{}</td><td class=n>{}</td><td>{sent}</td></tr>",
+                self.time(order.first), safe(&order.order_id), safe(client), safe(&order.symbol), order.side, order.fills, figure(order.notional)
             ));
         }
         self.put("</table>");
         self.more(record.orders.len());
-        self.put("<p class=dim>Marked: judged not to be the owner's.</p>");
+        self.put("<p>Marked: judged not to be the owner's. Of the others nothing is said: the owner should say which of them were theirs.</p>");
     }
 
     fn fills(&mut self) {
         let record = self.record;
-        self.put("<h2>Executions</h2><table><tr><th>Traded</th><th>Received</th><th>Trade id</th><th>Order id</th><th>Pair</th><th>Side</th><th>Price</th><th>Quantity</th><th>Amount</th><th>Frame</th></tr>");
+        self.put("<h2>Executions</h2><p class=dim>Times in UTC. Where the exchange's stream tells totals of an order rather than executions, the price is the mean of what was added, and there is no trade id.</p><table><tr><th>Traded</th><th>Received</th><th>Trade id</th><th>Order id</th><th>Pair</th><th>Side</th><th>Price</th><th>Quantity</th><th>Amount</th><th>Frame</th></tr>");
         for fill in record.fills.iter().take(MOST_ROWS) {
             let class = if fill.judged { " class=bad" } else { "" };
             let trade = fill.trade_id.as_deref().unwrap_or("");
             self.line(format_args!(
-                "<tr{class}><td class=t>{}</td><td class=t>{}</td><td><code>{}</code></td><td><code>{}</code></td><td>{}</td><td>{}</td><td class=n>{}</td><td class=n>{}</td><td class=n>{}</td><td class=n>{}</td></tr>",
-                self.time(fill.time), self.time(fill.at), safe(trade), safe(&fill.order_id), safe(&fill.symbol), fill.side,
-                fill.price.normalize(), fill.quantity.normalize(), fill.notional.normalize(), fill.frame
+                "<tr{class}><td class=t>{}</td><td class=t>{}</td><td><code>{}</code></td><td class=id><code>{}</code></td><td class=t>{}</td><td>{}</td><td class=n>{}</td><td class=n>{}</td><td class=n>{}</td><td class=n>{}</td></tr>",
+                self.utc(fill.time), self.utc(fill.at), safe(trade), safe(&fill.order_id), safe(&fill.symbol), fill.side,
+                figure(fill.price), figure(fill.quantity), figure(fill.notional), fill.frame
             ));
         }
         self.put("</table>");
@@ -348,7 +376,7 @@ impl Page<'_> {
         let account = &self.record.incident.account;
         self.put("<h2>What we ask of the exchange</h2><ol>");
         self.put("<li>Preserve the logs of the API requests that placed the marked orders: key, address, user agent, time. Preserve the accounts on the other side of their executions.</li>");
-        self.put("<li>Restrict the accounts that took the other side until this is looked into: the orders bought from them far above, or sold to them far below, what the pair was worth.</li>");
+        self.put("<li>Restrict the accounts that took the other side until this is looked into: the marked orders bought from them far above, or sold to them far below, what the pair was worth.</li>");
         self.put("<li>Tell us the case number, and to which office the police should write.</li></ol>");
         self.put("<h2>What the police will ask for</h2><ul>");
         self.put("<li>Who the owner of the account is, and who else had the key: which platforms, since when.</li>");

@@ -21,6 +21,10 @@ pub struct Record {
     pub incident: Incident,
     /// What became of it, oldest first.
     pub history: Vec<HistoryRow>,
+    /// What the owner or somebody for them said of it, oldest first.
+    pub answers: Vec<AnswerRow>,
+    /// Why the alarm was raised, in the sentences that people were told last.
+    pub reasons: Vec<String>,
     /// From when on frames were looked at.
     pub since: Timestamp,
     /// Until when.
@@ -60,6 +64,17 @@ pub struct HistoryRow {
     pub rule: Option<String>,
     /// What people were told.
     pub told: Option<String>,
+}
+
+/// What somebody said of the incident.
+#[derive(Clone, Debug, Serialize)]
+pub struct AnswerRow {
+    /// When.
+    pub at: Timestamp,
+    /// Who, as far as the channel knows.
+    pub by: String,
+    /// What: `seen`, `mine`, `not_mine` or `later`.
+    pub said: &'static str,
 }
 
 /// One execution.

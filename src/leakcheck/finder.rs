@@ -3,16 +3,18 @@
 //! An occurrence of a text of at least `stride + gram - 1` bytes holds one whole gram that begins at a multiple of
 //! `stride`. So only those grams of the data are looked at: nearly all are turned away by one bit of a table that fits
 //! the cache, and the few others are compared. A classical automaton would look at every byte, and with ten thousand
-//! texts its states would not fit.
+//! texts its states would not fit. Long texts are looked for apart from short ones, in longer strides.
 
 use super::needle::{Needle, SHORTEST};
 
-/// Bytes of the grams of long texts, and of the shortest text that is long.
-const LONG: (usize, usize) = (8, 16);
-/// Bytes of the grams of short texts.
-const SHORT: usize = 4;
+/// Texts of at least so many bytes are looked for together, by grams of so many bytes: the longest first.
+const TIERS: [(usize, usize); 3] = [(24, 8), (12, 8), (SHORTEST, 5)];
+/// The longest stride: a longer one would look less often and remember more grams than fit the cache.
+const LONGEST_STRIDE: usize = 17;
+/// Grams that are looked at together.
+const TOGETHER: usize = 8;
 /// Bits of the table for each gram in it.
-const BITS_A_GRAM: usize = 64;
+const BITS_A_GRAM: usize = 32;
 
 /// Everything that is looked for.
 pub struct Finder {
@@ -28,23 +30,26 @@ struct Group {
     /// One bit a hash of a gram.
     bits: Vec<u64>,
     shift: u32,
-    /// Gram, text, and where in the text the gram begins; sorted.
+    /// Gram, text, and where in the text the gram begins; sorted by the gram's bucket.
     places: Vec<(u64, u32, u32)>,
+    /// Where the places of each bucket begin, and at the end how many there are.
+    buckets: Vec<u32>,
+    bucket_shift: u32,
 }
 
 impl Finder {
     /// Prepares the search for these texts.
     pub fn new(needles: Vec<Needle>) -> Self {
         let longest = needles.iter().map(|needle| needle.bytes.len()).max().unwrap_or(0);
-        let (long, short): (Vec<usize>, Vec<usize>) =
-            (0..needles.len()).partition(|at| needles[*at].bytes.len() >= LONG.1);
         let mut groups = Vec::new();
-        if !long.is_empty() {
-            groups.push(Group::new(&needles, &long, LONG.0, LONG.1));
-        }
-        if !short.is_empty() {
-            let shortest = short.iter().map(|at| needles[*at].bytes.len()).min().unwrap_or(SHORTEST);
-            groups.push(Group::new(&needles, &short, SHORT, shortest));
+        let mut below = usize::MAX;
+        for (least, gram) in TIERS {
+            let belongs = |at: &usize| (least..below).contains(&needles[*at].bytes.len());
+            let members: Vec<usize> = (0..needles.len()).filter(belongs).collect();
+            if let Some(shortest) = members.iter().map(|at| needles[*at].bytes.len()).min() {
+                groups.push(Group::new(&needles, &members, gram, shortest));
+            }
+            below = least;
         }
         Finder { needles, groups, longest }
     }
@@ -77,7 +82,7 @@ impl Finder {
 
 impl Group {
     fn new(needles: &[Needle], members: &[usize], gram: usize, shortest: usize) -> Self {
-        let stride = shortest.saturating_sub(gram).saturating_add(1).max(1);
+        let stride = shortest.saturating_sub(gram).saturating_add(1).clamp(1, LONGEST_STRIDE);
         let mut places = Vec::with_capacity(members.len() * stride);
         for member in members {
             let bytes = &needles[*member].bytes;
@@ -87,7 +92,16 @@ impl Group {
                 }
             }
         }
-        places.sort_unstable();
+        let count = places.len().next_power_of_two().max(1 << 6);
+        let bucket_shift = 64 - count.trailing_zeros();
+        places.sort_unstable_by_key(|place| (hash(place.0, bucket_shift), *place));
+        let mut buckets = vec![0_u32; count + 1];
+        for (value, _, _) in &places {
+            buckets[hash(*value, bucket_shift) + 1] += 1;
+        }
+        for at in 1..buckets.len() {
+            buckets[at] += buckets[at - 1];
+        }
         let size = (places.len() * BITS_A_GRAM).next_power_of_two().max(1 << 12);
         let shift = 64 - size.trailing_zeros();
         let mut bits = vec![0; size / 64];
@@ -95,34 +109,53 @@ impl Group {
             let hash = hash(*value, shift);
             bits[hash / 64] |= 1 << (hash % 64);
         }
-        Group { gram, stride, bits, shift, places }
+        Group { gram, stride, bits, shift, places, buckets, bucket_shift }
     }
 
     /// Tells text and place of every gram that is in the table: where the gram begins in the data, and in the text.
     fn find(&self, data: &[u8], tell: &mut dyn FnMut(usize, (usize, usize))) {
-        if self.gram == LONG.0 {
-            let mut at = 0;
-            while let Some(window) = data.get(at..at + 8) {
+        let (mask, stride) = (u64::MAX >> (64 - 8 * self.gram), self.stride);
+        let mut at = 0;
+        // Several together, so that one's wait for the table is another's time to be hashed, and one branch does for all.
+        while let Some(window) = data.get(at..at + (TOGETHER - 1) * stride + 8) {
+            let mut values = [0; TOGETHER];
+            let mut hit = 0;
+            for (place, value) in values.iter_mut().enumerate() {
                 let mut bytes = [0; 8];
-                bytes.copy_from_slice(window);
-                self.look(u64::from_le_bytes(bytes), at, tell);
-                at += self.stride;
+                bytes.copy_from_slice(&window[place * stride..place * stride + 8]);
+                *value = u64::from_le_bytes(bytes) & mask;
+                hit |= self.bit(*value);
             }
-        } else {
-            let mut at = 0;
-            while let Some(window) = data.get(at..at + 4) {
-                let mut bytes = [0; 4];
-                bytes.copy_from_slice(window);
-                self.look(u64::from(u32::from_le_bytes(bytes)), at, tell);
-                at += self.stride;
+            if hit & 1 == 1 {
+                for (place, value) in values.into_iter().enumerate() {
+                    self.look(value, at + place * stride, tell);
+                }
             }
+            at += TOGETHER * stride;
         }
+        while let Some(window) = data.get(at..at + 8) {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(window);
+            self.look(u64::from_le_bytes(bytes) & mask, at, tell);
+            at += stride;
+        }
+        // The last grams, which have no eight bytes any more.
+        while let Some(value) = read(data, at, self.gram) {
+            self.look(value, at, tell);
+            at += stride;
+        }
+    }
+
+    /// Returns a number whose last bit is set where a gram may be in the table.
+    #[inline(always)]
+    fn bit(&self, value: u64) -> u64 {
+        let hash = hash(value, self.shift);
+        self.bits[hash / 64] >> (hash % 64)
     }
 
     #[inline(always)]
     fn look(&self, value: u64, at: usize, tell: &mut dyn FnMut(usize, (usize, usize))) {
-        let hash = hash(value, self.shift);
-        if self.bits[hash / 64] >> (hash % 64) & 1 == 1 {
+        if self.bit(value) & 1 == 1 {
             self.compare(value, at, tell);
         }
     }
@@ -130,8 +163,9 @@ impl Group {
     #[cold]
     #[inline(never)]
     fn compare(&self, value: u64, at: usize, tell: &mut dyn FnMut(usize, (usize, usize))) {
-        let first = self.places.partition_point(|place| place.0 < value);
-        for (_, needle, offset) in self.places[first..].iter().take_while(|place| place.0 == value) {
+        let bucket = hash(value, self.bucket_shift);
+        let (from, to) = (self.buckets[bucket] as usize, self.buckets[bucket + 1] as usize);
+        for (_, needle, offset) in self.places[from..to].iter().filter(|place| place.0 == value) {
             tell(*needle as usize, (at, *offset as usize));
         }
     }
@@ -181,7 +215,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_finds_what_a_plain_search_finds_wherever_the_data_is_cut(
-            texts in proptest::collection::btree_set("[ab]{6,24}", 1..8),
+            texts in proptest::collection::btree_set("[ab]{6,40}", 1..8),
             data in "[ab]{0,400}",
             chunk in 1_usize..64,
         ) {

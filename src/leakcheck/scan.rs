@@ -52,6 +52,8 @@ pub struct Scanner<'a> {
     finder: &'a Finder,
     report: Report,
     buffer: Vec<u8>,
+    /// Unpacked bytes of one file that are searched.
+    most: u64,
     /// Told how many bytes were taken from the disk.
     progress: &'a dyn Fn(u64),
 }
@@ -67,7 +69,13 @@ enum Packed {
 impl<'a> Scanner<'a> {
     /// Begins a search; `progress` is told how many bytes were taken.
     pub fn new(finder: &'a Finder, progress: &'a dyn Fn(u64)) -> Self {
-        Scanner { finder, report: Report::default(), buffer: Vec::new(), progress }
+        Scanner { finder, report: Report::default(), buffer: Vec::new(), most: u64::MAX, progress }
+    }
+
+    /// Searches of each file so many unpacked bytes at most: a packed one may be far longer than it looks.
+    pub fn at_most(mut self, bytes: u64) -> Self {
+        self.most = bytes;
+        self
     }
 
     /// Returns what was found.
@@ -170,11 +178,14 @@ impl<'a> Scanner<'a> {
             let kept = overlap.min(end);
             self.buffer.copy_within(end - kept..end, 0);
             base += (end - kept) as u64;
+            if base > self.most {
+                return Err(io::Error::other("it is longer than what is searched of one file"));
+            }
             known = kept;
         }
     }
 
-    fn unread(&mut self, name: &str, why: &str) {
+    pub(crate) fn unread(&mut self, name: &str, why: &str) {
         self.report.unread.push((name.to_owned(), why.to_owned()));
     }
 }
@@ -210,7 +221,7 @@ fn packed(start: &[u8]) -> Packed {
 }
 
 /// Returns a path without characters that could rewrite a terminal.
-fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     path.display().to_string().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

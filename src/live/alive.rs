@@ -1,10 +1,12 @@
 //! Signs of life: a ping to somebody who notices when it stays away, and a line a day for people.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::alert::Language;
 use crate::domain::Span;
 use crate::notify::heartbeat::{Daily, Heartbeat};
 use crate::notify::telegram::Pulse;
@@ -58,7 +60,8 @@ pub(super) fn tasks(
         }));
     }
     if let Some(daily) = settings.daily.clone() {
-        let (store, pulse, words) = (store.clone(), pulse.clone(), words::words(settings.language));
+        let (store, pulse, language) = (store.clone(), pulse.clone(), settings.language);
+        let words = words::words(language);
         tasks.push(Task::restartable("daily line", Stage::Notifiers, move |stop| {
             let (store, pulse, daily) = (store.clone(), pulse.clone(), daily.clone());
             async move {
@@ -73,7 +76,7 @@ pub(super) fn tasks(
                         continue;
                     }
                     let (now, felt) = (clock::now(), pulse.borrow().clone());
-                    let (incidents, drill) = store
+                    let (incidents, drill, staged) = store
                         .with(move |store| {
                             store.set_mark("daily", &today)?;
                             let since = Some(now - Span::from_secs(86_400));
@@ -85,10 +88,11 @@ pub(super) fn tasks(
                             let incidents = store.incidents(&filter)?;
                             let incidents =
                                 incidents.iter().filter(|one| !one.id.as_str().starts_with("drill-")).count();
-                            Ok((incidents, store.mark("drill")?))
+                            Ok((incidents, store.mark("drill")?, store.staged(now - Span::from_secs(86_400))?))
                         })
                         .await?;
-                    let message = words.daily(&felt, incidents, drill.as_deref());
+                    let mut message = words.daily(&felt, incidents, drill.as_deref());
+                    message.facts.extend(tried_out(&staged, language));
                     let channels = store.routes().iter().filter(|route| !route.is_later());
                     let channels = channels.map(|route| route.name.clone()).collect();
                     store.queue(message, now, channels, Cause::Test).await?;
@@ -97,6 +101,16 @@ pub(super) fn tasks(
         }));
     }
     Ok(tasks)
+}
+
+/// Says what rules that are only tried out would have told in a day; nothing where they were quiet.
+fn tried_out(staged: &BTreeMap<String, u64>, language: Language) -> Option<String> {
+    let rules: Vec<String> = staged.iter().take(8).map(|(rule, times)| format!("{rule} {times}")).collect();
+    let rules = rules.join(", ");
+    (!staged.is_empty()).then(|| match language {
+        Language::English => format!("Staged rules would have spoken of incidents: {rules} (fillguard stage status)."),
+        Language::German => format!("Regeln auf Probe hätten Vorfälle gemeldet: {rules} (fillguard stage status)."),
+    })
 }
 
 /// Looked at every minute at most, so that a clock that was set is followed.

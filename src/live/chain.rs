@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use compact_str::CompactString;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -69,6 +70,15 @@ pub(super) struct Chain {
     pub(super) pulse: watch::Sender<Pulse>,
     /// Pairs that were left out at the start.
     pub(super) left_out: usize,
+    /// How far the store knows what was hidden, and what the log was told of rules that could not be judged.
+    pub(super) kept: Kept,
+}
+
+/// What of the pipeline's memory was passed on to people's side.
+#[derive(Default)]
+pub(super) struct Kept {
+    hidden: Option<u64>,
+    failed: BTreeSet<CompactString>,
 }
 
 /// When the loop last did what no arrival asks for.
@@ -134,6 +144,7 @@ impl Chain {
                 rules = new_rules(&mut self.rules) => {
                     self.rules_hash = super::resume::rules_hash(&rules);
                     self.pipeline.adopt(rules);
+                    self.kept = Kept::default();
                     tracing::info!(after_arrival = self.pipeline.counts().last, "other rules judge from here on");
                 }
                 () = self.roll_call.patience() => self.roll_call.say_ready(),
@@ -180,6 +191,8 @@ impl Chain {
             }
         }
         self.keep(effects).await?;
+        self.keep_hidden().await;
+        self.tell_failures();
         if self.faults.none() {
             self.watchdog.progress();
             let (seen, accounts) = self.roll_call.seen();
@@ -213,6 +226,38 @@ impl Chain {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Has the store know what exceptions and answers hid. The counts are absolute, so one that is lost comes again.
+    async fn keep_hidden(&mut self) {
+        let moved = self.pipeline.hidden_moved();
+        if self.kept.hidden == Some(moved) {
+            return;
+        }
+        let (hidden, now) = (self.pipeline.hidden(), self.pipeline.now());
+        match self.store.with(move |store| store.keep_hidden(&hidden, now)).await {
+            Ok(()) => self.kept.hidden = Some(moved),
+            Err(error) => tracing::debug!(%error, "what was hidden is written down with the next arrivals"),
+        }
+    }
+
+    /// Tells each rule of the user's own that could not be judged once, and counts all of them.
+    fn tell_failures(&mut self) {
+        let failed = self.pipeline.unjudged();
+        if failed == self.counters.unjudged() {
+            return;
+        }
+        let failures = self.pipeline.failures();
+        for (rule, (_, why)) in &failures {
+            if self.kept.failed.insert(rule.clone()) {
+                tracing::warn!(
+                    %rule, %why, after_arrival = self.pipeline.counts().last,
+                    "a rule could not be judged, which counts as not met; its further failures are only counted \
+                     (has(..) asks whether a field is known)"
+                );
+            }
+        }
+        self.counters.note_unjudged(failed, failures.into_iter().map(|(rule, (times, _))| (rule, times)));
     }
 
     /// Tells the market feeds which pairs are wanted, when that changed.

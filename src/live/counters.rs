@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use compact_str::CompactString;
+
 use crate::arrival::Arrival;
 use crate::codec::dedupe::Repeats;
 use crate::domain::{AccountId, Event, EventKind, FeedKind, Span, Via};
@@ -11,6 +13,9 @@ use crate::domain::{AccountId, Event, EventKind, FeedKind, Span, Via};
 pub struct Counters {
     accounts: BTreeMap<AccountId, Heard>,
     repeats: Repeats,
+    /// How often a rule of the user's could not be judged, since the daemon started: all together, and by rule.
+    unjudged: u64,
+    by_rule: BTreeMap<CompactString, u64>,
 }
 
 /// How well one account is heard.
@@ -76,10 +81,26 @@ impl Counters {
         self.accounts.iter()
     }
 
-    /// Begins anew, without forgetting how many repeats were counted; returns the counts so far.
+    /// Notes how often rules of the user's could not be judged so far.
+    pub fn note_unjudged(&mut self, all: u64, by_rule: impl Iterator<Item = (CompactString, u64)>) {
+        self.unjudged = all;
+        self.by_rule = by_rule.collect();
+    }
+
+    /// Returns how often a rule of the user's could not be judged since the daemon started.
+    pub fn unjudged(&self) -> u64 {
+        self.unjudged
+    }
+
+    /// Returns the same for each rule of which that is true.
+    pub fn unjudged_by_rule(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.by_rule.iter().map(|(rule, times)| (rule.as_str(), *times))
+    }
+
+    /// Begins anew, without forgetting what is counted since the daemon started; returns the counts so far.
     pub fn take(&mut self) -> Counters {
-        let repeats = self.repeats;
-        std::mem::replace(self, Counters { accounts: BTreeMap::new(), repeats })
+        let next = Counters { accounts: BTreeMap::new(), ..self.clone() };
+        std::mem::replace(self, next)
     }
 }
 

@@ -90,6 +90,9 @@ impl FeedLog {
                 "how this account was heard today"
             );
         }
+        for (rule, times) in day.unjudged_by_rule() {
+            tracing::info!(rule, times, "how often this rule could not be judged since the start");
+        }
     }
 
     fn ask(&mut self, from: &Source, at: Timestamp) -> Leave {

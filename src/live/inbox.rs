@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::arrival::{Body, Incoming, Source};
 use crate::codec::operator;
-use crate::domain::{Drill, IncidentId, Timestamp};
+use crate::domain::{Drill, IncidentId, Span, Timestamp};
 use crate::notify::{self, words};
 use crate::runtime::clock;
 use crate::runtime::supervisor::{Outcome, Stage, Task};
@@ -44,6 +44,26 @@ pub enum Order {
         /// Who asks.
         by: String,
     },
+    /// No messages about an account for a while, but those of level act.
+    Silence {
+        /// Whose, as in `binance/alice`.
+        account: String,
+        /// Who asks for it.
+        by: String,
+        /// Why.
+        why: String,
+        /// When, in nanoseconds since 1970.
+        at: i64,
+        /// Until when.
+        until: i64,
+    },
+    /// The end of an account's silences.
+    Unsilence {
+        /// Whose.
+        account: String,
+        /// When, in nanoseconds since 1970.
+        at: i64,
+    },
     /// A message to try a channel.
     Test {
         /// The channel.
@@ -60,6 +80,8 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Files taken at one look, and the bytes of the largest one.
 const MOST_FILES: usize = 100;
 const MOST_BYTES: u64 = 16 << 10;
+/// The longest silence; what lasts longer is an exception, or a channel that should not be told.
+pub const LONGEST_SILENCE: Span = Span::from_secs(7 * 86_400);
 /// What a refused file is renamed to.
 const REFUSED: &str = "refused";
 
@@ -213,6 +235,33 @@ async fn carry_out(
             store.with(move |store| store.set_mark("drill", &now.to_string())).await?;
             Ok(None)
         }
+        Order::Silence { account, by, why, at, until } => {
+            let Ok(account) = account.parse() else { return Ok(Some("it names no account".to_owned())) };
+            let cut = |text: &str| text.chars().filter(|letter| !letter.is_control()).take(200).collect::<String>();
+            let (by, why) = (cut(&by), cut(&why));
+            let (at, until) = (Timestamp::from_nanos(at), Timestamp::from_nanos(until));
+            if by.trim().is_empty() || why.trim().is_empty() || until <= at || until.since(at) > LONGEST_SILENCE {
+                return Ok(Some("a silence has an author, a reason and an end within seven days".to_owned()));
+            }
+            store
+                .with(move |store| {
+                    // The same file taken twice, as after a crash, is one silence.
+                    let known = store.silences(at)?.iter().any(|one| {
+                        (&one.account, &one.by, &one.why, one.at, one.until) == (&account, &by, &why, at, until)
+                    });
+                    if !known {
+                        store.silence(&account, &by, &why, at, until)?;
+                    }
+                    Ok(())
+                })
+                .await?;
+            Ok(None)
+        }
+        Order::Unsilence { account, at } => {
+            let Ok(account) = account.parse() else { return Ok(Some("it names no account".to_owned())) };
+            store.with(move |store| store.end_silences(&account, Timestamp::from_nanos(at))).await?;
+            Ok(None)
+        }
         Order::Test { channel, by, at } => {
             if !store.routes().iter().any(|route| route.name == channel) {
                 return Ok(Some(format!("there is no channel {channel}")));
@@ -249,5 +298,35 @@ mod tests {
         let due = store.with(|store| store.due("chat", clock::now(), 9)).await.unwrap();
         assert_eq!(due.len(), 1);
         assert_eq!(due[0].cause, Cause::Test);
+    }
+
+    #[tokio::test]
+    async fn a_silence_has_an_author_a_reason_and_an_end_and_is_begun_once() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("inbox");
+        let at = clock::now();
+        let silence = |by: &str, why: &str, days: i64| Order::Silence {
+            account: "binance/alice".into(),
+            by: by.into(),
+            why: why.into(),
+            at: at.nanos(),
+            until: (at + Span::from_secs(days * 86_400)).nanos(),
+        };
+        let store = Handle::new(Store::in_memory().unwrap(), Vec::new());
+        let words = words::words(crate::alert::Language::English);
+        let nobody = mpsc::channel(1).0;
+        let asked =
+            [("me", "moving", 1), ("me", "moving", 1), ("", "x", 1), ("me", " ", 1), ("me", "x", 8), ("me", "x", 0)];
+        for (by, why, days) in asked {
+            put(&folder, &silence(by, why, days)).unwrap();
+        }
+        for file in waiting(&folder).unwrap() {
+            take(&file, &store, words, &nobody).await.unwrap();
+        }
+        let silences = store.with(move |store| store.silences(at)).await.unwrap();
+        assert_eq!(silences.len(), 1, "{silences:?}");
+        put(&folder, &Order::Unsilence { account: "binance/alice".into(), at: at.nanos() }).unwrap();
+        take(&waiting(&folder).unwrap()[0], &store, words, &nobody).await.unwrap();
+        assert!(store.with(move |store| store.silences(at)).await.unwrap().is_empty());
     }
 }

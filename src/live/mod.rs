@@ -11,6 +11,7 @@ mod ears;
 mod fault;
 mod feed_log;
 pub mod inbox;
+mod leak_watch;
 pub mod leaks;
 mod operator;
 mod resume;
@@ -33,6 +34,7 @@ use crate::runtime::{clock, systemd};
 use crate::{feed, journal, notify, pipeline, store};
 use chain::Chain;
 use feed_log::FeedLog;
+pub use leak_watch::LeakWatch;
 use roll::RollBook;
 use roll_call::RollCall;
 
@@ -51,6 +53,8 @@ pub struct Settings {
     pub feed: feed::Settings,
     /// The file in which the operator switches leak modes, where there is one.
     pub leak_file: Option<PathBuf>,
+    /// The folder that is searched for leaked keys, where there is one.
+    pub leak_watch: Option<LeakWatch>,
     /// What may be done about keys, where anything may.
     pub response: Option<Answering>,
     /// The folder in which commands ask something of the daemon, where there is one.
@@ -88,6 +92,7 @@ impl Default for Settings {
             pipeline: pipeline::Settings::default(),
             notify: notify::Settings::default(),
             leak_file: None,
+            leak_watch: None,
             response: None,
             inbox: None,
             answers: None,
@@ -223,6 +228,7 @@ pub async fn run_fed_by(
     let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
     tasks.extend(responding);
     tasks.extend(settings.leak_file.map(|file| operator::switches(file, incoming.clone())));
+    tasks.extend(settings.leak_watch.take().map(|watch| leak_watch::task(watch, store.clone(), incoming.clone())));
     tasks.push(desk::task(store.clone(), &settings.notify, settings.pipeline.alert.quiet, incoming.clone()));
     if let Some(folder) = settings.inbox.take() {
         tasks.push(inbox::task(folder, store.clone(), &settings.notify, incoming.clone()));
@@ -257,6 +263,7 @@ pub async fn run_fed_by(
         counters: counters::Counters::default(),
         watchdog: systemd::Watchdog::from_env(),
         pulse,
+        kept: chain::Kept::default(),
     };
     // It ends when the journal has, not when it is told to: until then there is something to judge.
     tasks.push(Task::once("pipeline", Stage::Pipeline, move |_| async move { chain.run().await.map_err(Into::into) }));

@@ -7,8 +7,8 @@ use super::email::{Picture, picture};
 use super::words::words;
 use crate::alert::{self, Language};
 use crate::domain::{
-    AccountId, Drill, Family, Finding, Incident, IncidentId, KeyName, Kind, Level, Message, Money, PricePoint, Reason, RuleName,
-    Size, Span, Story, Symbol, Term, Timestamp, Transition, Venue,
+    AccountId, Drill, Family, Finding, Incident, IncidentId, KeyName, Kind, Level, Message, Money, PricePoint, Reason,
+    RuleName, Size, Span, Story, Symbol, Term, Timestamp, Transition, Venue,
 };
 use crate::store::{Cause, Gathered, Queued, Step};
 
@@ -77,9 +77,22 @@ fn at(seconds: i64) -> Timestamp {
 /// What the pair's price did until a moment: quiet, raised, and let fall.
 fn pumped(until: i64) -> Vec<PricePoint> {
     const PRICES: [(i64, f64); 16] = [
-        (-640, 1.22e-5), (-540, 1.24e-5), (-420, 1.21e-5), (-300, 1.25e-5), (-180, 1.24e-5), (-60, 1.26e-5),
-        (0, 1.41e-5), (40, 1.78e-5), (95, 2.33e-5), (180, 2.91e-5), (240, 2.68e-5), (320, 3.42e-5), (400, 2.87e-5),
-        (480, 2.31e-5), (540, 1.92e-5), (600, 1.58e-5),
+        (-640, 1.22e-5),
+        (-540, 1.24e-5),
+        (-420, 1.21e-5),
+        (-300, 1.25e-5),
+        (-180, 1.24e-5),
+        (-60, 1.26e-5),
+        (0, 1.41e-5),
+        (40, 1.78e-5),
+        (95, 2.33e-5),
+        (180, 2.91e-5),
+        (240, 2.68e-5),
+        (320, 3.42e-5),
+        (400, 2.87e-5),
+        (480, 2.31e-5),
+        (540, 1.92e-5),
+        (600, 1.58e-5),
     ];
     let known = PRICES.iter().filter(|(seconds, _)| *seconds <= until);
     known.map(|(seconds, price)| PricePoint { at: at(*seconds), price: *price }).collect()

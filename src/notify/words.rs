@@ -33,6 +33,12 @@ pub struct Words {
     pub answers: [&'static str; 3],
     /// On the second step's button.
     pub confirm: &'static str,
+    /// On the buttons that take the key away: the first, the second.
+    pub take: [&'static str; 2],
+    /// After the second: it begins, or another person is needed.
+    pub taking: [&'static str; 2],
+    /// On the answer page, before the second.
+    pub take_means: &'static str,
     /// On the button that shows the first step again.
     pub back: &'static str,
     /// On the button that silences.
@@ -74,6 +80,13 @@ const ENGLISH: Words = Words {
     more_lines: "more lines",
     answers: ["That was me", "Not me, stop it", "Later"],
     confirm: "Yes, it was not me",
+    take: ["Take the key away", "Yes, take the key away now"],
+    taking: [
+        "Noted. What is done, and whether it worked, is told in a message of its own.",
+        "Noted. Two different people have to say so; what becomes of it is told in a message of its own.",
+    ],
+    take_means: "The key loses its rights, open orders are cancelled, and the key is deleted where that is configured. \
+                 Programs that use it stop. A deleted key is gone.",
     back: "Back",
     silence: "Yes, silence it",
     leak: ["Yes, switch it on", "Yes, end it"],
@@ -107,6 +120,13 @@ const GERMAN: Words = Words {
     more_lines: "weitere Zeilen",
     answers: ["Das war ich", "Nicht ich, stoppen", "Später"],
     confirm: "Ja, das war nicht ich",
+    take: ["Den Schlüssel wegnehmen", "Ja, den Schlüssel jetzt wegnehmen"],
+    taking: [
+        "Notiert. Was geschieht, und ob es gewirkt hat, sagt eine eigene Nachricht.",
+        "Notiert. Zwei verschiedene Menschen müssen es sagen; was daraus wird, sagt eine eigene Nachricht.",
+    ],
+    take_means: "Der Schlüssel verliert seine Rechte, offene Aufträge werden gestrichen, und der Schlüssel wird gelöscht, wo \
+                 das eingestellt ist. Programme, die ihn benutzen, stehen still. Ein gelöschter Schlüssel ist weg.",
     back: "Zurück",
     silence: "Ja, stumm schalten",
     leak: ["Ja, einschalten", "Ja, beenden"],

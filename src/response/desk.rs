@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use compact_str::format_compact;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::hands::Hands;
 use super::inbox;
 use super::machine::{Input, Machine, News, Output, Responder};
-use super::memory::{Memory, Origin};
+use super::memory::{Case, Memory, Origin, State};
 use super::plan::{self, Survey};
 use super::settings::{Mode, Settings};
 use super::wording;
@@ -22,7 +21,7 @@ use crate::arrival::{Body, Incoming, Source};
 use crate::domain::{AccountId, Incident, IncidentId, Level, Span, Story, Timestamp};
 use crate::runtime::backoff::{self, Backoff};
 use crate::runtime::clock;
-use crate::store::{Error, Filter, Handle};
+use crate::store::{Asked, Error, Filter, Handle, Store, Verdict as Said};
 
 /// How often answers are looked for, and time passes.
 const TICK: Duration = Duration::from_millis(200);
@@ -54,7 +53,7 @@ pub struct Desk<H> {
     inbox: Option<PathBuf>,
     acts: watch::Receiver<u64>,
     doing: JoinSet<(IncidentId, usize, Outcome)>,
-    asking: JoinSet<(Box<Incident>, Survey)>,
+    asking: JoinSet<(Box<Incident>, bool, Survey)>,
     /// Incidents that are looked into now, or were left alone.
     known: BTreeSet<IncidentId>,
 }
@@ -106,8 +105,8 @@ impl<H: Hands> Desk<H> {
                 () = stop.cancelled() => break,
                 Some(ended) = self.doing.join_next(), if !self.doing.is_empty() => self.done(ended).await?,
                 Some(asked) = self.asking.join_next(), if !self.asking.is_empty() => {
-                    if let Ok((incident, survey)) = asked {
-                        self.found(&incident, &survey).await?;
+                    if let Ok((incident, disowned, survey)) = asked {
+                        self.found(&incident, disowned, &survey).await?;
                     }
                 }
                 moved = self.acts.changed() => {
@@ -142,9 +141,22 @@ impl<H: Hands> Desk<H> {
             since: Some(since),
             ..Filter::default()
         };
-        let incidents = self.store.with(move |store| store.incidents(&filter)).await?;
-        for incident in incidents {
-            let new = !self.machine.memory().cases.contains_key(&incident.id) && !self.known.contains(&incident.id);
+        let with_word = move |store: &mut Store| {
+            let mut all = Vec::new();
+            for incident in store.incidents(&filter)? {
+                let answers = store.answers(&incident.id)?;
+                // What was said last holds: who took it for theirs may find out that it was not.
+                let last = answers.iter().rev().find(|answer| matches!(answer.verdict, Said::Mine | Said::NotMine));
+                all.push((incident, last.is_some_and(|answer| answer.verdict == Said::NotMine)));
+            }
+            Ok(all)
+        };
+        for (incident, disowned) in self.store.with(with_word).await? {
+            let case = self.machine.memory().cases.get(&incident.id);
+            let new = match case {
+                Some(case) => case.is_open_to(disowned),
+                None => disowned || !self.known.contains(&incident.id),
+            };
             // Nothing is done without evidence; a drill has none.
             if !new || incident.findings.is_empty() || !self.is_ours(&incident.account, now) {
                 continue;
@@ -153,7 +165,7 @@ impl<H: Hands> Desk<H> {
             let hands = Arc::clone(&self.hands);
             self.asking.spawn(async move {
                 let survey = hands.survey(&incident.account).await;
-                (Box::new(incident), survey)
+                (Box::new(incident), disowned, survey)
             });
         }
         Ok(())
@@ -164,14 +176,14 @@ impl<H: Hands> Desk<H> {
         self.machine.settings().policy(account).is_some() && self.machine.mode(account, now) != Mode::Off
     }
 
-    async fn found(&mut self, incident: &Incident, survey: &Survey) -> Result<(), Error> {
+    async fn found(&mut self, incident: &Incident, disowned: bool, survey: &Survey) -> Result<(), Error> {
         let Some(policy) = self.machine.settings().policy(&incident.account) else { return Ok(()) };
         let plan = plan::make(&incident.account, self.machine.settings(), policy, survey);
         // An account that nothing can be done about needs no second message beside the incident's own.
         if plan.deeds.is_empty() && plan.amiss.is_empty() {
             return Ok(());
         }
-        let facts = Facts::of(incident);
+        let facts = Facts::of(incident, disowned);
         self.step(Input::Found { facts, plan, origin: Origin::Live }).await
     }
 
@@ -191,6 +203,12 @@ impl<H: Hands> Desk<H> {
             for answer in left {
                 self.answer(&answer.incident, answer.who, answer.verdict).await?;
             }
+        }
+        // What people said over buttons and pages. Marked only when the memory knows it; said twice, it counts once.
+        for said in self.store.with(|store| store.approvals()).await? {
+            let verdict = if said.yes { Verdict::Approve } else { Verdict::Deny };
+            self.answer(&said.incident, said.by, verdict).await?;
+            self.store.with(move |store| store.mark_taken(said.id)).await?;
         }
         self.step(Input::Tick).await
     }
@@ -231,10 +249,11 @@ impl<H: Hands> Desk<H> {
     async fn save(&self) -> Result<(), Error> {
         let source = |source| Error::Unwritable { what: "the responses so far".to_owned(), source };
         let text = serde_json::to_string(self.machine.memory()).map_err(source)?;
+        let asked = self.asked();
         let mut backoff = Backoff::new(BUSY);
         loop {
-            let text = text.clone();
-            match self.store.with(move |store| store.save_response(&text)).await {
+            let (text, asked) = (text.clone(), asked.clone());
+            match self.store.with(move |store| store.save_response(&text, &asked)).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_passing() => {
                     let wait = backoff.draw();
@@ -244,6 +263,23 @@ impl<H: Hands> Desk<H> {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Returns the plans that wait for people.
+    fn asked(&self) -> Vec<Asked> {
+        let waits = |(incident, case): (&IncidentId, &Case)| match case.state {
+            State::Waiting(until) => {
+                Some(Asked { incident: incident.clone(), until, needs: case.needs, given: case.given() })
+            }
+            State::Written
+            | State::Running
+            | State::Done
+            | State::Partly
+            | State::Refused
+            | State::Denied
+            | State::Lapsed => None,
+        };
+        self.machine.memory().cases.iter().filter_map(waits).collect()
     }
 
     async fn tell(&self, incident: &IncidentId, news: News) -> Result<(), Error> {
@@ -272,9 +308,4 @@ impl<H: Hands> Desk<H> {
             Ok(Err(_)) | Err(_) => tracing::warn!("a step of a response is missing in the journal; the store has it"),
         }
     }
-}
-
-/// Names a message about a response, so that it does not take the place of one about the incident that still waits.
-pub(super) fn named(incident: &IncidentId) -> IncidentId {
-    IncidentId::known(&format_compact!("{incident}-response"))
 }

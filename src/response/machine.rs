@@ -182,24 +182,31 @@ impl Machine {
             Origin::Replay | Origin::Drill => return,
         }
         let mode = self.mode(&facts.account, at);
-        if mode == Mode::Off || facts.level != Level::Act || self.memory.cases.contains_key(&facts.incident) {
+        // What was held back for want of evidence is looked at again when the owner says that it was not them.
+        let known = self.memory.cases.get(&facts.incident);
+        let settled = known.is_some_and(|case| !case.is_open_to(facts.disowned));
+        if mode == Mode::Off || facts.level != Level::Act || settled {
             return;
         }
         let needs = if self.is_large(&facts.loss) { 2 } else { 1 };
         let mut case = Case::of(facts.account.clone(), plan, needs, at);
+        case.disowned = facts.disowned;
+        let seen = self.independent(facts);
         let waiting = State::Waiting(at + self.settings.wait.into());
         let age = at.since(facts.last);
         (case.state, case.note) = match mode {
             _ if self.settings.protected.contains(&facts.account) => {
                 (State::Refused, "this account is protected; only a person can act, at the exchange".into())
             }
-            _ if self.independent(facts) < 2 => {
+            _ if seen + usize::from(facts.disowned) < 2 => {
                 (State::Refused, "one kind of evidence alone is never enough to act".into())
             }
             _ if age > self.settings.fresh.into() => (State::Refused, "the last finding is too long ago".into()),
             _ if case.acts.is_empty() => (State::Refused, "nothing can be done over the exchange's API".into()),
             Mode::Off | Mode::Dry => (State::Written, self.why_dry(&facts.account)),
             Mode::Confirm => (waiting, self.asks(needs)),
+            // Whoever reads the owner's mail can say it was not them; that alone must not set hands in motion.
+            Mode::Auto if seen < 2 => (waiting, "the owner says it was not them: a person has to say yes".into()),
             Mode::Auto if needs > 1 => (waiting, "the loss is large: two people have to say yes".into()),
             Mode::Auto if self.memory.tripped.is_some() => {
                 (waiting, "read-backs failed: nothing is done by itself until `respond reset`".into())
@@ -271,8 +278,8 @@ impl Machine {
         let Some(case) = self.memory.cases.get_mut(incident) else { return };
         match (verdict, case.state) {
             (Verdict::Approve, State::Waiting(until)) if at <= until && armed => {
-                case.yes.insert(who);
-                if case.yes.len() >= case.needs as usize {
+                case.agree(who);
+                if case.given() >= case.needs {
                     self.begin(incident, at, out);
                 } else {
                     case.note = "one more person has to say yes".into();
@@ -461,6 +468,11 @@ fn named(account: &AccountId) -> CompactString {
 }
 
 impl Case {
+    /// Says whether what is known now may change what was decided: nothing was, but for want of evidence.
+    pub(super) fn is_open_to(&self, disowned: bool) -> bool {
+        disowned && !self.disowned && self.state == State::Refused && self.begun.is_none()
+    }
+
     fn of(account: AccountId, mut plan: Plan, needs: u32, found: Timestamp) -> Self {
         let acts = std::mem::take(&mut plan.deeds).into_iter().map(Act::of).collect::<Vec<_>>();
         plan.deeds = acts.iter().map(|act| act.deed.clone()).collect();
@@ -472,6 +484,7 @@ impl Case {
             plan,
             yes: std::collections::BTreeSet::new(),
             needs,
+            disowned: false,
             found,
             begun: None,
             ended: None,

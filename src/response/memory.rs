@@ -48,6 +48,9 @@ pub struct Case {
     pub yes: BTreeSet<CompactString>,
     /// How many have to.
     pub needs: u32,
+    /// True when the owner had said that it was not them.
+    #[serde(default)]
+    pub disowned: bool,
     /// When the finding came to us.
     pub found: Timestamp,
     /// When it began.
@@ -136,10 +139,33 @@ impl State {
 }
 
 impl Case {
+    /// Writes down that somebody said yes; who did so before counts once, whatever they are called now.
+    pub fn agree(&mut self, who: CompactString) {
+        if !self.yes.iter().any(|known| person(known) == person(&who)) {
+            self.yes.insert(who);
+        }
+    }
+
+    /// Returns how many people said yes, counted among those who answer one way. Nobody knows who of a chat's users is who
+    /// of this machine's, so that one person with two ways to answer does not make two.
+    pub fn given(&self) -> u32 {
+        let mut ways: BTreeMap<String, u32> = BTreeMap::new();
+        for who in &self.yes {
+            let way = person(who).chars().filter(|c| !c.is_ascii_digit()).collect();
+            *ways.entry(way).or_default() += 1;
+        }
+        ways.into_values().max().unwrap_or(0)
+    }
+
     /// Returns the step that left and has no outcome yet.
     pub fn open(&self) -> Option<(usize, &Act)> {
         self.acts.iter().enumerate().find(|(_, act)| act.is_open())
     }
+}
+
+/// Returns who somebody is without what they call themselves, which is theirs to change: `Telegram user 42 (@alice)`.
+fn person(who: &str) -> &str {
+    who.split_once(" (").map_or(who, |(person, _)| person)
 }
 
 impl Memory {

@@ -67,6 +67,7 @@ fn facts(who: u8, n: u8, families: &[Family], at: Timestamp) -> Facts {
         families: families.iter().copied().collect(),
         loss: Vec::new(),
         last: at,
+        disowned: false,
     }
 }
 
@@ -150,12 +151,14 @@ impl Trace {
         match one {
             Move::Find { who, n, keys, families, origin, late } => {
                 let origin = ORIGINS[usize::from(origin % 3)];
-                let families = FAMILIES[usize::from(families % 4)];
+                let (families, disowned) = (FAMILIES[usize::from(families % 4)], families >= 4);
                 let last = if late { self.at - Span::from_secs(3_600) } else { self.at };
-                let facts = facts(who, n, families, last);
+                let facts = Facts { disowned, ..facts(who, n, families, last) };
                 let plan = plan_of(who, &keys);
-                let sound = origin == Origin::Live && !late && families == FAMILIES[0];
-                if sound && who % 4 < 2 && !self.machine.memory().cases.contains_key(&facts.incident) {
+                let enough = families == FAMILIES[0] || (disowned && families != FAMILIES[3]);
+                let sound = origin == Origin::Live && !late && enough;
+                let known = self.machine.memory().cases.get(&facts.incident);
+                if sound && who % 4 < 2 && known.is_none_or(|case| case.is_open_to(disowned)) {
                     self.live.insert(facts.incident.clone());
                 }
                 self.step(Input::Found { facts, plan, origin });
@@ -226,7 +229,7 @@ impl Trace {
 fn moves() -> impl Strategy<Value = Move> {
     let keys = || proptest::collection::vec(prop_oneof![Just(1_u8), Just(2), Just(3), Just(9)], 0..4);
     prop_oneof![
-        6 => (0..4_u8, 0..5_u8, keys(), 0..8_u8, 0..6_u8, proptest::bool::weighted(0.1)).prop_map(
+        6 => (0..4_u8, 0..5_u8, keys(), 0..11_u8, 0..6_u8, proptest::bool::weighted(0.1)).prop_map(
             |(who, n, keys, families, origin, late)| Move::Find {
                 who, n, keys,
                 families: if families < 5 { 0 } else { families - 4 },
@@ -260,6 +263,7 @@ fn no_short_history_passes_a_brake() {
     let alphabet = [
         find(0, 0, 0),
         find(0, 1, 0),
+        find(0, 5, 0),
         find(0, 0, 1),
         find(1, 0, 0),
         find(3, 0, 0),
@@ -281,7 +285,7 @@ fn no_short_history_passes_a_brake() {
         }
         histories += 1;
     }
-    assert_eq!(histories, 14_641);
+    assert_eq!(histories, 20_736);
 }
 
 fn armed() -> Trace {
@@ -358,6 +362,47 @@ fn a_large_loss_needs_two_different_people_even_where_one_would_do() {
     }
     trace.play(Move::Say { who: 0, n: 0, person: 2, verdict: 0 });
     assert_eq!(state(&trace, 0, 0), State::Running);
+}
+
+#[test]
+fn people_are_counted_once_whatever_they_are_called_and_only_among_those_who_answer_one_way() {
+    let mut trace = armed();
+    find(&mut trace, 1, 0, &[1]);
+    let mut case = trace.machine.memory().cases[&incident(1, 0)].clone();
+    let mut given = |who: &str| {
+        case.agree(who.into());
+        case.given()
+    };
+    assert_eq!(given("Telegram user 42 (@alice)"), 1);
+    assert_eq!(given("Telegram user 42 (@somebody_else)"), 1, "a name is its owner's to change");
+    assert_eq!(given("user 1000 of this machine"), 1, "she may have a login too");
+    assert_eq!(given("the answer page (mail)"), 1);
+    assert_eq!(given("the answer page (mail2)"), 1, "who reads one mailbox may read the other");
+    assert_eq!(given("Telegram user 43 (Telegram user 42)"), 2);
+}
+
+#[test]
+fn the_owners_word_is_evidence_but_sets_nothing_in_motion_by_itself() {
+    for who in [0, 1] {
+        let mut trace = armed();
+        let one_kind = facts(who, 0, FAMILIES[1], START);
+        let found =
+            |facts: &Facts| Input::Found { facts: facts.clone(), plan: plan_of(who, &[1]), origin: Origin::Live };
+        trace.step(found(&one_kind));
+        assert_eq!(state(&trace, who, 0), State::Refused);
+        trace.play(Move::Say { who, n: 0, person: 1, verdict: 0 });
+        assert_eq!(state(&trace, who, 0), State::Refused, "a yes is no evidence");
+        let disowned = Facts { disowned: true, ..one_kind };
+        trace.step(found(&disowned));
+        assert!(matches!(state(&trace, who, 0), State::Waiting(_)), "\"not me\" puts the question");
+        trace.live.insert(incident(who, 0));
+        trace.play(Move::Say { who, n: 0, person: 1, verdict: 0 });
+        assert_eq!(state(&trace, who, 0), State::Running);
+    }
+    let mut trace = armed();
+    let nothing_else = Facts { disowned: true, ..facts(1, 0, FAMILIES[3], START) };
+    trace.step(Input::Found { facts: nothing_else, plan: plan_of(1, &[1]), origin: Origin::Live });
+    assert_eq!(state(&trace, 1, 0), State::Refused, "the word alone is one kind");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What people are told about a response.
 
-use super::desk::named;
 use super::machine::News;
 use super::memory::{Act, Case, State};
 use crate::domain::{IncidentId, Level, Message};
@@ -33,7 +32,9 @@ pub(crate) fn message(incident: &IncidentId, case: &Case, news: News) -> Message
     }
     facts.extend(case.plan.amiss.iter().map(|what| format!("Not found out: {what}.")));
     let next_step = match case.state {
-        State::Waiting(_) => format!("fillguard respond approve {incident}   (or deny)"),
+        State::Waiting(_) => {
+            format!("Say yes below this message, or: fillguard respond approve {incident}   (or deny)")
+        }
         State::Done => {
             "Look at the account's trades, and find out where the key leaked before you make another".to_owned()
         }
@@ -57,7 +58,7 @@ pub(crate) fn message(incident: &IncidentId, case: &Case, news: News) -> Message
         table.push(("took".to_owned(), ended.since(begun).to_string()));
     }
     Message {
-        incident: named(incident),
+        incident: incident.of_response(),
         level: Level::Act,
         headline,
         facts,

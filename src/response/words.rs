@@ -26,6 +26,8 @@ pub struct Facts {
     pub loss: Vec<Money>,
     /// When the last finding came.
     pub last: Timestamp,
+    /// True when the owner said that it was not them: a kind of evidence of its own.
+    pub disowned: bool,
 }
 
 /// What became of a step. Success is a state that was seen, never an answer to a request.
@@ -59,9 +61,11 @@ pub enum Verdict {
 }
 
 impl Facts {
-    /// Takes from an incident what a decision needs.
-    pub fn of(incident: &Incident) -> Self {
-        let loud = incident.findings.iter().filter(|finding| finding.level == Level::Act);
+    /// Takes from an incident what a decision needs; `disowned` when the owner said that it was not them.
+    pub fn of(incident: &Incident, disowned: bool) -> Self {
+        // Whose owner disowned it is no mere suspicion any more.
+        let least = if disowned { Level::Alert } else { Level::Act };
+        let loud = incident.findings.iter().filter(|finding| finding.level >= least);
         let terms = loud.flat_map(|finding| &finding.terms);
         Facts {
             incident: incident.id.clone(),
@@ -70,6 +74,7 @@ impl Facts {
             families: terms.filter(|term| term.nats >= LEAST_NATS).map(|term| term.family).collect(),
             loss: incident.loss.clone(),
             last: incident.last,
+            disowned,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod page;
+mod take;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

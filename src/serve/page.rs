@@ -1,5 +1,6 @@
 //! The answer page's HTML: one column, works without scripts, light and dark.
 
+use super::take::Offer;
 use crate::domain::{Level, Message};
 use crate::notify::wording::{escape, host, one_line, web_link};
 use crate::notify::words::Words;
@@ -16,6 +17,8 @@ pub(super) struct Shown<'a> {
     pub answered: Option<&'a Answer>,
     /// Which answers this link may still give.
     pub offered: &'a [Verdict],
+    /// What is offered about the key.
+    pub take: Offer,
     /// Where they go.
     pub action: &'a str,
 }
@@ -45,9 +48,18 @@ pub(super) fn page(shown: &Shown<'_>, phrase: &str, words: &Words) -> String {
         if let Some(answer) = shown.answered {
             body.push_str(&format!("<p><b>{}</b></p>", escape(&words.answered(answer))));
         }
+        let form = |fields: &str| format!("<form method=\"post\" action=\"{}\">{fields}</form>", escape(shown.action));
+        match &shown.take {
+            Offer::None => {}
+            Offer::Ask => body.push_str(&form(&take_button("ask", words.take[0]))),
+            Offer::Confirm(code) => {
+                let code = format!("<input type=\"hidden\" name=\"code\" value=\"{}\">", escape(code));
+                body.push_str(&form(&(code + &take_button("yes", words.take[1]))));
+            }
+        }
         if !shown.offered.is_empty() {
             let buttons: String = shown.offered.iter().map(|verdict| button(*verdict, words)).collect();
-            body.push_str(&format!("<form method=\"post\" action=\"{}\">{buttons}</form>", escape(shown.action)));
+            body.push_str(&form(&buttons));
         }
         body.push_str(&format!("<p><b>{}:</b> {}</p>", words.what_now, line(&message.next_step)));
         if let Some(link) = web_link(&message.link) {
@@ -85,6 +97,10 @@ fn button(verdict: Verdict, words: &Words) -> String {
     };
     let word = verdict.as_str();
     format!("<button class=\"{word}\" name=\"verdict\" value=\"{word}\">{}</button>", escape(label))
+}
+
+fn take_button(value: &str, label: &str) -> String {
+    format!("<button class=\"not_mine\" name=\"take\" value=\"{value}\">{}</button>", escape(label))
 }
 
 fn line(text: &str) -> String {

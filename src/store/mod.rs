@@ -4,10 +4,12 @@
 //! messages. So after a crash the pipeline may say again what it said before; nothing is lost and nothing is doubled.
 
 mod answers;
+mod approvals;
 mod attend;
 mod error;
 mod file;
 mod handle;
+mod hidden;
 mod incidents;
 mod next;
 mod outbox;
@@ -16,6 +18,7 @@ mod route;
 mod schema;
 mod silences;
 mod snapshot;
+mod staged;
 mod take;
 
 use std::fs::File;
@@ -25,9 +28,11 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension};
 
 pub use answers::{Answer, Answered, Code, Verdict};
+pub use approvals::{Approval, Asked};
 pub use attend::{Again, Attention};
 pub use error::Error;
 pub use handle::Handle;
+pub use hidden::Snooze;
 pub use incidents::{Filter, Step};
 pub use next::{DIGEST, Gathered, Next};
 pub use outbox::{Backlog, Cause, Delivery, Queued, Sent};

@@ -143,6 +143,40 @@ const STEPS: &[&str] = &[
 
     CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 ",
+    "
+    -- Responses that wait for a person's yes, and what was said of them.
+    CREATE TABLE asked (
+        incident TEXT PRIMARY KEY,
+        until    INTEGER NOT NULL,
+        needs    INTEGER NOT NULL,
+        given    INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE approvals (
+        id       INTEGER PRIMARY KEY AUTOINCREMENT,
+        incident TEXT NOT NULL,
+        yes      INTEGER NOT NULL,
+        by       TEXT NOT NULL,
+        via      TEXT NOT NULL,
+        at       INTEGER NOT NULL,
+        code     TEXT NOT NULL UNIQUE,
+        taken    INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX approvals_waiting ON approvals (id) WHERE taken = 0;
+ ",
+    "
+    -- How much exceptions and owners' answers kept from people, as the pipeline's memory has it.
+    CREATE TABLE hidden (
+        excuse  TEXT NOT NULL,
+        name    TEXT NOT NULL,
+        account TEXT NOT NULL,
+        owner   TEXT NOT NULL,
+        what    TEXT NOT NULL,
+        until   INTEGER NOT NULL,
+        count   INTEGER NOT NULL,
+        last    INTEGER,
+        PRIMARY KEY (excuse, name)
+    ) WITHOUT ROWID;
+",
 ];
 
 /// Sets what holds for a connection rather than for the file.

@@ -34,7 +34,8 @@ pub struct Test {
     pub never: Vec<Never>,
 }
 
-/// Something that happens. Exactly one of `market`, `crowd`, `holds`, `buys`, `sells`, `used_from` says what.
+/// Something that happens. Exactly one of `market`, `crowd`, `holds`, `buys`, `sells`, `used_from`, `key_may`, `feed` says
+/// what.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
@@ -52,6 +53,12 @@ pub struct Step {
     pub sells: Option<String>,
     /// The address from which its key is used.
     pub used_from: Option<String>,
+    /// The rights that its key has now: `trade`, `withdraw`, `transfer`, `margin`, `futures`.
+    pub key_may: Option<Vec<String>>,
+    /// Whether the key may be used from listed addresses only; true where it is left out.
+    pub restricted: Option<bool>,
+    /// What becomes of its feed: `down` or `up`.
+    pub feed: Option<String>,
     /// A price, or a change against the last one, such as `+40 %`.
     pub at: Option<String>,
     /// Quote that changes hands: in each order, or in all of the crowd's or the market's.

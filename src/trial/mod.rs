@@ -9,6 +9,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::alert::hidden_by;
 use crate::arrival::Arrival;
 use crate::domain::{EffectKind, Finding, Level, Span, Timestamp};
 use crate::journal::Reader;
@@ -19,6 +20,10 @@ pub use junit::junit;
 
 /// How the files of tests end; they stand beside the rules they test.
 pub const ENDING: &str = ".test.toml";
+
+/// Rules that speak although nothing traded.
+const OF_NO_ORDER: [&str; 6] =
+    ["blind", "unfamiliar_address", "key_permission_widened", "key_unrestricted", "new_key", "key_policy"];
 
 /// Why a file of tests cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -69,11 +74,12 @@ fn one(path: &Path, test: &Test, settings: &Settings) -> Result<Outcome, Error> 
         None => story::arrivals(test).map_err(wrong)?,
     };
     let mut pipeline = Pipeline::new(settings.clone());
-    let mut found: Vec<Finding> = Vec::new();
+    let (mut found, mut hidden): (Vec<Finding>, Vec<Finding>) = (Vec::new(), Vec::new());
     for arrival in &arrivals {
         for effect in pipeline.step(arrival) {
             let EffectKind::Incident { finding, .. } = effect.kind;
-            found.extend(finding);
+            let is_hidden = finding.as_ref().is_some_and(|finding| hidden_by(finding).is_some());
+            if is_hidden { hidden.extend(finding) } else { found.extend(finding) }
         }
     }
     let mut outcome = Outcome {
@@ -88,7 +94,7 @@ fn one(path: &Path, test: &Test, settings: &Settings) -> Result<Outcome, Error> 
             None => {
                 outcome.hits.extend(expect.rule.clone());
             }
-            Some(failure) => outcome.failures.push(failure),
+            Some(failure) => outcome.failures.push(failure + &swallowed(expect, &hidden)),
         }
     }
     for never in &test.never {
@@ -102,22 +108,20 @@ fn one(path: &Path, test: &Test, settings: &Settings) -> Result<Outcome, Error> 
     if test.expect.is_empty() && test.never.is_empty() {
         return Err(wrong("expects nothing: write [[test.expect]] or [[test.never]]".to_owned()));
     }
-    if pipeline.counts().fills == 0 {
+    let about = test.expect.iter().map(|one| &one.rule).chain(test.never.iter().map(|one| &one.rule));
+    if pipeline.counts().fills == 0 && of_orders(about) {
         outcome.failures.push("no order traded, so nothing was judged".to_owned());
     }
     Ok(outcome)
 }
 
+fn of_orders<'a>(mut rules: impl Iterator<Item = &'a Option<String>>) -> bool {
+    rules.any(|rule| rule.as_ref().is_none_or(|rule| !OF_NO_ORDER.contains(&rule.as_str())))
+}
+
 fn met(expect: &Expect, found: &[Finding], ends: &[Timestamp]) -> Result<Option<String>, String> {
     let level = expect.level.unwrap_or(Level::Notice);
-    let fits = |finding: &&Finding| {
-        expect.rule.as_ref().is_none_or(|rule| finding.rule_name() == rule)
-            && expect.account.as_ref().is_none_or(|account| finding.account.name == account.as_str())
-            && expect
-                .pair
-                .as_ref()
-                .is_none_or(|pair| finding.symbol.as_ref().is_some_and(|symbol| symbol.to_string() == *pair))
-    };
+    let fits = |finding: &&Finding| is_meant(expect, finding);
     let mut fitting = found.iter().filter(fits);
     let loudest = found.iter().filter(fits).map(|finding| finding.level).max();
     let Some(first) = fitting.find(|finding| finding.level >= level) else {
@@ -142,6 +146,24 @@ fn met(expect: &Expect, found: &[Finding], ends: &[Timestamp]) -> Result<Option<
             late.secs_f64()
         )
     }))
+}
+
+fn is_meant(expect: &Expect, finding: &Finding) -> bool {
+    let pair = |pair: &String| finding.symbol.as_ref().is_some_and(|symbol| symbol.to_string() == *pair);
+    expect.rule.as_ref().is_none_or(|rule| finding.rule_name() == rule)
+        && expect.account.as_ref().is_none_or(|account| finding.account.name == account.as_str())
+        && expect.pair.as_ref().is_none_or(pair)
+}
+
+/// Names the exceptions that hid what was expected.
+fn swallowed(expect: &Expect, hidden: &[Finding]) -> String {
+    let level = expect.level.unwrap_or(Level::Notice);
+    let meant = hidden.iter().filter(|finding| is_meant(expect, finding)).filter_map(hidden_by);
+    let names: BTreeSet<&str> = meant.filter(|(_, was)| *was >= level).map(|(name, _)| name.as_str()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!("; the exception {} hid it", names.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 fn said(expect: &Expect, level: Level) -> String {

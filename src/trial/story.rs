@@ -94,9 +94,11 @@ impl Teller {
             step.buys.is_some(),
             step.sells.is_some(),
             step.used_from.is_some(),
+            step.key_may.is_some(),
+            step.feed.is_some(),
         ];
         if named.iter().filter(|there| **there).count() != 1 {
-            return Err("says exactly one of market, crowd, holds, buys, sells, used_from".to_owned());
+            return Err("says exactly one of market, crowd, holds, buys, sells, used_from, key_may, feed".to_owned());
         }
         if let Some(pair) = &step.market {
             return self.market(&symbol(pair)?, step);
@@ -119,6 +121,17 @@ impl Teller {
             let line = json!({"time": time, "account": id(&account)?.to_string(), "remote_addr": ip}).to_string();
             return self.push(Source::Access("test".into()), Body::from_text(line));
         }
+        if let Some(rights) = &step.key_may {
+            return self.key(&account, rights, step.restricted.unwrap_or(true));
+        }
+        if let Some(feed) = &step.feed {
+            let body = match feed.as_str() {
+                "up" => Body::LinkUp,
+                "down" => Body::LinkDown { why: "closed 1006".into() },
+                other => return Err(format!("feed = {other:?} is neither \"down\" nor \"up\"")),
+            };
+            return self.push(Source::Account(id(&account)?), body);
+        }
         let (side, pair) = match (&step.buys, &step.sells) {
             (Some(pair), _) => (Side::Buy, pair),
             (None, Some(pair)) => (Side::Sell, pair),
@@ -137,6 +150,28 @@ impl Teller {
             self.order(side, &symbol(pair)?, &account, step)?;
         }
         Ok(())
+    }
+
+    /// Has the exchange tell what the account's key may do.
+    fn key(&mut self, account: &str, rights: &[String], restricted: bool) -> Result<(), String> {
+        let fields = [
+            ("trade", "enableSpotAndMarginTrading"),
+            ("withdraw", "enableWithdrawals"),
+            ("transfer", "permitsUniversalTransfer"),
+            ("margin", "enableMargin"),
+            ("futures", "enableFutures"),
+        ];
+        let mut page = json!({"ipRestrict": restricted, "createTime": 1_750_000_000_000_i64, "enableReading": true});
+        for (name, field) in fields {
+            page[field] = rights.iter().any(|right| right == name).into();
+        }
+        if let Some(right) = rights.iter().find(|right| !fields.iter().any(|(name, _)| name == right)) {
+            let known: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+            return Err(format!("key_may: {right:?} is none of {}", known.join(", ")));
+        }
+        let frame = serde_json::value::to_raw_value(&page).map_err(|why| why.to_string())?;
+        let call = "sapi/v1/account/apiRestrictions?key=0badc0de".into();
+        self.push(Source::AccountRest(id(account)?), Body::Page { call, frame })
     }
 
     /// Trades about twice a minute around a price; `spends` is what changes hands a day.

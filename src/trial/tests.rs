@@ -119,3 +119,25 @@ fn the_report_for_build_servers_is_well_formed_whatever_a_test_is_called() {
         "{report}"
     );
 }
+
+#[test]
+fn an_exception_that_hid_what_was_expected_fails_the_test_by_name() {
+    let mut settings = settings();
+    settings.alert.exceptions = vec![crate::alert::Exception {
+        name: "my_grid".into(),
+        rules: vec!["dear".into()],
+        account: "binance/alice".parse().unwrap(),
+        symbol: None,
+        address: None,
+        owner: "alice".into(),
+        reason: "mine".into(),
+        expires: Timestamp::from_rfc3339("2100-01-01T00:00:00Z").unwrap(),
+    }];
+    let judge = |text: &str| one(Path::new("x.test.toml"), &file::parse(text).unwrap().test[0], &settings).unwrap();
+    let failures = judge(STORY).failures;
+    assert!(failures.len() == 1 && failures[0].ends_with("the exception my_grid hid it"), "{failures:?}");
+    let quiet = judge(&STORY.replace("level = \"alert\"", "level = \"notice\"")).failures;
+    assert!(quiet[0].ends_with("the exception my_grid hid it"), "hidden is not told, not even as a notice: {quiet:?}");
+    let never = STORY.replace("rule = \"dearer\"", "rule = \"dear\"");
+    assert_eq!(judge(&never).failures.len(), 1, "what is hidden was not said");
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::cases::{Case, Origin};
 use super::import::{self, ImportError, Recording};
 use super::labels::{self, Label, LabelsError, Mark, Seen, What};
 use super::ordinary::{self, Trader};
@@ -51,6 +52,8 @@ pub struct Report {
     pub arrivals: u64,
     /// Recordings that could not be made of a tape, with the reason.
     pub left_out: Vec<String>,
+    /// Each attack and each false alarm, to be found again.
+    pub cases: Vec<Case>,
 }
 
 /// What no evaluation could be made for.
@@ -90,6 +93,9 @@ pub enum RecordingError {
     /// There are none.
     #[error("there are no labels beside it: expected {0}, one JSON object a line with account, kind, first and last")]
     NoLabels(String),
+    /// It cannot be opened any more.
+    #[error("cannot be read: {0}")]
+    Gone(std::io::Error),
     /// A label names an account the recording does not.
     #[error("its labels name {0}, which the recording does not; accounts are named as in `from`: binance/alice")]
     Stranger(String),
@@ -171,12 +177,15 @@ fn in_parallel<J: Sync>(
 
 /// Steps through a recording and scores what was raised.
 pub fn play(recording: &Recording, step: impl FnMut(&Arrival) -> Vec<Effect>) -> Score {
-    let effects = recording.arrivals.iter().flat_map(step);
-    let alarms: Vec<Alarm> = effects.filter_map(|effect| Alarm::of(&effect)).collect();
-    Score::of(&alarms, &recording.labels)
+    Score::of(&alarms(recording, step), &recording.labels)
 }
 
-fn play_file(path: &Path, mut step: Step) -> Result<Report, RecordingError> {
+fn alarms(recording: &Recording, step: impl FnMut(&Arrival) -> Vec<Effect>) -> Vec<Alarm> {
+    let effects = recording.arrivals.iter().flat_map(step);
+    effects.filter_map(|effect| Alarm::of(&effect)).collect()
+}
+
+pub(super) fn play_file(path: &Path, mut step: Step) -> Result<Report, RecordingError> {
     let mut labels = labels_of(path)?;
     let mut times: BTreeMap<u64, i64> =
         labels.iter().flat_map(|label| [(label.first.n, 0), (label.last.n, 0)]).collect();
@@ -202,7 +211,8 @@ fn play_file(path: &Path, mut step: Step) -> Result<Report, RecordingError> {
         return Err(RecordingError::Stranger(stranger.account.to_string()));
     }
     labels::complete(&mut labels, &seen, &times);
-    Ok(Report { score: Score::of(&alarms, &labels), recordings: 1, arrivals, ..Report::default() })
+    let cases = Case::of(&alarms, &labels, &Origin::File(path.to_owned()));
+    Ok(Report { score: Score::of(&alarms, &labels), recordings: 1, arrivals, cases, ..Report::default() })
 }
 
 /// Returns the labels beside a recording with all their times; nothing where there are none.
@@ -225,13 +235,17 @@ pub fn labels_beside(path: &Path) -> Result<Option<Vec<Label>>, RecordingError> 
 }
 
 fn labels_of(path: &Path) -> Result<Vec<Label>, RecordingError> {
+    let file = std::fs::File::open(labels_path(path)?).map_err(LabelsError::Unreadable)?;
+    Ok(labels::read_labels(std::io::BufReader::new(file))?)
+}
+
+/// Returns the file of a recording's labels.
+pub fn labels_path(path: &Path) -> Result<PathBuf, RecordingError> {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let stem = name.trim_end_matches(".zst").trim_end_matches(".ndjson");
     let candidates = [format!("{name}.labels.ndjson"), format!("{stem}.labels.ndjson"), "labels.ndjson".to_owned()];
     let found = candidates.iter().map(|name| path.with_file_name(name)).find(|path| path.is_file());
-    let found = found.ok_or_else(|| RecordingError::NoLabels(candidates[0].clone()))?;
-    let file = std::fs::File::open(found).map_err(LabelsError::Unreadable)?;
-    Ok(labels::read_labels(std::io::BufReader::new(file))?)
+    found.ok_or_else(|| RecordingError::NoLabels(candidates[0].clone()))
 }
 
 fn play_tape(
@@ -241,30 +255,57 @@ fn play_tape(
     settings: &Settings,
     pipeline: &(dyn Fn() -> Step + Sync),
 ) -> Result<Report, EvaluateError> {
-    let tape = Tape::open(&data.join("tapes").join(format!("{}.csv.gz", pump.file)), false)?;
-    let barred = pumps.spans(&pump.coin);
     let mut report = Report::default();
+    report.left_out = of_tape(data, pumps, pump, settings, &mut |origin, recording| {
+        report.played(&origin, recording, pipeline());
+        Ok(())
+    })?;
+    report.tapes = usize::from(report.recordings > 0);
+    Ok(report)
+}
+
+/// Makes all recordings of a tape, one after another; returns which could not be made, with the reason.
+pub(super) fn of_tape(
+    data: &Path,
+    pumps: &Pumps,
+    pump: &Pump,
+    settings: &Settings,
+    each: &mut dyn FnMut(Origin, &Recording) -> Result<(), EvaluateError>,
+) -> Result<Vec<String>, EvaluateError> {
+    let tape = Tape::open(&data.join("tapes").join(format!("{}.csv.gz", pump.file)), false)?;
+    let mut left_out = Vec::new();
     for &seed in &settings.seeds {
-        let mut ordinary = settings.ordinary.as_slice();
+        let mut crowd = true;
         for &attack in &settings.attacks {
-            let import = import::Settings {
-                seed,
-                attack: Some(attack),
-                // Once is enough: they do the same beside every victim.
-                ordinary: std::mem::take(&mut ordinary).to_vec(),
-                ..settings.import.clone()
-            };
-            match import::import(&tape, &pump.coin, pump.onset_ms, barred.clone(), &import) {
-                Ok(recording) => report.played(&recording, pipeline()),
+            // Once is enough: the ordinary accounts do the same beside every victim.
+            let origin = Origin::Tape { file: pump.file.clone(), seed, attack, crowd };
+            crowd = false;
+            match on_tape(&tape, pumps, pump, settings, &origin) {
+                Ok(recording) => each(origin, &recording)?,
                 Err(why @ (ImportError::NoOrders(_) | ImportError::Empty { .. })) => {
-                    report.left_out.push(format!("{} seed {seed}: {why}", pump.file));
+                    left_out.push(format!("{} seed {seed}: {why}", pump.file));
                 }
                 Err(why) => return Err(why.into()),
             }
         }
     }
-    report.tapes = usize::from(report.recordings > 0);
-    Ok(report)
+    Ok(left_out)
+}
+
+fn on_tape(
+    tape: &Tape,
+    pumps: &Pumps,
+    pump: &Pump,
+    settings: &Settings,
+    origin: &Origin,
+) -> Result<Recording, ImportError> {
+    let (seed, attack, crowd) = match origin {
+        Origin::Tape { seed, attack, crowd, .. } => (*seed, Some(*attack), *crowd),
+        Origin::File(_) | Origin::Ordinary { .. } => (1, None, false),
+    };
+    let ordinary = if crowd { settings.ordinary.clone() } else { Vec::new() };
+    let import = import::Settings { seed, attack, ordinary, ..settings.import.clone() };
+    import::import(tape, &pump.coin, pump.onset_ms, pumps.spans(&pump.coin), &import)
 }
 
 fn play_ordinary(
@@ -272,20 +313,57 @@ fn play_ordinary(
     settings: &Settings,
     pipeline: &(dyn Fn() -> Step + Sync),
 ) -> Result<Report, EvaluateError> {
-    // The start matters to nothing but the dates: 2019-01-07, a Monday.
-    let from_ms = 1_546_819_200_000;
     let mut report = Report::default();
     // A recording for each trader, so that no account's alarm can lean on another's.
     for trader in Trader::ALL {
-        let recording = ordinary::recording(seed, from_ms, settings.ordinary_days, &[trader])?;
-        report.played(&recording, pipeline());
+        report.played(&Origin::Ordinary { seed, trader }, &of_trader(seed, trader, settings)?, pipeline());
     }
     Ok(report)
 }
 
+/// Makes a recording of one kind of trader.
+pub(super) fn of_trader(seed: u64, trader: Trader, settings: &Settings) -> Result<Recording, EvaluateError> {
+    // The start matters to nothing but the dates: 2019-01-07, a Monday.
+    Ok(ordinary::recording(seed, 1_546_819_200_000, settings.ordinary_days, &[trader])?)
+}
+
+/// Walks through a recording again until `see` has seen enough; `tapes` is the folder of tapes and what was made of
+/// them, where any was.
+pub fn again(
+    origin: &Origin,
+    tapes: Option<(&Path, &Settings)>,
+    see: &mut dyn FnMut(&Arrival) -> bool,
+) -> Result<(), EvaluateError> {
+    let recording = match (origin, tapes) {
+        (Origin::File(path), _) => {
+            let unreadable =
+                |why: ReadError| EvaluateError::Recording { path: path.clone(), why: RecordingError::Unreadable(why) };
+            for arrival in Reader::open(path).map_err(unreadable)? {
+                if !see(&arrival.map_err(unreadable)?) {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        (Origin::Tape { file, .. }, Some((data, settings))) => {
+            let pumps = Pumps::load(data)?;
+            let pump = pumps.events().iter().find(|pump| pump.file == *file);
+            let pump = pump.ok_or_else(|| EvaluateError::NoTapes(data.to_owned()))?;
+            let tape = Tape::open(&data.join("tapes").join(format!("{file}.csv.gz")), false)?;
+            on_tape(&tape, &pumps, pump, settings, origin)?
+        }
+        (Origin::Ordinary { seed, trader }, Some((_, settings))) => of_trader(*seed, *trader, settings)?,
+        (Origin::Tape { .. } | Origin::Ordinary { .. }, None) => return Ok(()),
+    };
+    let _all = recording.arrivals.iter().all(see);
+    Ok(())
+}
+
 impl Report {
-    fn played(&mut self, recording: &Recording, step: Step) {
-        self.score.add(play(recording, step));
+    pub(super) fn played(&mut self, origin: &Origin, recording: &Recording, step: Step) {
+        let alarms = alarms(recording, step);
+        self.score.add(Score::of(&alarms, &recording.labels));
+        self.cases.extend(Case::of(&alarms, &recording.labels, origin));
         self.recordings += 1;
         self.arrivals += recording.arrivals.len() as u64;
     }
@@ -296,5 +374,6 @@ impl Report {
         self.recordings += other.recordings;
         self.arrivals += other.arrivals;
         self.left_out.extend(other.left_out);
+        self.cases.extend(other.cases);
     }
 }

@@ -190,6 +190,23 @@ impl What {
             What::OwnGrammar => "I10",
         }
     }
+
+    /// Returns what it is, in a few words.
+    pub const fn title(self) -> &'static str {
+        match self {
+            What::Ordinary => "ordinary time",
+            What::Burst => "burst into a pump",
+            What::LiquidateThenBurst => "holdings sold, then burst",
+            What::PlantedAsk => "planted ask",
+            What::Churn => "churn",
+            What::ProbeThenBurst => "probe, then burst",
+            What::Slow => "small buys over hours",
+            What::KnownPair => "burst in a known pair",
+            What::SellMirror => "sold into the fall",
+            What::Fleet => "several accounts at once",
+            What::OwnGrammar => "burst with own order ids",
+        }
+    }
 }
 
 impl FromStr for What {

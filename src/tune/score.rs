@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use super::labels::{Hostile, Label, What};
 use super::market::figure;
+use crate::alert::hidden_by;
 use crate::domain::{AccountId, Effect, EffectKind, Kind, Level, Side, Span, Timestamp, Transition};
 
 /// A moment at which an incident spoke.
@@ -25,6 +27,12 @@ pub struct Alarm {
     pub kind: Kind,
     /// The weight of its evidence, in nats.
     pub nats: f64,
+    /// The exception that hid it, and how loud it would have been.
+    pub hidden: Option<(CompactString, Level)>,
+    /// Which rule said it.
+    pub rule: String,
+    /// Of which pair, where of one.
+    pub pair: Option<String>,
 }
 
 /// How loud somebody was called at most: by level, and within it by evidence, in nats.
@@ -99,6 +107,8 @@ pub struct Score {
     pub loudest: Vec<Option<Loudness>>,
     /// Each account's ordinary time.
     pub watched: Vec<Watched>,
+    /// Attacks that nobody was told of because an exception hid them: its name, the attack and the account.
+    pub swallowed: Vec<(CompactString, What, AccountId)>,
 }
 
 /// Alarms that come so long after the last hostile arrival still count.
@@ -119,7 +129,9 @@ impl Alarm {
         let finding = finding.as_ref()?;
         let account = incident.account.clone();
         let (level, kind, nats) = (finding.level, finding.kind, finding.score);
-        Some(Alarm { account, at: effect.at, n: effect.n, level, kind, nats })
+        let hidden = hidden_by(finding).map(|(name, level)| (name.clone(), level));
+        let (rule, pair) = (finding.rule_name().to_owned(), finding.symbol.as_ref().map(ToString::to_string));
+        Some(Alarm { account, at: effect.at, n: effect.n, level, kind, nats, hidden, rule, pair })
     }
 }
 
@@ -129,7 +141,9 @@ impl Score {
     /// An account without any label is nobody's and not counted. Statements that we cannot see ([`Kind::Blind`]) are
     /// no verdict on an order and are left out.
     pub fn of(alarms: &[Alarm], labels: &[Label]) -> Score {
-        let mut score = Score::default();
+        let mut score = Score { swallowed: swallowed(alarms, labels), ..Score::default() };
+        let told: Vec<Alarm> = alarms.iter().filter(|alarm| alarm.hidden.is_none()).cloned().collect();
+        let alarms = &told;
         for &level in Level::ALL {
             let loud: Vec<&Alarm> = alarms.iter().filter(|a| a.level >= level && a.kind != Kind::Blind).collect();
             for label in labels {
@@ -168,6 +182,7 @@ impl Score {
         }
         self.loudest.extend(other.loudest);
         self.watched.extend(other.watched);
+        self.swallowed.extend(other.swallowed);
     }
 
     /// Returns the attacks of one kind that were held against a level.
@@ -218,11 +233,26 @@ pub fn quantile(mut figures: Vec<f64>, share: f64) -> Option<f64> {
     figures.get(place.saturating_sub(1)).copied()
 }
 
+/// Returns the attacks of which people were told nothing, and would have been but for an exception.
+fn swallowed(alarms: &[Alarm], labels: &[Label]) -> Vec<(CompactString, What, AccountId)> {
+    let mut swallowed = Vec::new();
+    for label in labels.iter().filter(|label| label.kind != What::Ordinary) {
+        let own: Vec<&Alarm> =
+            alarms.iter().filter(|one| one.account == label.account && in_time(one, label)).collect();
+        if own.iter().any(|one| one.hidden.is_none() && one.level >= Level::Alert && one.kind != Kind::Blind) {
+            continue;
+        }
+        let hid = own.iter().filter_map(|one| one.hidden.as_ref()).find(|(_, level)| *level >= Level::Alert);
+        swallowed.extend(hid.map(|(name, _)| (name.clone(), label.kind, label.account.clone())));
+    }
+    swallowed
+}
+
 fn months(label: &Label) -> f64 {
     label.until().since(label.since()).secs_f64() / MONTH_S
 }
 
-fn louder(one: Loudness, other: Loudness) -> Loudness {
+pub(super) fn louder(one: Loudness, other: Loudness) -> Loudness {
     if other > one { other } else { one }
 }
 
@@ -242,12 +272,18 @@ fn episodes<'a>(own: impl Iterator<Item = &'a Alarm>, label: &Label) -> Vec<Loud
     episodes
 }
 
-fn in_time(alarm: &Alarm, label: &Label) -> bool {
+pub(super) fn in_time(alarm: &Alarm, label: &Label) -> bool {
     alarm.n >= label.first.n && alarm.at <= label.until() + GRACE
 }
 
 fn caught<'a>(mut own: impl Iterator<Item = &'a Alarm>, label: &Label) -> Caught {
-    let alarm = own.find(|alarm| in_time(alarm, label)).map(|alarm| FirstAlarm {
+    let alarm = own.find(|alarm| in_time(alarm, label)).map(|alarm| first_alarm(alarm, label));
+    Caught { what: label.kind, alarm }
+}
+
+/// Returns what an attack had come to when it was first told of.
+pub(super) fn first_alarm(alarm: &Alarm, label: &Label) -> FirstAlarm {
+    FirstAlarm {
         delay_s: alarm.at.since(label.since()).secs_f64(),
         traded: label.hostile.as_ref().map(|hostile| traded(alarm.n, hostile)),
         lost: label.hostile.as_ref().and_then(|hostile| lost(alarm.n, hostile)),
@@ -256,8 +292,7 @@ fn caught<'a>(mut own: impl Iterator<Item = &'a Alarm>, label: &Label) -> Caught
             .as_ref()
             .is_some_and(|hostile| !hostile.orders.iter().any(|order| order.side == Side::Buy && order.n <= alarm.n)),
         churned: label.hostile.as_ref().map_or(0.0, |hostile| churned(alarm.n, label.kind, hostile)),
-    });
-    Caught { what: label.kind, alarm }
+    }
 }
 
 /// Returns which share of the hostile quote in the attacked pair had been traded when arrival `n` had been seen.
@@ -306,7 +341,17 @@ mod tests {
 
     fn alarm(account: &str, secs: i64, level: Level) -> Alarm {
         let at = Timestamp::from_millis(secs * 1_000);
-        Alarm { account: account.parse().unwrap(), at, n: secs as u64, level, kind: Kind::Pump, nats: 5.0 }
+        Alarm {
+            account: account.parse().unwrap(),
+            at,
+            n: secs as u64,
+            level,
+            kind: Kind::Pump,
+            nats: 5.0,
+            hidden: None,
+            rule: "pump_buy".into(),
+            pair: None,
+        }
     }
 
     /// A recording with an arrival a second: ordinary until 10,000, an attack from 10,001 to 10,060.
@@ -405,5 +450,18 @@ mod tests {
         assert!((three.low - 0.6187 / 76.5).abs() < 1e-4 && (three.high - 8.7673 / 76.5).abs() < 1e-4, "{three:?}");
         assert_eq!(quantile(vec![3.0, 1.0, 2.0], 0.5), Some(2.0));
         assert_eq!(quantile(vec![], 0.5), None);
+    }
+
+    #[test]
+    fn an_attack_that_only_an_exception_kept_from_people_is_named_and_one_that_was_told_all_the_same_is_not() {
+        let hidden = Alarm { hidden: Some(("grid".into(), Level::Alert)), ..alarm("binance/v", 10_020, Level::Notice) };
+        let score = Score::of(std::slice::from_ref(&hidden), &labels());
+        assert_eq!(score.swallowed.len(), 1);
+        assert_eq!((score.swallowed[0].0.as_str(), score.swallowed[0].1), ("grid", What::LiquidateThenBurst));
+        assert!(score.caught[&Level::Notice].iter().all(|caught| caught.alarm.is_none()), "nobody was told");
+        let told = alarm("binance/v", 10_030, Level::Alert);
+        assert!(Score::of(&[hidden.clone(), told], &labels()).swallowed.is_empty());
+        let quiet = Alarm { hidden: Some(("grid".into(), Level::Notice)), ..hidden };
+        assert!(Score::of(&[quiet], &labels()).swallowed.is_empty(), "a notice calls nobody anyway");
     }
 }

@@ -8,6 +8,8 @@
     reason = "a test: its steps may fail"
 )]
 
+mod daemon;
 mod doctor;
+mod leak;
 mod panic;
 mod world;

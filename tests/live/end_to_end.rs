@@ -16,7 +16,7 @@ use crate::exchange::{Exchange, Peer, Reply, Request, within};
 const SECRET: &str = "not-a-real-secret";
 
 /// Binance's REST side, for an account that did nothing.
-fn binance_rest(_port: u16, request: &Request) -> Reply {
+pub fn binance_rest(_port: u16, request: &Request) -> Reply {
     match request.path.split('?').next().unwrap() {
         "/api/v3/time" => Reply::json(json!({"serverTime": clock::now().millis()}).to_string()),
         "/api/v3/exchangeInfo" => {
@@ -28,7 +28,7 @@ fn binance_rest(_port: u16, request: &Request) -> Reply {
     }
 }
 
-fn fill() -> String {
+pub fn fill() -> String {
     let now = clock::now().millis();
     json!({"subscriptionId": 0, "event": {
         "e": "executionReport", "E": now, "s": "APCBTC", "c": "web_1", "S": "BUY", "o": "LIMIT", "f": "GTC",
@@ -47,10 +47,10 @@ fn account(name: &str) -> String {
 }
 
 /// A home with a configuration, keys and what the daemon prints.
-struct Home(tempfile::TempDir);
+pub struct Home(tempfile::TempDir);
 
 impl Home {
-    fn new(exchange: &Exchange) -> Home {
+    pub fn new(exchange: &Exchange) -> Home {
         let home = Home(tempfile::tempdir().unwrap());
         let (rest, ws) = (exchange.http(), exchange.ws());
         let text = format!(
@@ -97,11 +97,11 @@ impl Home {
         fs::write(self.path("fillguard.toml"), text.replace(&account(name), "")).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn start(&self, run: &str) -> Running {
+    pub fn start(&self, run: &str) -> Running {
         let file = |kind: &str| File::create(self.path(&format!("{run}.{kind}"))).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_fillguard"))
             .args(["run", "--config"])
@@ -116,14 +116,14 @@ impl Home {
 }
 
 /// A daemon; killed when the test fails before it ended.
-struct Running {
+pub struct Running {
     child: Child,
-    out: PathBuf,
-    log: PathBuf,
+    pub out: PathBuf,
+    pub log: PathBuf,
 }
 
 impl Running {
-    async fn until(&self, file: &Path, wanted: &str) {
+    pub async fn until(&self, file: &Path, wanted: &str) {
         let waiting = async {
             while !fs::read_to_string(file).unwrap().contains(wanted) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -133,11 +133,11 @@ impl Running {
         assert!(waited.is_ok(), "no {wanted:?}; log: {}", fs::read_to_string(&self.log).unwrap());
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         assert!(Command::new("kill").arg(name).arg(self.child.id().to_string()).status().unwrap().success());
     }
 
-    async fn ended(&mut self) -> ExitStatus {
+    pub async fn ended(&mut self) -> ExitStatus {
         let waiting = async {
             loop {
                 match self.child.try_wait().unwrap() {
@@ -158,7 +158,7 @@ impl Drop for Running {
 }
 
 /// Returns the account's connection, signed in.
-async fn signed_in(exchange: &mut Exchange) -> Peer {
+pub async fn signed_in(exchange: &mut Exchange) -> Peer {
     let mut peer = exchange.peer().await;
     while !peer.path.starts_with("/ws-api") {
         peer = exchange.peer().await;

@@ -13,6 +13,7 @@ mod daemon;
 mod end_to_end;
 mod key_state;
 mod restart;
+mod rules;
 mod stages;
 mod told;
 mod watchdog;

@@ -243,6 +243,10 @@ impl Stage {
         self.judged(mode).await;
         self.theft().await;
         self.judged(mode).await;
+        if mode == Mode::Deaf {
+            // Comparing finds the fills whether or not the silence was noticed; it must be all the same.
+            self.until("a silent link to be noticed", |ledger, _| ledger.downs() > 0).await;
+        }
         self.handle.set_faults(venue, Faults::default()).unwrap();
         // What comes late comes now, and what was lost is asked for.
         tokio::time::sleep(Duration::from_millis(600)).await;

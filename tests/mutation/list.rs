@@ -54,7 +54,6 @@ pub fn mutations() -> Vec<Mutation> {
         whole("rules/churn_loss.rs", "trips.part < settings.part", "trips.part < -1.0"),
         whole("rules/churn_loss.rs", "share >= settings.share", "share >= 20.0 * settings.share"),
         whole("rules/churn_loss.rs", "lost >= settings.least_loss", "lost >= 1e3 * settings.least_loss"),
-        whole("habit.rs", "account.losses.len() < 5 || reached == 0", "true"),
         // liquidation
         whole(
             "rules/liquidation.rs",

@@ -81,8 +81,6 @@ pub struct Account {
     pub heat: Recent<32>,
     /// The farthest from a pair's price that its own orders traded, of past sessions.
     pub far: Recent<32>,
-    /// The largest part of the account that round trips in one pair lost, of past sessions.
-    pub losses: Recent<32>,
     /// The strongest that one-sided runs came to that are over, in nats.
     pub past_runs: Recent<16>,
     /// How often its own orders are cancelled at once.
@@ -175,7 +173,6 @@ impl Account {
             pauses: Spread::default(),
             heat: Recent::default(),
             far: Recent::default(),
-            losses: Recent::default(),
             past_runs: Recent::default(),
             cancels: Cancels::default(),
             probe: None,

@@ -278,6 +278,26 @@ mod tests {
     }
 
     #[test]
+    fn what_rested_in_the_book_goes_on_with_no_run() {
+        let (mut account, pair) = account();
+        for minute in 0..10 {
+            account.run_on(&pair, &Step { taker: minute == 0, ..step(Side::Buy, minute, 0.02) });
+        }
+        assert_eq!(account.run(&pair, Side::Buy).unwrap().count, 1);
+    }
+
+    #[test]
+    fn a_day_without_an_order_ends_a_run() {
+        let after = |hours: i64| {
+            let (mut account, pair) = account();
+            account.run_on(&pair, &step(Side::Buy, 0, 0.02));
+            account.run_on(&pair, &step(Side::Buy, 60 * hours, 0.02));
+            account.run(&pair, Side::Buy).unwrap().count
+        };
+        assert_eq!([after(23), after(25)], [2, 1]);
+    }
+
+    #[test]
     fn what_is_sold_again_was_no_run() {
         let (mut account, pair) = account();
         for minute in 0..60 {

@@ -43,8 +43,6 @@ pub struct Session {
     pub heat: f64,
     /// Farthest from the pair's price that an order traded, as a part of it; 0 where nothing was far.
     pub far: f64,
-    /// Largest part of the account that round trips in one pair lost.
-    pub lost: f64,
     /// Whether something in it was loud enough to keep it out of the habits.
     pub alarmed: bool,
     /// The first and the last arrival at which people were told of something in it.
@@ -249,7 +247,6 @@ impl Account {
         self.rates.push(done.rate);
         self.heat.push(done.heat);
         self.far.push(done.far);
-        self.losses.push(done.lost);
         for (habits, seen) in [(&mut self.grammars, past.grammars), (&mut self.sources, past.sources)] {
             // What an account began with needs no time to become familiar.
             let since = (!habits.is_cold()).then_some(done.began);

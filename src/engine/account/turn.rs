@@ -37,14 +37,6 @@ pub struct RoundTrips {
     pub since: Timestamp,
 }
 
-impl RoundTrips {
-    /// Returns the part of an account that is lost; `equity` in units, `unit` the units of one quote. Zero for a gain.
-    pub fn share_of(&self, equity: f64, unit: f64) -> f64 {
-        let lost = (self.lost * unit).max(0.0);
-        if lost > 0.0 { lost / equity.max(lost) } else { 0.0 }
-    }
-}
-
 impl Turn {
     pub(super) fn take(&mut self, fill: &Fill, time: Timestamp) {
         let rest = left(time.since(self.at).secs_f64(), CHURN);

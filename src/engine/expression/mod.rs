@@ -11,6 +11,7 @@ mod past;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod why;
 
 use std::fmt;
 use std::ops::Range;
@@ -21,6 +22,7 @@ use compact_str::CompactString;
 pub use compile::Kind;
 pub use fields::{Field, Scope};
 pub use past::{Asked, Past};
+pub use why::Clause;
 
 use crate::domain::Span;
 use compile::{Compiled, Run};

@@ -186,3 +186,22 @@ fn the_place_of_a_mistake_is_shown_under_its_line() {
     assert_eq!(mistake.place(text), (2, 3));
     assert_eq!(mistake.shown(text), "      order.sied == 'buy'\n      ^^^^^^^^^^");
 }
+
+#[test]
+fn the_parts_of_a_condition_are_told_with_their_values() {
+    let text = "order.side == 'buy' &&\n  (order.dollars > 20000 || pair.orders > 9)\n && count(account, '1h') >= 3 && has(order.move) && 1 / (account.orders - 7) > 0";
+    let parts = ask(|scope| Condition::new(text).unwrap().parts(scope));
+    let told: Vec<(&str, Result<bool, Unknown>)> = parts.iter().map(|part| (part.text.as_str(), part.holds)).collect();
+    let wanted = [
+        ("order.side == 'buy'", Ok(true)),
+        ("(order.dollars > 20000 || pair.orders > 9)", Ok(false)),
+        ("count(account, '1h') >= 3", Ok(true)),
+        ("has(order.move)", Ok(false)),
+        ("1 / (account.orders - 7) > 0", Err(Unknown::Division)),
+    ];
+    assert_eq!(told, wanted);
+    assert_eq!(parts[1].values[0], ("order.dollars".to_owned(), Ok("15000".into())));
+    assert_eq!(parts[2].values, [("count(account, '1h')".to_owned(), Ok("3".into()))]);
+    let unknown = ask(|scope| Condition::new("order.move > 3").unwrap().parts(scope));
+    assert_eq!(unknown[0].values, [("order.move".to_owned(), Err(Unknown::Field("order.move")))]);
+}

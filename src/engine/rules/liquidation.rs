@@ -74,3 +74,57 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     };
     Some(case.finding(RuleName::Liquidation, Kind::Liquidation, level, terms, reason))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Asset;
+    use crate::engine::account::Holding;
+    use crate::engine::rules::scene::Scene;
+    use crate::engine::tests::{at, fill};
+
+    /// The last of so many holdings, each worth `units`, sold to the last within a minute.
+    fn sold(holdings: usize, units: f64, sessions: u32) -> Scene {
+        let mut scene = Scene::new(400, sessions, "0.5", 0.0);
+        scene.equity = Some(1.0);
+        for (place, base) in ["ETH", "LTC", "XRP", "ADA", "EOS"].into_iter().take(holdings).enumerate() {
+            let time = at(5_000 * place as i64);
+            let amount = "100".parse().unwrap();
+            scene.account.balances.insert(Asset::new(base).unwrap(), Holding { amount, at: at(0) });
+            let mut sold = fill(&format!("{base}-BTC"), place as u64, "0.005", "100", time);
+            sold.side = Side::Sell;
+            scene.account.take(&sold, 1, time, units, None);
+            scene.group.last = time;
+        }
+        // The session under way is none of those that were learnt.
+        scene.account.sessions = sessions;
+        scene.group.side = Side::Sell;
+        scene
+    }
+
+    fn level(scene: &Scene) -> Option<Level> {
+        scene.ask(|case| judge(&Settings::default(), case)).map(|finding| finding.level)
+    }
+
+    #[test]
+    fn two_holdings_make_it_and_one_does_not() {
+        assert_eq!([level(&sold(1, 0.3, 60)), level(&sold(2, 0.3, 60))], [None, Some(Level::Alert)]);
+    }
+
+    #[test]
+    fn dust_that_is_swept_is_no_account_sold_off() {
+        assert_eq!([level(&sold(2, 0.024, 60)), level(&sold(2, 0.026, 60))], [None, Some(Level::Alert)]);
+    }
+
+    #[test]
+    fn of_an_account_of_two_sessions_nobody_is_told() {
+        assert_eq!([level(&sold(5, 0.1, 2)), level(&sold(5, 0.1, 3))], [Some(Level::Notice), Some(Level::Alert)]);
+    }
+
+    #[test]
+    fn what_is_bought_or_rested_in_the_book_sells_nothing_off() {
+        let (mut buys, mut rested) = (sold(3, 0.3, 60), sold(3, 0.3, 60));
+        (buys.group.side, rested.group.taker) = (Side::Buy, false);
+        assert_eq!([level(&buys), level(&rested)], [None, None]);
+    }
+}

@@ -10,6 +10,8 @@ pub mod liquidation;
 pub mod new_key;
 pub mod planted_ask;
 pub mod pump_buy;
+#[cfg(test)]
+pub(in crate::engine) mod scene;
 pub mod slow_buying;
 pub mod unfamiliar_address;
 pub mod unknown_origin;

@@ -86,3 +86,74 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
 fn buys(case: &Case<'_>) -> bool {
     case.group.side == Side::Buy
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Level;
+    use crate::domain::Span;
+    use crate::engine::pair::{Bar, Pair};
+    use crate::engine::rules::scene::{Scene, bar, quiet};
+
+    /// A buy at `price` in a pair that trades at 0.005, which lost `lost` of the hundred bitcoins that the account holds.
+    fn order(price: &str, lost: &str) -> Scene {
+        let mut scene = Scene::new(400, 60, "0.5", 0.0);
+        (scene.pair, scene.equity) = (Some(quiet()), Some(100.0));
+        scene.group.high = price.parse().unwrap();
+        scene.habit.episode.lost = lost.parse().unwrap();
+        scene
+    }
+
+    fn level(scene: &Scene) -> Option<Level> {
+        scene.ask(|case| judge(&Settings::default(), case)).map(|finding| finding.level)
+    }
+
+    #[test]
+    fn it_takes_a_fifth_above_the_price_and_a_hundredth_of_the_account() {
+        assert!(level(&order("0.00601", "1.1")) >= Some(Level::Alert));
+        assert_eq!(level(&order("0.00599", "40")), None, "a fifth is not reached");
+        assert_eq!(level(&order("0.01", "0.99")), None, "not a hundredth of the account");
+        assert!(level(&order("0.01", "1.01")) >= Some(Level::Alert));
+        let mut maker = order("0.01", "40");
+        maker.group.taker = false;
+        assert_eq!(level(&maker), None, "a maker's price is its own");
+    }
+
+    #[test]
+    fn of_an_unknown_account_the_money_itself_counts() {
+        for (lost, told) in [("0.0019", None), ("0.0021", Some(Level::Act))] {
+            let mut scene = order("0.012", lost);
+            scene.equity = None;
+            assert_eq!(level(&scene), told, "{lost}");
+        }
+    }
+
+    #[test]
+    fn a_young_pair_takes_twice_its_price_and_one_that_nobody_follows_two_fifths_more() {
+        for (price, told) in [("0.0099", None), ("0.0102", Some(Level::Act))] {
+            let mut scene = order(price, "20");
+            let mut pair = Pair::default();
+            pair.seed(&Bar { span: Span::from_secs(3_600), ..bar() });
+            scene.pair = Some(pair);
+            assert_eq!(level(&scene), told, "{price}");
+        }
+        for (price, told) in [("0.0069", None), ("0.0071", Some(Level::Act))] {
+            let mut scene = order(price, "20");
+            (scene.pair, scene.habit.episode.reference) = (None, Some("0.005".parse().unwrap()));
+            assert_eq!(level(&scene), told, "{price}");
+        }
+    }
+
+    #[test]
+    fn a_sell_at_half_the_price_is_as_far_as_a_buy_at_twice_the_price() {
+        let far = |scene: &Scene| {
+            let found = scene.ask(|case| judge(&Settings::default(), case)).unwrap();
+            found.terms.iter().find(|term| term.name == DISPLACEMENT).unwrap().value
+        };
+        let mut sell = order("0.005", "20");
+        (sell.group.side, sell.group.low) = (Side::Sell, "0.0025".parse().unwrap());
+        assert!((far(&sell) - 100.0).abs() < 0.01 && (far(&order("0.01", "20")) - 100.0).abs() < 0.01);
+        sell.group.low = "0.0049".parse().unwrap();
+        assert_eq!(level(&sell), None);
+    }
+}

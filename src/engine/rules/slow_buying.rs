@@ -126,3 +126,51 @@ fn practice(account: &Account, run: &Run) -> Term {
     let nats = -(1.5 * (1.0 + alike as f64).ln()).min(4.5);
     term("earlier_runs", Family::Habit, if alike == 0 { 0.0 } else { nats }, alike as f64, "runs as strong")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Span;
+    use crate::engine::account::Step;
+    use crate::engine::rules::scene::{Scene, quiet};
+
+    /// Ten orders in a thin pair, ten minutes apart, each of such parts of the account and of the day.
+    fn run(orders: u64, sessions: u32, of_account: f64, of_day: f64) -> Scene {
+        let mut scene = Scene::new(orders, sessions, "0.1", 0.0);
+        (scene.pair, scene.equity) = (Some(quiet()), Some(10.0));
+        for k in 0..10 {
+            let step = Step {
+                side: Side::Buy,
+                time: scene.group.first + Span::from_secs(600 * k),
+                taker: true,
+                first_of_order: true,
+                price: 0.005,
+                quote: "0.1".parse().unwrap(),
+                units: 0.1,
+                of_account,
+                of_day,
+            };
+            scene.account.run_on(&scene.group.symbol, &step);
+            scene.group.last = step.time;
+        }
+        scene
+    }
+
+    fn level(scene: &Scene) -> Option<Level> {
+        scene.ask(|case| judge(&Settings::default(), case)).map(|finding| finding.level)
+    }
+
+    #[test]
+    fn of_an_account_hardly_known_it_takes_more() {
+        assert_eq!(level(&run(400, 60, 0.01, 0.001)), Some(Level::Alert));
+        assert_eq!(level(&run(3, 2, 0.01, 0.001)), Some(Level::Notice));
+        assert_eq!(level(&run(3, 2, 0.02, 0.005)), Some(Level::Alert));
+    }
+
+    #[test]
+    fn an_order_that_rested_in_the_book_belongs_to_no_run() {
+        let mut rested = run(400, 60, 0.02, 0.005);
+        rested.group.taker = false;
+        assert_eq!(level(&rested), None);
+    }
+}

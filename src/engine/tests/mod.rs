@@ -2,6 +2,7 @@
 
 mod bounds;
 mod features;
+mod habits;
 mod history;
 mod interest;
 mod portable;

@@ -18,6 +18,7 @@ pub(super) fn explained(why: &SmtpError, server: &str) -> Option<String> {
     None
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "another crate's enum, which grows")]
 fn advice(problem: &CertificateError, server: &str) -> String {
     match problem {
         CertificateError::UnknownIssuer => format!(

@@ -29,9 +29,10 @@ pub struct Picture {
 impl Picture {
     /// Says what it shows, from when to when.
     pub fn caption(&self, words: &Words) -> String {
-        let price = self.price.as_ref().map(|(pair, low, high)| {
-            format!(". {} {pair}: {} – {}", words.price, figure(*low), figure(*high))
-        });
+        let price = self
+            .price
+            .as_ref()
+            .map(|(pair, low, high)| format!(". {} {pair}: {} – {}", words.price, figure(*low), figure(*high)));
         format!("{}: {}, {} – {}{}", words.picture, self.loss, self.from, self.until, price.unwrap_or_default())
     }
 }
@@ -73,12 +74,12 @@ pub fn picture(history: &[Step]) -> Option<Picture> {
     let top = if price.is_some() { PRICE_HEIGHT } else { 0 };
     let mut canvas = Canvas::new(WIDTH, top + LOSS_HEIGHT);
     let span = until.since(begin).secs_f64();
-    let across = |at: Timestamp| {
-        EDGE + at.since(begin).secs_f64().clamp(0.0, span) / span * (WIDTH as f64 - 2.0 * EDGE)
-    };
+    let across =
+        |at: Timestamp| EDGE + at.since(begin).secs_f64().clamp(0.0, span) / span * (WIDTH as f64 - 2.0 * EDGE);
     if let Some((_, low, high)) = &price {
         // A price that never moved is a line in the middle.
-        let (low, wide) = if high > low { (*low, high - low) } else { (*low - 0.5 * high.abs(), high.abs().max(1e-12)) };
+        let (low, wide) =
+            if high > low { (*low, high - low) } else { (*low - 0.5 * high.abs(), high.abs().max(1e-12)) };
         let down = |price: f64| top as f64 - EDGE - (price - low) / wide * (top as f64 - 2.0 * EDGE);
         let line: Vec<Point> = prices.iter().map(|(at, price)| (across(*at), down(*price))).collect();
         canvas.line(&line, 2.5, PRICE);
@@ -196,7 +197,8 @@ mod tests {
         let (width, height, pixels) = read(&drawn.png);
         assert_eq!((width, height), (WIDTH, PRICE_HEIGHT + LOSS_HEIGHT));
         let has = |colour: [u8; 3], rows: std::ops::Range<usize>| {
-            rows.flat_map(|y| (0..width).map(move |x| y * width + x)).any(|place| pixels[place][..3] == colour && pixels[place][3] == 255)
+            rows.flat_map(|y| (0..width).map(move |x| y * width + x))
+                .any(|place| pixels[place][..3] == colour && pixels[place][3] == 255)
         };
         assert!(has(PRICE, 0..PRICE_HEIGHT) && has(LOSS, 0..PRICE_HEIGHT) && has(LOSS, PRICE_HEIGHT..height));
         assert!(!has(PRICE, PRICE_HEIGHT..height));

@@ -20,6 +20,10 @@ pub(super) enum Deed {
     Ask(Verdict),
     /// Shows the first buttons again.
     Back,
+    /// Asks for the second step of taking the key away.
+    AskTake,
+    /// Says yes to the response that waits.
+    Take,
     /// Silences an account for so many seconds.
     Silence {
         /// `exchange/name`.
@@ -44,6 +48,8 @@ impl Deed {
             Deed::Answer(verdict) => format!("answer {}", verdict.as_str()),
             Deed::Ask(verdict) => format!("ask {}", verdict.as_str()),
             Deed::Back => "back".to_owned(),
+            Deed::AskTake => "ask take".to_owned(),
+            Deed::Take => "take".to_owned(),
             Deed::Silence { account, seconds, why } => format!("silence {account} {seconds} {why}"),
             Deed::Leak { tag, on: Some((seconds, why)) } => format!("leak {tag} {seconds} {why}"),
             Deed::Leak { tag, on: None } => format!("leak {tag}"),
@@ -54,6 +60,8 @@ impl Deed {
         let (verb, rest) = word.split_once(' ').unwrap_or((word, ""));
         Some(match verb {
             "answer" => Deed::Answer(Verdict::from_word(rest)?),
+            "ask" if rest == "take" => Deed::AskTake,
+            "take" if rest.is_empty() => Deed::Take,
             "ask" => Deed::Ask(Verdict::from_word(rest)?),
             "back" => Deed::Back,
             "silence" => {
@@ -130,6 +138,8 @@ fn label(deed: &Deed, words: &Words) -> String {
         Deed::Leak { on: Some(_), .. } => words.leak[0].to_owned(),
         Deed::Leak { on: None, .. } => words.leak[1].to_owned(),
         Deed::Back => words.back.to_owned(),
+        Deed::AskTake => words.take[0].to_owned(),
+        Deed::Take => words.take[1].to_owned(),
         Deed::Answer(Verdict::Seen) | Deed::Ask(Verdict::Seen | Verdict::Mine | Verdict::Later) => {
             words.seen.to_owned()
         }
@@ -146,6 +156,8 @@ mod tests {
             Deed::Answer(Verdict::Mine),
             Deed::Ask(Verdict::NotMine),
             Deed::Back,
+            Deed::AskTake,
+            Deed::Take,
             Deed::Silence { account: "binance/alice".into(), seconds: 3_600, why: "moving house".into() },
             Deed::Leak { tag: "3commas".into(), on: Some((3_600, "dump published".into())) },
             Deed::Leak { tag: "3commas".into(), on: None },

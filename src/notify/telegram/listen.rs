@@ -14,15 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::{Api, Refusal};
 use super::buttons::{self, Deed};
+use super::take::{Offer, offer, person, take};
 use super::talk::{Command, Note, Press, Update, User};
-use super::{Chat, Facts, TelegramSettings, offer};
+use super::{Chat, Facts, TelegramSettings};
 use crate::domain::{IncidentId, Level, Message, Span, Timestamp, Venue};
 use crate::notify::wording::{escape, one_line};
 use crate::notify::words::{Words, words};
 use crate::notify::{ChannelSettings, Error, incident_of};
 use crate::runtime::backoff::{self, Backoff};
 use crate::runtime::clock;
-use crate::store::{self, Answer, Answered, Filter, Handle, Verdict};
+use crate::store::{self, Answer, Answered, Approval, Filter, Handle, Verdict};
 
 /// How the daemon goes, as the pipeline last said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -266,8 +267,9 @@ impl Listener {
             return Ok(());
         }
         match deed {
-            Deed::Ask(verdict) => {
-                let steps = [Deed::Answer(verdict), Deed::Back];
+            Deed::Ask(_) | Deed::AskTake => {
+                let second = if let Deed::Ask(verdict) = deed { Deed::Answer(verdict) } else { Deed::Take };
+                let steps = [second, Deed::Back];
                 let codes =
                     buttons::codes(&steps, &known.incident, &chat.channel, Some(from.id), now + buttons::SECOND_STEP);
                 let keyboard = buttons::keyboard(&codes, chat.words);
@@ -282,13 +284,27 @@ impl Listener {
             }
             Deed::Back => {
                 let (incident, channel) = (known.incident.clone(), chat.channel.clone());
+                let routes = self.store.routes().to_vec();
                 let offer = move |store: &mut store::Store| {
                     store.use_code(&code)?;
-                    offer(store, &incident, &channel, now)
+                    // What was not pressed is called off with it.
+                    store.withdraw_codes(&incident, from.id, &Deed::Take.word())?;
+                    offer(store, &routes, &incident, &channel, now)
                 };
-                let (_, codes) = self.store.with(offer).await?;
+                let Offer { codes, .. } = self.store.with(offer).await?;
                 self.set_keyboard(&note, &buttons::keyboard(&codes, chat.words)).await;
                 self.hint(&id, "", false).await;
+            }
+            Deed::Take => {
+                let (incident, by) = (known.incident.clone(), person(from.id, &from.name()).into());
+                let approval =
+                    Approval { id: 0, incident, yes: true, by, via: chat.channel.as_str().into(), at: now, code };
+                let (routes, words) = (self.store.routes().to_vec(), chat.words);
+                let (kept, said) = self.store.with(move |store| take(store, &routes, &approval, words)).await?;
+                self.hint(&id, said, true).await;
+                if kept {
+                    self.set_keyboard(&note, &json!({ "inline_keyboard": [] })).await;
+                }
             }
             Deed::Answer(verdict) => {
                 let answer = Answer {
@@ -301,7 +317,15 @@ impl Listener {
                     until: (verdict == Verdict::Later).then(|| now + LATER),
                     code: Some(code.clone()),
                 };
-                match self.store.answer(answer).await? {
+                let kept = self.store.answer(answer).await?;
+                if verdict == Verdict::Mine && matches!(kept, Answered::Kept(_)) {
+                    // Whose own orders they were does not want the key taken.
+                    let (incident, by) = (known.incident.clone(), person(from.id, &from.name()).into());
+                    let (via, code) = (chat.channel.as_str().into(), format!("answer/{code}"));
+                    let no = Approval { id: 0, incident, yes: false, by, via, at: now, code };
+                    self.store.with(move |store| store.decline(&no)).await?;
+                }
+                match kept {
                     Answered::Kept(_) => self.hint(&id, chat.words.thanks(verdict), verdict == Verdict::NotMine).await,
                     Answered::Used(_) | Answered::Unknown => self.hint(&id, chat.words.ended, true).await,
                 }
@@ -351,12 +375,12 @@ impl Listener {
     /// Shows an incident's message as it stands after an answer.
     async fn show(&self, note: &Note, incident: &IncidentId, chat: &Listening) -> Result<(), store::Error> {
         let (incident, channel, now) = (incident.clone(), chat.channel.clone(), clock::now());
-        let (message, answered, codes) = self
+        let routes = self.store.routes().to_vec();
+        let (message, Offer { answered, codes }) = self
             .store
             .with(move |store| {
                 let message = last_told(store, &incident)?;
-                let (answered, codes) = offer(store, &incident, &channel, now)?;
-                Ok((message, answered, codes))
+                Ok((message, offer(store, &routes, &incident, &channel, now)?))
             })
             .await?;
         let Some((at, message)) = message else { return Ok(()) };
@@ -436,16 +460,17 @@ impl Listener {
             Command::Incidents => self.incidents(now).await?,
             Command::Incident(name) => {
                 let (id, channel) = (IncidentId::known(&name), chat.channel.clone());
+                let routes = self.store.routes().to_vec();
                 let found = self
                     .store
                     .with(move |store| {
                         Ok(match last_told(store, &id)? {
-                            Some(message) => Some((message, offer(store, &id, &channel, now)?)),
+                            Some(message) => Some((message, offer(store, &routes, &id, &channel, now)?)),
                             None => None,
                         })
                     })
                     .await?;
-                let Some(((at, message), (answered, codes))) = found else {
+                let Some(((at, message), Offer { answered, codes })) = found else {
                     return Ok((format!("There is no incident {}.", escape(&one_line(&name, 80))), None));
                 };
                 let incident = incident_of(&chat.settings, Some(&self.store), &message.incident).await;
@@ -597,7 +622,7 @@ fn last_told(store: &store::Store, id: &IncidentId) -> Result<Option<(Timestamp,
 
 /// Says the truth about the button people look for: who deletes the keys.
 fn panic_page() -> String {
-    let mut lines = vec!["This bot cannot take a key away. Delete the keys yourself, now, at the exchange:".to_owned()];
+    let mut lines = vec!["This bot takes a key away only below a message that asks for your yes. Delete the keys yourself, now, at the exchange:".to_owned()];
     lines.extend(Venue::ALL.iter().map(|venue| format!("{}: {}", venue.title(), escape(venue.key_page()))));
     lines.push("Then cancel open orders there, stop orders too.".to_owned());
     lines.join("\n")

@@ -6,6 +6,7 @@ mod api;
 mod buttons;
 mod layout;
 mod listen;
+mod take;
 mod talk;
 
 use std::fmt;
@@ -197,8 +198,9 @@ impl Bot {
         }
         let (incident, channel) = (queued.incident.clone(), self.settings.channel.name.clone());
         let now = clock::now();
-        desk.with(move |store| offer(store, &incident, &channel, now).map(|(answer, codes)| (answer, Some(codes))))
-            .await
+        let routes = desk.routes().to_vec();
+        let offered = desk.with(move |store| take::offer(store, &routes, &incident, &channel, now)).await?;
+        Ok((offered.answered, Some(offered.codes)))
     }
 
     /// Calls the Bot API; returns the number of the message.
@@ -226,20 +228,6 @@ impl Bot {
         let result = self.api.call(method, &body).await?;
         Ok(result.get("message_id").and_then(Value::as_i64).unwrap_or(0))
     }
-}
-
-/// Makes codes for what can be answered now.
-fn offer(
-    store: &mut store::Store,
-    incident: &crate::domain::IncidentId,
-    channel: &str,
-    now: Timestamp,
-) -> Result<(Option<Answer>, Vec<Code>), store::Error> {
-    let answered = store.answers(incident)?.pop();
-    let deeds = buttons::offered(answered.as_ref());
-    let codes = buttons::codes(&deeds, incident, channel, None, now + buttons::GOOD_FOR);
-    store.keep_codes(&codes, now)?;
-    Ok((answered, codes))
 }
 
 impl Carrier for Bot {

@@ -219,6 +219,7 @@ fn engine() -> Environment<'static> {
 }
 
 /// Puts the engine's complaint into words that say what to do.
+#[expect(clippy::wildcard_enum_match_arm, reason = "another crate's enum, which grows")]
 fn said(why: &EngineError) -> String {
     // What went wrong in an included file, or while writing, is the cause of what the engine says at last.
     let mut cause: Option<&dyn std::error::Error> = Some(why);

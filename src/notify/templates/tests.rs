@@ -45,7 +45,7 @@ fn a_template_with_a_mistake_is_refused_with_its_line_and_reason() {
         ("next_step.txt", "{% if false %}x{% endif %}", 0, "may not be empty"),
         ("telegram.html", &format!("<p>{WHOLE}</p>"), 0, "Telegram refuses"),
         ("telegram.html", &format!("<b>{WHOLE}"), 0, "does not close it"),
-        ("telegram.html", &format!("{WHOLE}{{{{ facts | join | safe }}}}"), 0, "x-hostile"),
+        ("telegram.html", &format!("{WHOLE}{{{{ facts | join | safe }}}}"), 0, "write &amp;"),
         ("telegram.html", &format!("{WHOLE}{{% for n in range(3000) %}}ab{{% endfor %}}"), 0, "4,096"),
         ("mail.html", &format!("{WHOLE}<img src=\"https://example.org/x.png\">"), 0, "would load"),
         ("mail.html", &format!("{WHOLE}{{{{ facts | join | safe }}}}"), 0, "take away | safe"),

@@ -1,69 +1,9 @@
 use super::*;
-use crate::domain::{Span, Symbol, Timestamp};
-use crate::engine::account::{Account, Group, PairHabit};
-use crate::engine::pair::{Bar, Pair};
+use crate::engine::pair::Pair;
+use crate::engine::rules::scene::{Scene, quiet};
 use crate::engine::tests::{at, fill};
 
-/// An account of so many orders and sessions, whose order of `btc` in a pair it never had met `market` nats.
-struct Scene {
-    account: Account,
-    group: Group,
-    habit: PairHabit,
-    pair: Option<Pair>,
-}
-
 impl Scene {
-    fn new(orders: u64, sessions: u32, btc: &str, market: f64) -> Self {
-        let now = Timestamp::from_rfc3339("2026-03-01T13:30:00Z").unwrap();
-        let mut account = Account::new("binance/alice".parse().unwrap());
-        (account.orders, account.sessions) = (orders, sessions);
-        let group = Group {
-            order_id: "1".into(),
-            symbol: Symbol::from_dashed("APPC-BTC").unwrap(),
-            side: Side::Buy,
-            first: now,
-            last: now,
-            quantity: "100".parse().unwrap(),
-            notional: btc.parse().unwrap(),
-            high: "0.005".parse().unwrap(),
-            low: "0.005".parse().unwrap(),
-            levels: 3,
-            taker: true,
-            market,
-            strange: 0.0,
-            strange_source: false,
-            not_ours: false,
-            n: 1,
-        };
-        let habit = PairHabit {
-            first: now,
-            last: now,
-            orders: 1,
-            episode: Default::default(),
-            turn: Default::default(),
-            traded: 0.0,
-        };
-        Scene { account, group, habit, pair: None }
-    }
-
-    fn ask<T>(&self, question: impl FnOnce(&Case<'_>) -> T) -> T {
-        question(&Case {
-            account: &self.account,
-            group: &self.group,
-            habit: &self.habit,
-            pair: self.pair.as_ref(),
-            new_pair: true,
-            time: self.group.last,
-            n: 1,
-            at: self.group.last,
-            unit: 1.0,
-            equity: None,
-            place: None,
-            together: None,
-            cap: None,
-        })
-    }
-
     /// Returns what keeps an order of such terms at a notice.
     fn lacks(&self, terms: &[(&'static str, Family, f64)]) -> Vec<&'static str> {
         let terms: Vec<Term> = terms.iter().map(|(name, family, nats)| term(name, *family, *nats, 1.0, "")).collect();
@@ -126,25 +66,6 @@ fn an_account_hardly_known_takes_a_loud_market_and_more_than_a_new_pair() {
 fn an_order_of_less_than_fifteen_dollars_is_never_an_act() {
     assert_eq!(Scene::new(400, 60, "0.00051", 6.9).level(), Some(Level::Act));
     assert_eq!(Scene::new(400, 60, "0.00049", 6.9).level(), Some(Level::Alert));
-}
-
-/// A pair with a day of candles.
-fn quiet() -> Pair {
-    let mut pair = Pair::default();
-    let price = crate::domain::Price::new("0.005".parse().unwrap()).unwrap();
-    let start = Timestamp::from_rfc3339("2026-02-28T12:00:00Z").unwrap();
-    let (span, quote) = (Span::from_secs(86_400), 12.0);
-    pair.seed(&Bar {
-        start,
-        span,
-        high: price,
-        low: price,
-        close: price,
-        quote,
-        taker_buy_quote: None,
-        trades: Some(100),
-    });
-    pair
 }
 
 /// Returns the weight and the value of a term of the joint score.

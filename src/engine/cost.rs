@@ -1,0 +1,112 @@
+//! What each rule costs: its question asked once more beside the pipeline, and the memory that is kept for it.
+//!
+//! Nothing here changes a verdict: the engine is only looked at, and whoever measures brings the clock.
+
+use serde::Serialize;
+
+use super::expression::Scope;
+use super::rules::{Case, churn_loss, liquidation, planted_ask, pump_buy, slow_buying, unknown_origin};
+use super::{Engine, Settings};
+use crate::domain::{AccountId, Finding, RuleName, Timestamp};
+
+/// Measures how long a question takes.
+pub trait Stopwatch {
+    /// Asks `question`, which may be repeated, for a rule.
+    fn time(&mut self, rule: &str, question: &mut dyn FnMut());
+}
+
+/// A part of the memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What it remembers.
+    pub what: &'static str,
+    /// The rules it is for.
+    pub rules: Vec<RuleName>,
+    /// Of how many accounts, pairs or the like.
+    pub count: u64,
+    /// Its size in a snapshot, in bytes.
+    pub bytes: u64,
+}
+
+impl Held {
+    /// Returns the bytes of one of them, on the average.
+    pub fn each(&self) -> u64 {
+        self.bytes.checked_div(self.count).unwrap_or(0)
+    }
+}
+
+/// A rule's question.
+type Judge = fn(&Settings, &Case<'_>) -> Option<Finding>;
+
+/// The shipped rules that are asked about every order.
+const ASKED: [(RuleName, Judge); 6] = [
+    (RuleName::PumpBuy, |all, case| pump_buy::judge(&all.pump_buy, case)),
+    (RuleName::PlantedAsk, |all, case| planted_ask::judge(&all.planted_ask, case)),
+    (RuleName::ChurnLoss, |all, case| churn_loss::judge(&all.churn_loss, case)),
+    (RuleName::Liquidation, |all, case| liquidation::judge(&all.liquidation, case)),
+    (RuleName::SlowBuying, |all, case| slow_buying::judge(&all.slow_buying, case)),
+    (RuleName::UnknownOrigin, |all, case| unknown_origin::judge(&all.unknown_origin, case)),
+];
+
+impl Engine {
+    /// Asks every rule about an order of an account as things stand after arrival `n`; says whether it is remembered.
+    pub fn ask_each(&self, account: &AccountId, order: &str, n: u64, at: Timestamp, watch: &mut dyn Stopwatch) -> bool {
+        let Some((case, place)) = self.case_of(account, order, n, at) else { return false };
+        let settings = self.settings_for(account, at);
+        for (rule, judge) in ASKED {
+            watch
+                .time(rule.as_str(), &mut || drop(std::hint::black_box(judge(&settings, std::hint::black_box(&case)))));
+        }
+        let watched = self.memory.watched(place);
+        for rule in &settings.user.rules {
+            watch.time(rule.name.as_str(), &mut || {
+                // Each for itself: a term that two rules ask for is weighed once in a step, and here twice.
+                let scope = Scope::new(&case, &watched.keys, &watched.past, &settings.tags, &settings.pump_buy);
+                let _ = std::hint::black_box(rule.when.holds(&scope));
+            });
+        }
+        true
+    }
+
+    /// Returns what the memory holds, part by part.
+    pub fn held(&self) -> Vec<Held> {
+        use RuleName as Rule;
+        let memory = &self.memory;
+        let accounts = || (0..memory.accounts()).map(|place| memory.watched(place));
+        let part = |what, rules: &[RuleName], count: usize, bytes: u64| Held {
+            what,
+            rules: rules.to_vec(),
+            count: count as u64,
+            bytes,
+        };
+        let all = memory.accounts();
+        let sum = |size: &dyn Fn(&super::memory::Watched) -> u64| accounts().map(size).sum::<u64>();
+        let orders = ASKED.map(|(rule, _)| rule);
+        vec![
+            part("the accounts' habits", &orders, all, sum(&|one| size(&one.account))),
+            part("the pairs' markets", &orders[..5], memory.pairs.len(), size(&memory.pairs)),
+            part("orders that wait for their pair's past", &[Rule::PumpBuy], all, sum(&|one| size(&one.cold))),
+            part("orders that our own systems named", &[Rule::UnknownOrigin], all, sum(&|one| size(&one.claims))),
+            part(
+                "places that keys were used from",
+                &[Rule::UnfamiliarAddress],
+                memory.all_places().len(),
+                size(memory.all_places()) + size(&memory.sharing),
+            ),
+            part("who did the same", &[Rule::CoTrading], all, size(&memory.fleet)),
+            part(
+                "what keys may do",
+                &[Rule::KeyPermissionWidened, Rule::KeyUnrestricted, Rule::NewKey, Rule::KeyPolicy],
+                all,
+                sum(&|one| size(&one.keys)),
+            ),
+            part("what can be seen", &[Rule::Blind], all, sum(&|one| size(&one.sights))),
+            part("orders that own rules look back at", &[Rule::User], all, sum(&|one| size(&one.past))),
+        ]
+    }
+}
+
+/// Returns how many bytes a snapshot takes for it.
+fn size<T: Serialize>(what: &T) -> u64 {
+    postcard::to_stdvec(what).map_or(0, |bytes| bytes.len() as u64)
+}

@@ -1,0 +1,221 @@
+//! The whole daemon: a theft is found, the key is taken and seen to be gone, whenever the process is killed meanwhile.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use fillguard::domain::{Level, Span, Timestamp, Venue};
+use fillguard::response::{Case, Deed, Memory, Outcome, State};
+use fillguard::runtime::clock;
+use fillguard::simulate::{self, Scenario, Scene, SimAccount};
+use fillguard::store::{Filter, Store};
+
+use super::world::{Entry, World, id};
+
+/// Nothing that is waited for takes longer, unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Victims at Binance and KuCoin, watched by a daemon that may take their leaked keys away by itself.
+struct Theft {
+    world: World,
+    victims: Vec<SimAccount>,
+    leaked: Vec<SimAccount>,
+    starts: u32,
+}
+
+impl Theft {
+    async fn new(seed: u64, victims: u32) -> Theft {
+        let scene =
+            || Scene { dca: 2, grid: 0, retail: 0, rebalancer: 0, chaser: 0, victims, unified: 0, ..Scene::default() };
+        let scenario = Scenario {
+            attack_after_secs: None,
+            venue_gap_secs: 0.7,
+            victim_gap_secs: 1.5,
+            binance: scene(),
+            kucoin: scene(),
+            coinbase: Scene { dca: 0, victims: 0, ..scene() },
+            ..Scenario::default()
+        };
+        let world = World::new(simulate::Settings { seed, scenario, ..simulate::Settings::default() }).await;
+        let (mut entries, mut leaked, mut stolen, mut masters) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for venue in [Venue::Binance, Venue::Kucoin] {
+            let all = world.at(venue);
+            for victim in all.iter().filter(|account| account.role == simulate::Role::Victim) {
+                let sub = if venue == Venue::Binance {
+                    format!("{}@desk.example", victim.name)
+                } else {
+                    victim.name.clone() + "desk"
+                };
+                world.handle.permit(&id(victim), "trade", true).unwrap();
+                leaked.push(world.handle.adopt(&id(&all[0]), &sub, &id(victim)).unwrap());
+                stolen.push(victim.clone());
+                let account = victim.clone();
+                entries.push(Entry { account, tags: "", sub: Some(sub), mode: "auto", trade: true });
+            }
+            masters.push(all[0].clone());
+        }
+        let response = "dry_for = \"0s\"\ncool_down = \"0s\"\nkeys_per_hour = 1000\nkeys_per_day = 1000\nbreaker = 100";
+        let feed =
+            "[feed]\nconnect = \"2s\"\nack = \"2s\"\n[feed.backoff]\nmin = \"100ms\"\nmax = \"1s\"\nhealthy = \"10s\"";
+        world.configure(feed, response, &masters, &entries);
+        Theft { world, victims: stolen, leaked, starts: 0 }
+    }
+
+    /// Starts the daemon; returns once it says that every feed is up or has failed.
+    fn start(&mut self) -> Child {
+        self.starts += 1;
+        let log = |name: &str| File::create(self.world.path(&format!("{name}-{}.log", self.starts))).unwrap();
+        let place = self.world.path(&format!("ready-{}", self.starts));
+        let socket = UnixDatagram::bind(&place).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut command = self.world.command(&["run", "--i-have-read"]);
+        let command = command.env("NOTIFY_SOCKET", &place).stdin(Stdio::null()).stdout(log("out")).stderr(log("err"));
+        let child = command.spawn().unwrap();
+        let mut said = [0; 512];
+        loop {
+            match socket.recv(&mut said) {
+                Ok(length) if String::from_utf8_lossy(&said[..length]).contains("READY=1") => return child,
+                Ok(_) => {}
+                Err(why) => panic!("the daemon is not ready: {why}: {}", self.log()),
+            }
+        }
+    }
+
+    fn log(&self) -> String {
+        let text = std::fs::read_to_string(self.world.path(&format!("err-{}.log", self.starts))).unwrap_or_default();
+        text.lines().rev().take(20).collect::<Vec<_>>().join("\n")
+    }
+
+    fn memory(&self) -> Memory {
+        let read = || Store::read(&self.world.path("state/fillguard.db"))?.response();
+        read().ok().flatten().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    }
+
+    fn cases(&self) -> BTreeMap<usize, Case> {
+        let memory = self.memory();
+        let place = |case: &Case| self.victims.iter().position(|victim| id(victim) == case.account);
+        memory.cases.into_values().filter_map(|case| Some((place(&case)?, case))).collect()
+    }
+
+    fn all_over(&self) -> bool {
+        let cases = self.cases();
+        cases.len() == self.victims.len() && cases.values().all(|case| case.state.is_over())
+    }
+
+    async fn until_all_over(&self) {
+        let begun = clock::steady();
+        while !self.all_over() {
+            assert!(begun.elapsed() < PATIENCE, "{:?} {}", self.cases(), self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Returns how long it took from the arrival that made an incident say `act` until the key was seen to be gone.
+    fn delays(&self) -> Vec<(Venue, Span)> {
+        let store = Store::read(&self.world.path("state/fillguard.db")).unwrap();
+        let filter = Filter { min_level: Some(Level::Act), ..Filter::default() };
+        let mut found: BTreeMap<_, Timestamp> = BTreeMap::new();
+        for incident in store.incidents(&filter).unwrap() {
+            let steps = store.history(&incident.id).unwrap();
+            let first =
+                steps.iter().filter_map(|step| step.finding.as_ref()).find(|finding| finding.level == Level::Act);
+            found.insert(incident.account, first.unwrap().at);
+        }
+        let gone = |case: &Case| case.acts.iter().find(|act| matches!(act.deed, Deed::Delete { .. }))?.ended;
+        let cases = self.cases().into_values();
+        cases.filter_map(|case| Some((case.account.venue, gone(&case)?.since(*found.get(&case.account)?)))).collect()
+    }
+
+    /// What is said is true; returns how many keys are gone, and how many responses were told as done in part.
+    fn check(&self, seed: u64) -> (usize, usize) {
+        let (mut gone, mut told) = (0, 0);
+        for (place, case) in self.cases() {
+            let leaked = &self.leaked[place];
+            let is_gone = !self.world.handle.takes(leaked.venue, &leaked.key_id);
+            let deleted = case.acts.iter().filter(|act| matches!(act.deed, Deed::Delete { .. }));
+            let says = deleted.clone().any(|act| act.outcome.as_ref().is_some_and(Outcome::is_seen));
+            assert!(deleted.count() == 1, "seed {seed}: {case:?}");
+            assert!(is_gone || !says, "seed {seed}, false words: {case:?}");
+            assert!(is_gone || case.state == State::Partly, "seed {seed}, neither gone nor told: {case:?}");
+            gone += usize::from(is_gone);
+            told += usize::from(case.state == State::Partly);
+        }
+        (gone, told)
+    }
+}
+
+fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_theft_leads_to_a_key_that_is_gone_and_seen_to_be() {
+    let mut theft = Theft::new(31, 2).await;
+    let daemon = theft.start();
+    theft.world.handle.attack();
+    theft.until_all_over().await;
+    for (place, case) in theft.cases() {
+        assert_eq!(case.state, State::Done, "{case:?}");
+        let leaked = &theft.leaked[place];
+        assert!(!theft.world.handle.takes(leaked.venue, &leaked.key_id), "the thief's key still opens the account");
+        // What watches goes on watching.
+        assert!(theft.world.handle.takes(leaked.venue, &theft.victims[place].key_id));
+    }
+    for (venue, took) in theft.delays() {
+        eprintln!("{venue}: the key was seen to be gone {took} after the finding that says act came in");
+    }
+    let (code, said) = theft.world.run(&["respond", "log"], "");
+    assert!(code == 0 && said.matches("  done\n").count() == theft.victims.len(), "{said}");
+    kill(daemon);
+    let told = std::fs::read_to_string(theft.world.path("out-1.log")).unwrap();
+    assert!(told.contains("seen to have taken effect"), "{told}");
+    theft.world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_is_killed_while_it_responds_repeats_nothing_and_says_what_is_true() {
+    let seeds: u64 = std::env::var("FILLGUARD_SEEDS").map_or(1, |seeds| seeds.parse().unwrap());
+    let (mut kills, mut gone, mut told, mut victims) = (0, 0, 0, 0);
+    for seed in 0..seeds {
+        let mut theft = Theft::new(1_000 + seed, 3).await;
+        let mut dice = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut draw = |most: u64| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+            (dice >> 33) % most
+        };
+        let mut daemon = theft.start();
+        theft.world.handle.attack();
+        let mut acts = Vec::new();
+        for _ in 0..4 {
+            // Killed a moment after something else was begun.
+            let (begun, before) = (clock::steady(), theft.memory());
+            while theft.memory() == before && !theft.all_over() {
+                assert!(begun.elapsed() < PATIENCE, "{:?} {}", theft.cases(), theft.log());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if theft.all_over() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(draw(250))).await;
+            kill(daemon);
+            kills += 1;
+            acts.extend(theft.world.handle.acts());
+            daemon = theft.start();
+        }
+        theft.until_all_over().await;
+        kill(daemon);
+        acts.extend(theft.world.handle.acts());
+        acts.retain(|act| act.contains("subAccountApi") || act.contains("sub/api-key"));
+        acts.sort();
+        let all = acts.len();
+        acts.dedup();
+        assert_eq!(all, acts.len(), "seed {seed}: a step left twice: {acts:?}");
+        let (some, more) = theft.check(seed);
+        (gone, told, victims) = (gone + some, told + more, victims + theft.victims.len());
+        theft.world.end().await;
+    }
+    eprintln!("{victims} thefts, {kills} kills: {gone} keys gone, {told} told as done in part");
+}

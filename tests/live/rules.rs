@@ -1,0 +1,94 @@
+//! Rules that change under a running daemon: taken whole or refused whole, and what was learnt stays.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::end_to_end::{Home, Running, binance_rest, fill, signed_in};
+use crate::exchange::Exchange;
+
+const FIRST: &str = "[[rule]]\nname = \"first\"\nwhen = \"account.orders == 1\"\nwhy = \"first says {account.orders}\"\n\
+                     [[rule]]\nname = \"second\"\nwhen = \"account.orders == 2\"\nwhy = \"second says {account.orders}\"\n\
+                     [[rule]]\nname = \"broken\"\nwhen = \"1 / (account.orders - account.orders) > 0\"\n";
+const THIRD: &str =
+    "[[rule]]\nname = \"third\"\nwhen = \"account.orders == 3\"\nwhy = \"third says {account.orders}\"\n";
+
+/// The fill of an order by its number.
+fn order(number: u64) -> String {
+    let mut frame: Value = serde_json::from_str(&fill()).unwrap();
+    for (field, first) in [("i", 100), ("t", 200), ("I", 300)] {
+        frame["event"][field] = (first + number).into();
+    }
+    frame.to_string()
+}
+
+fn times(daemon: &Running, words: &str) -> usize {
+    fs::read_to_string(&daemon.log).unwrap().matches(words).count()
+}
+
+#[tokio::test]
+async fn changed_rules_are_taken_over_a_file_with_mistakes_is_refused_with_all_of_them_and_the_memory_stays() {
+    let mut exchange = Exchange::open(binance_rest).await;
+    let home = Home::new(&exchange);
+    let text = fs::read_to_string(home.path("fillguard.toml")).unwrap();
+    let text = format!("{text}\n[rules]\ndir = \"rules\"\n[accounts]\nevery = \"50ms\"\n");
+    fs::write(home.path("fillguard.toml"), text).unwrap();
+    fs::create_dir(home.path("rules")).unwrap();
+    let file = home.path("rules/own.toml");
+    fs::write(&file, FIRST).unwrap();
+    let mut daemon = home.start("only");
+    let mut peer = signed_in(&mut exchange).await;
+    daemon.until(&daemon.log, "ready").await;
+    peer.say(order(1)).await;
+    daemon.until(&daemon.out, "First says 1").await;
+
+    // Two mistakes, both told; the rules that were in force go on.
+    fs::write(
+        &file,
+        "[[rule]]\nname = \"a\"\nwhen = \"order.dolars > 5\"\n[[rule]]\nname = \"b\"\nwhen = \"order.side > 5\"\n",
+    )
+    .unwrap();
+    daemon.signal("-HUP");
+    daemon.until(&daemon.log, "refused whole").await;
+    daemon.until(&daemon.log, "did you mean order.dollars?").await;
+    daemon.until(&daemon.log, "a text cannot be compared with a number").await;
+    peer.say(order(2)).await;
+    daemon.until(&daemon.out, "Second says 2").await;
+
+    // Nobody says so: the file alone is noticed. That it is the third order is known from before.
+    fs::write(&file, THIRD).unwrap();
+    daemon.until(&daemon.log, "rule third is new").await;
+    daemon.until(&daemon.log, "other rules judge from here on").await;
+    assert_eq!(times(&daemon, "a rule could not be judged"), 1, "told once, for two orders");
+    peer.say(order(3)).await;
+    daemon.until(&daemon.out, "Third says 3").await;
+
+    // An exception is taken over in the same way, and what it hides is counted in the store.
+    let soon = (fillguard::runtime::clock::now() + Duration::from_secs(86_400).into()).to_string();
+    let hidden = THIRD.replace("third", "fourth").replace("== 3", ">= 4");
+    let exception = format!(
+        "[[exception]]\nname = \"mine\"\nrule = \"fourth\"\naccount = \"binance/alice\"\nowner = \"alice\"\nreason = \"me\"\n\
+         expires = \"{soon}\"\n"
+    );
+    fs::write(&file, format!("{hidden}{exception}")).unwrap();
+    daemon.until(&daemon.log, "exception mine is new").await;
+    while times(&daemon, "other rules judge from here on") < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    peer.say(order(4)).await;
+    let store = home.path("state/fillguard.db");
+    let counted = || {
+        let known = fillguard::store::Store::read(&store).unwrap();
+        known.hidden(fillguard::domain::Excuse::Exception).unwrap().iter().map(|one| one.count).sum::<u64>()
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(10), async {
+        while counted() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "nothing was hidden: {}", fs::read_to_string(&daemon.log).unwrap());
+    assert!(!fs::read_to_string(&daemon.out).unwrap().contains("Fourth says"));
+    daemon.signal("-TERM");
+    assert_eq!(daemon.ended().await.code(), Some(0));
+}
