@@ -59,7 +59,8 @@ pub(super) struct Asked {
 #[derive(Default)]
 struct Node {
     keys: BTreeMap<String, Node>,
-    shape: Option<Shape>,
+    /// A key that is asked for in several ways takes what any of them takes.
+    shapes: Vec<Shape>,
     default: Option<String>,
 }
 
@@ -154,9 +155,9 @@ fn tree(heard: &[Asked]) -> Node {
         for part in asked.path.split('.') {
             node = node.keys.entry(part.to_owned()).or_default();
         }
-        // A key that is asked for in two ways takes what either takes.
-        let differs = node.shape.as_ref().is_some_and(|known| *known != asked.shape);
-        node.shape = Some(if differs { Shape::Any } else { asked.shape.clone() });
+        if !node.shapes.contains(&asked.shape) {
+            node.shapes.push(asked.shape.clone());
+        }
         node.default = asked.default.clone().or(node.default.take());
     }
     root
@@ -167,7 +168,7 @@ fn object(node: &Node, path: &str, comments: &BTreeMap<String, String>) -> Value
     for (key, inner) in &node.keys {
         let name = format!("{path}{key}");
         let inside = || object(inner, &format!("{name}."), comments);
-        let mut value = match inner.shape.as_ref().unwrap_or(&Shape::Table) {
+        let shaped = |shape: &Shape| match shape {
             Shape::Table => inside(),
             Shape::Tables => json!({"type": "array", "items": inside()}),
             Shape::Unit(..)
@@ -178,7 +179,12 @@ fn object(node: &Node, path: &str, comments: &BTreeMap<String, String>) -> Value
             | Shape::Choice(_)
             | Shape::List
             | Shape::Pairs
-            | Shape::Any => inner.shape.as_ref().map_or_else(|| json!({}), Shape::schema),
+            | Shape::Any => shape.schema(),
+        };
+        let mut value = match inner.shapes.as_slice() {
+            [] => inside(),
+            [one] => shaped(one),
+            several => json!({"anyOf": several.iter().map(shaped).collect::<Vec<_>>()}),
         };
         if let Some(comment) = comments.get(&name) {
             value["description"] = comment.as_str().into();
