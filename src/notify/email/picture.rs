@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_picture_shows_the_price_the_orders_in_it_and_the_loss() {
-        let drawn = picture(&history(&[(1_000, "0.1", 2.0), (1_030, "0.3", 3.0), (1_090, "0.4", 2.5)])).unwrap();
+        let drawn = picture(&history(&[(1_000, "0.1", 2.0), (1_030, "0.3", 3.0), (1_100, "0.4", 2.5)])).unwrap();
         let (width, height, pixels) = read(&drawn.png);
         assert_eq!((width, height), (WIDTH, PRICE_HEIGHT + LOSS_HEIGHT));
         let has = |colour: [u8; 3], rows: std::ops::Range<usize>| {
