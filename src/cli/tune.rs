@@ -29,7 +29,7 @@ use crate::tune::search::{self, Rules, Settings, search};
 /// Draws candidates, plays all of them on a few events and the better ones on more, and shows the frontier: what each
 /// saves, and how often it is wrong. The one that saves most within --max-false is then played on events that were held
 /// out, beside the present configuration, and the answer says whether the gain is still there. --out writes it as a rule
-/// file for [rules] dir. Recordings are given or made as in `backtest`. Two runs give the same.
+/// file for `[rules] dir`. Recordings are given or made as in `backtest`. Two runs give the same.
 ///
 /// Exit code: 0 something at least as good is within the budget, 1 nothing is, or it did not hold on events held out,
 /// 2 a recording, tape, parameter or configuration cannot be used.
