@@ -126,3 +126,34 @@ fn what_is_told_long_after_it_traded_is_a_session_of_its_own_past() {
     };
     assert_eq!([sessions(3_600_000), sessions(1_000)], [2, 1]);
 }
+
+#[test]
+fn one_holding_sold_before_a_buy_is_an_ordinary_exchange_and_two_are_not() {
+    let weight = |bases: &[&str]| {
+        let mut account = Account::new(account("alice"));
+        account.sessions = 60;
+        for (place, base) in bases.iter().enumerate() {
+            let mut sold = fill(&format!("{base}-BTC"), place as u64, "0.005", "100", at(1_000 * place as i64));
+            sold.side = Side::Sell;
+            account.take(&sold, 1, sold.time, 1.0, None);
+        }
+        habit::sold_before(&account, at(10_000), &crate::domain::Asset::new("APPC").unwrap()).nats
+    };
+    assert_eq!([weight(&["ETH"]), weight(&["ETH", "LTC"])], [0.0, 2.4]);
+}
+
+#[test]
+fn what_comes_after_an_alarm_waits_with_it_before_it_is_a_habit() {
+    let sessions = |alarmed: bool| {
+        let mut account = Account::new(account("alice"));
+        for (n, hours) in [(1, 0), (2, 1), (3, 2)] {
+            let bought = fill("APPC-BTC", n, "0.005", "200", at(3_600_000 * hours));
+            account.take(&bought, n, bought.time, 1.0, None);
+            if n == 1 {
+                account.session.tell(1, alarmed);
+            }
+        }
+        account.sessions
+    };
+    assert_eq!([sessions(false), sessions(true)], [2, 0]);
+}
