@@ -3,6 +3,8 @@
 //! A finding that an exception covers is written to the history as it was found, with the exception's name, and nobody
 //! is told. `act` is never covered: whoever steals a key must not find a door that its owner left open.
 
+use std::net::IpAddr;
+
 use compact_str::CompactString;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -50,9 +52,9 @@ impl Exception {
             && finding.account == self.account
             && self.rules.iter().any(|rule| rule == finding.rule_name())
             && self.symbol.as_ref().is_none_or(|symbol| finding.symbol.as_ref() == Some(symbol))
-            && self
-                .address
-                .is_none_or(|net| about(finding).is_some_and(|ip| ip.parse().is_ok_and(|ip| within(net, ip))))
+            && self.address.is_none_or(|net| {
+                about(finding).and_then(|ip| ip.parse::<IpAddr>().ok()).is_some_and(|ip| net.contains(&ip))
+            })
     }
 
     /// Says what it covers, in a line.
@@ -97,10 +99,6 @@ fn about(finding: &Finding) -> Option<&str> {
         | Reason::KeyBeyond { .. }
         | Reason::User { .. } => None,
     }
-}
-
-fn within(net: IpNet, ip: std::net::IpAddr) -> bool {
-    net.contains(&ip)
 }
 
 impl Alert {

@@ -1,64 +1,23 @@
 use super::*;
-use crate::domain::{AccountId, Side, Symbol, Timestamp};
-use crate::engine::account::{Account, Group};
+use crate::domain::{Side, Symbol};
 use crate::engine::fleet::Tags;
 use crate::engine::keys::Keys;
-use crate::engine::rules::Case;
+use crate::engine::rules::scene::Scene;
 
 /// Asks about an order of 2,000 dollars of APPC-BTC in a market that is not followed.
 fn ask<T>(question: impl FnOnce(&Scope<'_>) -> T) -> T {
-    let mut account = Account::new("binance/alice".parse::<AccountId>().unwrap());
-    account.orders = 7;
-    let now = Timestamp::from_rfc3339("2026-03-01T13:30:00Z").unwrap();
-    let group = Group {
-        order_id: "1".into(),
-        symbol: Symbol::from_dashed("APPC-BTC").unwrap(),
-        side: Side::Buy,
-        first: now,
-        last: now,
-        quantity: "100".parse().unwrap(),
-        notional: "0.5".parse().unwrap(),
-        high: "0.005".parse().unwrap(),
-        low: "0.005".parse().unwrap(),
-        levels: 3,
-        taker: true,
-        market: 0.0,
-        strange: 0.0,
-        strange_source: false,
-        not_ours: false,
-        n: 1,
-    };
-    let habit = crate::engine::account::PairHabit {
-        first: now - Span::from_secs(3_600),
-        last: now,
-        orders: 2,
-        episode: Default::default(),
-        turn: Default::default(),
-        traded: 0.0,
-    };
+    let mut scene = Scene::new(7, 0, "0.5", 0.0);
+    let now = scene.group.last;
+    (scene.habit.first, scene.habit.orders) = (now - Span::from_secs(3_600), 2);
     let mut past = Past::default();
     for (k, pair, dollars) in [(1, "ETH-BTC", 40.0), (2, "ETH-BTC", 60.0), (3, "APPC-BTC", 100.0)] {
         let time = now - Span::from_secs(1_000 * (3 - k));
         past.trade(&format!("{k}").into(), &Symbol::from_dashed(pair).unwrap(), Side::Buy, time, dollars);
     }
-    let case = Case {
-        account: &account,
-        group: &group,
-        habit: &habit,
-        pair: None,
-        new_pair: true,
-        time: now,
-        n: 1,
-        at: now,
-        unit: 1.0,
-        equity: None,
-        place: None,
-        together: None,
-        cap: None,
-    };
-    let tags = Tags([("bots".into(), [account.id.clone()].into())].into());
+    let tags = Tags([("bots".into(), [scene.account.id.clone()].into())].into());
     let keys = Keys::default();
-    question(&Scope::new(&case, &keys, &past, &tags, &crate::engine::rules::pump_buy::Settings::default()))
+    let joint = crate::engine::rules::pump_buy::Settings::default();
+    scene.ask(|case| question(&Scope::new(case, &keys, &past, &tags, &joint)))
 }
 
 fn holds(text: &str) -> Result<bool, Unknown> {
