@@ -9,7 +9,8 @@ use crate::arrival::Arrival;
 use crate::domain::{
     AccountId, Effect, EffectKind, EventKind, Finding, Incident, IncidentId, RuleName, Side, Span, Symbol, Timestamp,
 };
-use crate::engine::why::{Asked, OF_ORDERS, Weighed};
+use crate::engine::rules::OF_ORDERS;
+use crate::engine::why::{Asked, Weighed};
 use crate::journal::{ReadError, Reader};
 use crate::pipeline::{Pipeline, Settings};
 
@@ -126,7 +127,7 @@ pub fn order(
     wanted: &str,
     rule: RuleName,
 ) -> Result<Verdict, Error> {
-    if !OF_ORDERS.contains(&rule) {
+    if !OF_ORDERS.iter().any(|known| known.name == rule) {
         return Err(Error::NotOfOrders { rule });
     }
     let weigh = |pipeline: &Pipeline, order: &str| pipeline.weigh(account, order, rule);
@@ -259,5 +260,5 @@ fn hint(given: &str, known: &BTreeSet<String>) -> String {
 }
 
 fn names() -> String {
-    OF_ORDERS.map(RuleName::as_str).join(", ")
+    OF_ORDERS.map(|rule| rule.name.as_str()).join(", ")
 }

@@ -2,12 +2,14 @@
 //!
 //! Nothing here changes a verdict: the engine is only looked at, and whoever measures brings the clock.
 
+use std::hint::black_box;
+
 use serde::Serialize;
 
+use super::Engine;
 use super::expression::Scope;
-use super::rules::{Case, churn_loss, liquidation, planted_ask, pump_buy, slow_buying, unknown_origin};
-use super::{Engine, Settings};
-use crate::domain::{AccountId, Finding, RuleName, Timestamp};
+use super::rules::OF_ORDERS;
+use crate::domain::{AccountId, RuleName, Timestamp};
 
 /// Measures how long a question takes.
 pub trait Stopwatch {
@@ -35,34 +37,21 @@ impl Held {
     }
 }
 
-/// A rule's question.
-type Judge = fn(&Settings, &Case<'_>) -> Option<Finding>;
-
-/// The shipped rules that are asked about every order.
-const ASKED: [(RuleName, Judge); 6] = [
-    (RuleName::PumpBuy, |all, case| pump_buy::judge(&all.pump_buy, case)),
-    (RuleName::PlantedAsk, |all, case| planted_ask::judge(&all.planted_ask, case)),
-    (RuleName::ChurnLoss, |all, case| churn_loss::judge(&all.churn_loss, case)),
-    (RuleName::Liquidation, |all, case| liquidation::judge(&all.liquidation, case)),
-    (RuleName::SlowBuying, |all, case| slow_buying::judge(&all.slow_buying, case)),
-    (RuleName::UnknownOrigin, |all, case| unknown_origin::judge(&all.unknown_origin, case)),
-];
-
 impl Engine {
     /// Asks every rule about an order of an account as things stand after arrival `n`; says whether it is remembered.
     pub fn ask_each(&self, account: &AccountId, order: &str, n: u64, at: Timestamp, watch: &mut dyn Stopwatch) -> bool {
         let Some((case, place)) = self.case_of(account, order, n, at) else { return false };
         let settings = self.settings_for(account, at);
-        for (rule, judge) in ASKED {
-            watch
-                .time(rule.as_str(), &mut || drop(std::hint::black_box(judge(&settings, std::hint::black_box(&case)))));
+        for rule in &OF_ORDERS {
+            let mut question = || drop(black_box((rule.judge)(&settings, black_box(&case))));
+            watch.time(rule.name.as_str(), &mut question);
         }
         let watched = self.memory.watched(place);
         for rule in &settings.user.rules {
             watch.time(rule.name.as_str(), &mut || {
                 // Each for itself: a term that two rules ask for is weighed once in a step, and here twice.
                 let scope = Scope::new(&case, &watched.keys, &watched.past, &settings.tags, &settings.pump_buy);
-                let _ = std::hint::black_box(rule.when.holds(&scope));
+                let _ = black_box(rule.when.holds(&scope));
             });
         }
         true
@@ -81,7 +70,7 @@ impl Engine {
         };
         let all = memory.accounts();
         let sum = |size: &dyn Fn(&super::memory::Watched) -> u64| accounts().map(size).sum::<u64>();
-        let orders = ASKED.map(|(rule, _)| rule);
+        let orders = OF_ORDERS.map(|rule| rule.name);
         vec![
             part("the accounts' habits", &orders, all, sum(&|one| size(&one.account))),
             part("the pairs' markets", &orders[..5], memory.pairs.len(), size(&memory.pairs)),

@@ -353,22 +353,11 @@ impl Engine {
         let Some(case) = self.case(account, group, pair, worth, n, at) else { return Vec::new() };
         let watched = self.memory.watched(account);
         let settings = self.settings_for(&case.account.id, at);
-        let found = [
-            pump_buy::judge(&settings.pump_buy, &case),
-            planted_ask::judge(&settings.planted_ask, &case),
-            churn_loss::judge(&settings.churn_loss, &case),
-            liquidation::judge(&settings.liquidation, &case),
-            slow_buying::judge(&settings.slow_buying, &case),
-            unknown_origin::judge(&settings.unknown_origin, &case),
-        ];
+        let on = rules::OF_ORDERS.iter().filter(|rule| !settings.off.contains(&rule.name));
+        let mut found: Vec<_> = on.filter_map(|rule| (rule.judge)(&settings, &case)).collect();
         let around = (&watched.keys, &watched.past, &settings.tags);
-        let own = {
-            let mut failures = self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            user::judge(&settings.user, &settings.pump_buy, &case, around, &mut failures)
-        };
-        let mut found: Vec<_> =
-            found.into_iter().flatten().filter(|finding| !settings.off.contains(&finding.rule)).collect();
-        found.extend(own);
+        let mut failures = self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        found.extend(user::judge(&settings.user, &settings.pump_buy, &case, around, &mut failures));
         found
     }
 

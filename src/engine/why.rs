@@ -4,7 +4,7 @@ use super::account::Account;
 use super::expression::{Clause, Scope, Unknown};
 use super::habit;
 use super::pair::float;
-use super::rules::{Case, Levels, churn_loss, liquidation, planted_ask, pump_buy, slow_buying, unknown_origin};
+use super::rules::{Case, Levels, OF_ORDERS, OrderRule, pump_buy, slow_buying};
 use super::{Engine, Settings};
 use crate::domain::{AccountId, Finding, Level, RuleName, Side, Span, Term, Timestamp};
 
@@ -62,16 +62,6 @@ pub struct Lack {
     pub unit: &'static str,
 }
 
-/// The rules that judge orders.
-pub const OF_ORDERS: [RuleName; 6] = [
-    RuleName::PumpBuy,
-    RuleName::PlantedAsk,
-    RuleName::ChurnLoss,
-    RuleName::Liquidation,
-    RuleName::SlowBuying,
-    RuleName::UnknownOrigin,
-];
-
 /// Dollars in a unit of worth.
 const DOLLARS: f64 = 30_000.0;
 
@@ -114,38 +104,11 @@ impl Engine {
     }
 }
 
-/// A rule's question.
-type Judge = fn(&Settings, &Case<'_>) -> Option<Finding>;
-
 /// Asks a rule as it is, and once more with no least score, which tells its terms where it is silent.
 fn weigh(settings: &Settings, case: &Case<'_>, rule: RuleName) -> Option<Weighed> {
+    let OrderRule { judge, levels, .. } = OF_ORDERS.iter().find(|known| known.name == rule)?;
     let mut bare = settings.clone();
-    let (levels, judge): (Levels, Judge) = match rule {
-        RuleName::PumpBuy => (open(&mut bare.pump_buy.levels), |all, case| pump_buy::judge(&all.pump_buy, case)),
-        RuleName::PlantedAsk => {
-            (open(&mut bare.planted_ask.levels), |all, case| planted_ask::judge(&all.planted_ask, case))
-        }
-        RuleName::ChurnLoss => {
-            (open(&mut bare.churn_loss.levels), |all, case| churn_loss::judge(&all.churn_loss, case))
-        }
-        RuleName::Liquidation => {
-            (open(&mut bare.liquidation.levels), |all, case| liquidation::judge(&all.liquidation, case))
-        }
-        RuleName::SlowBuying => {
-            (open(&mut bare.slow_buying.levels), |all, case| slow_buying::judge(&all.slow_buying, case))
-        }
-        RuleName::UnknownOrigin => {
-            (open(&mut bare.unknown_origin.levels), |all, case| unknown_origin::judge(&all.unknown_origin, case))
-        }
-        RuleName::UnfamiliarAddress
-        | RuleName::Blind
-        | RuleName::CoTrading
-        | RuleName::KeyPermissionWidened
-        | RuleName::KeyUnrestricted
-        | RuleName::NewKey
-        | RuleName::KeyPolicy
-        | RuleName::User => return None,
-    };
+    let levels = open(levels(&mut bare));
     let off = settings.off.contains(&rule);
     let finding = if off { None } else { judge(settings, case) };
     let weighed = judge(&bare, case);

@@ -8,6 +8,7 @@ pub mod key_policy;
 pub mod key_unrestricted;
 pub mod liquidation;
 pub mod new_key;
+mod of_orders;
 pub mod planted_ask;
 pub mod pump_buy;
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub mod unknown_origin;
 pub mod user;
 
 use compact_str::CompactString;
+pub use of_orders::{OF_ORDERS, OrderRule};
 use serde::{Deserialize, Serialize};
 
 use super::account::{Account, Group, PairHabit};
