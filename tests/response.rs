@@ -60,7 +60,10 @@ impl World {
             coinbase: scene(),
             ..Scenario::default()
         };
-        let settings = simulate::Settings { seed, scenario, speed: 0.001, ..simulate::Settings::default() };
+        // Hundreds of seeds ask one after another, faster than any owner would.
+        let weight_per_minute = u32::MAX;
+        let settings =
+            simulate::Settings { seed, scenario, speed: 0.001, weight_per_minute, ..simulate::Settings::default() };
         let simulator = Simulator::start(settings).await.unwrap();
         let (handle, accounts, places) = (simulator.handle(), simulator.accounts().to_vec(), simulator.places());
         let stop = CancellationToken::new();
