@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use fillguard::arrival::{Arrival, Body, Incoming, Source};
-use fillguard::cli::verify as cli;
+use fillguard::cli::{Format, verify as cli};
 use fillguard::domain::{Span, Timestamp};
 use fillguard::journal::{
     Error, FaultKind, Header, Journal, ReadError, Reader, Recovery, Settings, read_from, run, segments, verify,
@@ -64,7 +64,7 @@ fn kinds(path: &Path) -> Vec<FaultKind> {
 
 fn told(files: &[PathBuf]) -> (u8, String) {
     let mut out = Vec::new();
-    let code = cli::run(&cli::Args { files: files.to_vec(), format: cli::Format::Text }, &mut out).unwrap();
+    let code = cli::run(&cli::Args { files: files.to_vec(), format: Format::Text }, &mut out).unwrap();
     (code, String::from_utf8(out).unwrap())
 }
 

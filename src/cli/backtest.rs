@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context as _;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{FINE, FOUND, MISUSE};
+use super::{FINE, FOUND, Format, MISUSE};
 use crate::arrival::Arrival;
 use crate::config::Config;
 use crate::domain::Level;
@@ -79,15 +79,6 @@ pub struct Args {
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-}
-
-/// How the answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Tables.
-    Text,
-    /// One JSON object.
-    Json,
 }
 
 /// A share of an attack that has to be told of.

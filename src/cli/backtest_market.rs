@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::backtest::{Args, Format};
-use super::{FINE, MISUSE};
+use super::backtest::Args;
+use super::{FINE, Format, MISUSE};
 use crate::engine::model::Model;
 use crate::engine::pair::Features;
 use crate::tune::stage::report::Summary;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{ConfigFile, FINE, MISUSE};
+use super::{ConfigFile, FINE, Format, MISUSE};
 use crate::config::{Config, Response, schema, write_part, write_size, write_time, write_worth};
 use crate::cost::{self, Cost};
 use crate::domain::{LeakMode, RuleName, Span, Wallet};
@@ -49,15 +49,6 @@ pub enum Schema {
     Config,
     /// The files of the rules' folder.
     Rules,
-}
-
-/// How the answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// One JSON object.
-    Json,
 }
 
 /// What would run, in words.

@@ -7,8 +7,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use serde_json::{Value, json};
 
-use super::replay::Format;
-use super::{FINE, FOUND, MISUSE};
+use super::{FINE, FOUND, Format, MISUSE};
 use crate::config::Config;
 use crate::domain::{Level, Span, Timestamp};
 use crate::pipeline::Settings;

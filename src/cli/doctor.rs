@@ -7,8 +7,7 @@ use clap::Parser;
 use serde::Serialize;
 
 use super::respond::{reach, remembered, survey};
-use super::verify::Format;
-use super::{ConfigFile, FINE, FOUND, MISUSE};
+use super::{ConfigFile, FINE, FOUND, Format, MISUSE};
 use crate::config::Config;
 use crate::domain::{AccountId, Fingerprint, Right, Timestamp, Venue};
 use crate::response::checkup::{Trouble, check, untold};

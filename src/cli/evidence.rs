@@ -7,8 +7,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use serde_json::json;
 
-use super::verify::Format;
-use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE};
+use super::{ConfigFile, FAILED, FINE, FOUND, Format, MISUSE};
 use crate::config::read_time;
 use crate::domain::IncidentId;
 use crate::evidence::{Asked, Bundle, SigningKey, gather, page, read, verify};

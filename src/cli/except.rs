@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
 use super::stage::{replace, settings};
-use super::{ConfigFile, FINE, FOUND, MISUSE};
+use super::{ConfigFile, FINE, FOUND, Format, MISUSE};
 use crate::alert::Exception;
 use crate::config::{Config, read_end, read_time, rule_files, rules_folder};
 use crate::domain::{AccountId, Excuse, Hidden, Timestamp};
@@ -77,15 +77,6 @@ struct New {
     /// Until when: a day such as 2027-01-31, or a time with its zone
     #[arg(long, value_name = "DAY")]
     until: Option<String>,
-}
-
-/// How a list is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// One JSON object.
-    Json,
 }
 
 /// The file that `add` writes to in the rules' folder.

@@ -7,8 +7,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use serde_json::{Value, json};
 
-use super::replay::Format;
-use super::{FINE, MISUSE};
+use super::{FINE, Format, MISUSE};
 use crate::config::Config;
 use crate::domain::{AccountId, Finding, Level, RuleName, Term};
 use crate::engine::expression::{Clause, Unknown};

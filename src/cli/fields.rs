@@ -6,7 +6,7 @@ use clap::Parser;
 use serde_json::json;
 
 use super::FINE;
-use super::replay::Format;
+use super::Format;
 use crate::engine::expression::fields;
 
 /// List the fields and functions that a rule's `when` may use

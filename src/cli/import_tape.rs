@@ -6,9 +6,10 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use serde::Serialize;
 
+use super::Format;
 use crate::domain::Timestamp;
 use crate::tune::import::{self, Recording, Settings, write_recording};
 use crate::tune::labels::{What, write_labels};
@@ -75,15 +76,6 @@ pub struct Args {
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-}
-
-/// How the answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// One JSON object.
-    Json,
 }
 
 #[derive(Serialize)]

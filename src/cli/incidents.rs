@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use serde_json::json;
 
-use super::{ConfigFile, FINE, FOUND, MISUSE};
+use super::{ConfigFile, FINE, FOUND, Format, MISUSE};
 use crate::config::read_time;
 use crate::domain::{AccountId, Incident, IncidentId, Level};
 use crate::runtime::clock;
@@ -53,15 +53,6 @@ pub enum Least {
     Alert,
     /// Where the key should go.
     Act,
-}
-
-/// How it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// Lists; returns the exit code.

@@ -7,8 +7,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use serde::Serialize;
 
-use super::verify::Format;
-use super::{ConfigFile, FINE, FOUND, MISUSE};
+use super::{ConfigFile, FINE, FOUND, Format, MISUSE};
 use crate::config::Kept;
 use crate::leakcheck::{Finder, Part, Report, Scanner, spellings};
 

@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod except;
 pub mod explain;
 pub mod fields;
+mod format;
 pub mod import_tape;
 pub mod incidents;
 pub mod leak_mode;
@@ -40,6 +41,7 @@ use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use config_file::ConfigFile;
+pub use format::Format;
 
 /// Nothing is wrong.
 pub const FINE: u8 = 0;

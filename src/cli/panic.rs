@@ -12,8 +12,7 @@ use serde_json::json;
 
 use super::panic_ledger::{Ledger, Work};
 use super::respond::{plan_lines, reach, remembered, survey};
-use super::verify::Format;
-use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE};
+use super::{ConfigFile, FAILED, FINE, FOUND, Format, MISUSE};
 use crate::config::Config;
 use crate::domain::{AccountId, Fingerprint, Timestamp, Venue};
 use crate::engine::worth::DOLLARS_A_UNIT;

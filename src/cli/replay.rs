@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use indicatif::ProgressBar;
 
-use super::{FINE, FOUND, MISUSE};
+use super::{FINE, FOUND, Format, MISUSE};
 use crate::config::Config;
 use crate::cost;
 use crate::domain::{EffectKind, Level};
@@ -43,15 +43,6 @@ pub struct Args {
     /// Run them once more after that, and say what each rule costs: ns an order, findings, bytes of memory
     #[arg(long)]
     pub cost: bool,
-}
-
-/// How the answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// A level, as an argument.

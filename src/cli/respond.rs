@@ -7,8 +7,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use serde_json::json;
 
-use super::verify::Format;
-use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE};
+use super::{ConfigFile, FAILED, FINE, FOUND, Format, MISUSE};
 use crate::config::Config;
 use crate::domain::{AccountId, IncidentId, Wallet};
 use crate::pipeline::{Pipeline, SNAPSHOT_VERSION};

@@ -9,8 +9,8 @@ use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
 use super::ack::taken;
-use super::except::{self, Format};
-use super::{ConfigFile, FINE, FOUND, MISUSE};
+use super::except;
+use super::{ConfigFile, FINE, FOUND, Format, MISUSE};
 use crate::config::{Config, read_time};
 use crate::domain::{AccountId, Excuse, Hidden, Timestamp};
 use crate::live::inbox::{self, LONGEST_SILENCE, Order};

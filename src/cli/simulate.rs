@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::ValueEnum;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::Format;
 use crate::simulate::{Places, Role, Scenario, Settings, SimAccount, Simulator, Truth};
 
 /// Play Binance, KuCoin and Coinbase on this machine for other programs
@@ -52,15 +52,6 @@ pub struct Args {
     /// How to print addresses, accounts and, at the end, what happened
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-}
-
-/// How a command prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// Runs until `stop` or the time given; the first output is where to connect and with which keys.

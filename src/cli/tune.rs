@@ -8,8 +8,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::backtest::Format;
-use super::{FINE, FOUND, MISUSE};
+use super::{FINE, FOUND, Format, MISUSE};
 use crate::arrival::Arrival;
 use crate::config::{Config, extended, rule_keys, with_rules};
 use crate::pipeline::{self, Pipeline};
