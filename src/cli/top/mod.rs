@@ -88,7 +88,7 @@ async fn follow(
                 let rows = terminal_size::terminal_size().map(|(_, rows)| usize::from(rows.0).saturating_sub(1));
                 let text = view::page(&look, Page { width: width(), rows, colour });
                 // Each line ends what stood there before, and the last one all below.
-                write!(out, "\u{1b}[H{}\u{1b}[J", text.replace('\n', "\u{1b}[K\r\n"))?;
+                write!(out, "\u{1b}[H{}\u{1b}[J", text.replace('\n', "\u{1b}[K\n"))?;
             }
         }
         out.flush()?;
