@@ -177,6 +177,17 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (excuse, name)
     ) WITHOUT ROWID;
 ",
+    "
+    -- Stages that rules were given without a person.
+    CREATE TABLE stages (
+        rule  TEXT NOT NULL,
+        at    INTEGER NOT NULL,
+        was   TEXT NOT NULL,
+        stage TEXT NOT NULL,
+        why   TEXT NOT NULL,
+        PRIMARY KEY (rule, at)
+    ) WITHOUT ROWID;
+",
 ];
 
 /// Sets what holds for a connection rather than for the file.
