@@ -177,6 +177,10 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (excuse, name)
     ) WITHOUT ROWID;
 ",
+    "
+    -- Who of a channel's people has a message already that others were put off with, as JSON.
+    ALTER TABLE outbox ADD COLUMN reached TEXT;
+",
 ];
 
 /// Sets what holds for a connection rather than for the file.
