@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::counters::Counters;
 use super::fault::Faults;
 use super::feed_log::FeedLog;
+use super::gauges::Gauges;
 use super::roll::{Calls, RollBook};
 use super::roll_call::RollCall;
 use crate::arrival::{Arrival, Body, Source};
@@ -69,6 +70,8 @@ pub(super) struct Chain {
     pub(super) watchdog: Watchdog,
     /// How it goes, for those who are asked.
     pub(super) pulse: watch::Sender<Pulse>,
+    /// What is shown to whoever looks.
+    pub(super) gauges: Gauges,
     /// Pairs that were left out at the start.
     pub(super) left_out: usize,
     /// How far the store knows what was hidden, and what the log was told of rules that could not be judged.
@@ -140,6 +143,7 @@ impl Chain {
                 }
                 accounts = called(&mut self.calls) => {
                     self.roll_call.change(accounts.watched().collect());
+                    self.gauges.retain(&self.roll_call);
                     self.roll.follow(accounts, &self.pipeline);
                 }
                 rules = new_rules(&mut self.rules) => {
@@ -149,6 +153,7 @@ impl Chain {
                     tracing::info!(after_arrival = self.pipeline.counts().last, "other rules judge from here on");
                 }
                 () = self.roll_call.patience() => self.roll_call.say_ready(),
+                () = self.gauges.due() => {}
                 Some(_) = saving.join_next(), if !saving.is_empty() => {}
                 Some(_) = forgetting.join_next(), if !forgetting.is_empty() => {}
             }
@@ -161,6 +166,8 @@ impl Chain {
                 forgetting.spawn(async move { forget(&store, keep).await });
             }
             self.tell_status(&mut done);
+            let (gauges, waiting) = (&mut self.gauges, self.batches.len());
+            self.faults.beside(|| gauges.tell(&self.pipeline, &self.roll_call, waiting));
             if done.totalled.elapsed() >= TOTALS_EVERY {
                 done.totalled = clock::steady();
                 self.feed_log.totals(&self.counters.take());
@@ -180,7 +187,9 @@ impl Chain {
         self.receipts.note(batch);
         let mut effects = Vec::new();
         for arrival in batch {
-            effects.append(&mut self.faults.step(&mut self.pipeline, arrival));
+            let mut wanted = self.faults.step(&mut self.pipeline, arrival);
+            self.measure(arrival, &wanted);
+            effects.append(&mut wanted);
             self.counters.note(arrival, self.pipeline.events(), self.pipeline.counts().repeats);
             for event in self.pipeline.events() {
                 if let EventKind::Feed(change) = &event.kind {
@@ -193,6 +202,7 @@ impl Chain {
         }
         self.keep(effects).await?;
         self.keep_answers(batch).await?;
+        self.gauges.kept(batch);
         self.keep_hidden().await;
         self.tell_failures();
         if self.faults.none() {
@@ -224,6 +234,17 @@ impl Chain {
             }
         }
         Ok(())
+    }
+
+    /// Counts what is shown to whoever looks, and now and then times the rules, beside the judging.
+    fn measure(&mut self, arrival: &Arrival, effects: &[Effect]) {
+        let (gauges, pipeline) = (&mut self.gauges, &self.pipeline);
+        self.faults.beside(|| {
+            gauges.note(arrival, pipeline, effects);
+            if let Some(order) = gauges.sampled(pipeline) {
+                gauges.time(pipeline, &order);
+            }
+        });
     }
 
     /// Has the store take effects. While it is busy or its disk is full, arrivals wait: they are in the journal.

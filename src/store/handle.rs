@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 
-use super::{Again, Answer, Answered, Attention, Cause, ChannelRoute, Error, Snapshot, Store, Taken};
+use super::{Again, Answer, Answered, Attention, Cause, ChannelRoute, Error, Restaged, Snapshot, Store, Taken};
 use crate::domain::{AccountId, Effect, EffectKind, Level, Message, Span, Timestamp};
 
 /// A share of the store. Callers wait for their turn, so what is queued is bounded by how many there are.
@@ -93,6 +93,18 @@ impl Handle {
         let routes = at_once.filter(|route| route.accepts(message.level, &account));
         let channels = routes.map(|route| route.name.clone()).collect();
         self.queue(message, at, channels, Cause::News).await
+    }
+
+    /// Writes down that a rule was given another stage (see [`Store::restaged`]) and wakes the channels named.
+    pub async fn restaged(&self, one: Restaged, message: Option<Message>, channels: Vec<String>) -> Result<(), Error> {
+        let commits = self.commits.clone();
+        self.with(move |store| {
+            if store.restaged(&one, message.as_ref(), &channels)? {
+                wake(&commits);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Returns a counter that moves after every commit of an open incident that says `act`.

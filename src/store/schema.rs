@@ -178,6 +178,17 @@ const STEPS: &[&str] = &[
     ) WITHOUT ROWID;
 ",
     "
+    -- Stages that rules were given without a person.
+    CREATE TABLE stages (
+        rule  TEXT NOT NULL,
+        at    INTEGER NOT NULL,
+        was   TEXT NOT NULL,
+        stage TEXT NOT NULL,
+        why   TEXT NOT NULL,
+        PRIMARY KEY (rule, at)
+    ) WITHOUT ROWID;
+",
+    "
     -- Who of a channel's people has a message already that others were put off with, as JSON.
     ALTER TABLE outbox ADD COLUMN reached TEXT;
 ",
