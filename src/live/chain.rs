@@ -13,7 +13,8 @@ use super::feed_log::FeedLog;
 use super::gauges::Gauges;
 use super::roll::{Calls, RollBook};
 use super::roll_call::RollCall;
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, Body, Source};
+use crate::codec::operator;
 use crate::domain::{Effect, EventKind, Symbol, Venue};
 use crate::feed::Roll;
 use crate::feed::access::Receipts;
@@ -200,6 +201,7 @@ impl Chain {
             }
         }
         self.keep(effects).await?;
+        self.keep_answers(batch).await?;
         self.gauges.kept(batch);
         self.keep_hidden().await;
         self.tell_failures();
@@ -215,6 +217,21 @@ impl Chain {
                 open: self.pipeline.open_incidents(),
                 at: batch.last().map_or(self.pipeline.now(), |arrival| arrival.at),
             });
+        }
+        Ok(())
+    }
+
+    /// Notes the people's answers that are durable now.
+    async fn keep_answers(&self, batch: &[Arrival]) -> Result<(), Error> {
+        for arrival in batch {
+            let (Source::Operator, Body::Frame(frame)) = (&arrival.from, &arrival.body) else { continue };
+            if let Some(id) = operator::kept_as(frame.get()) {
+                match self.store.with(move |store| store.mark_journaled(id)).await {
+                    // Handed over again after a restart, which does no harm.
+                    Err(error) if error.is_passing() => tracing::debug!(%error, "an answer is not marked yet"),
+                    done => done?,
+                }
+            }
         }
         Ok(())
     }

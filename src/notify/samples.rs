@@ -49,6 +49,7 @@ impl Sample {
             waited: Span::ZERO,
             previous: None,
             cause: self.cause,
+            reached: Vec::new(),
         }
     }
 }

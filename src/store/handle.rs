@@ -86,9 +86,11 @@ impl Handle {
         .await
     }
 
-    /// Queues a message about an account for every channel that wants one of its level, and wakes them.
+    /// Queues a message about an account for every channel that wants one of its level and is told at once, and wakes
+    /// them; who is asked when nobody answers is asked about the incident.
     pub async fn tell(&self, message: Message, account: AccountId, at: Timestamp) -> Result<(), Error> {
-        let routes = self.routes.iter().filter(|route| route.accepts(message.level, &account));
+        let at_once = self.routes.iter().filter(|route| !route.is_later());
+        let routes = at_once.filter(|route| route.accepts(message.level, &account));
         let channels = routes.map(|route| route.name.clone()).collect();
         self.queue(message, at, channels, Cause::News).await
     }

@@ -188,6 +188,10 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (rule, at)
     ) WITHOUT ROWID;
 ",
+    "
+    -- Who of a channel's people has a message already that others were put off with, as JSON.
+    ALTER TABLE outbox ADD COLUMN reached TEXT;
+",
 ];
 
 /// Sets what holds for a connection rather than for the file.
