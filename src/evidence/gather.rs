@@ -177,6 +177,10 @@ impl Pile {
             Source::Operator => {
                 let Body::Frame(frame) = &arrival.body else { return false };
                 let told: serde_json::Value = serde_json::from_str(frame.get()).unwrap_or_default();
+                // What was acted out never happened.
+                if told.get("drill").is_some_and(|drill| drill.get("attack").is_some()) {
+                    return false;
+                }
                 let ours = self.account.to_string();
                 // What was said of other accounts is nobody's business who reads this.
                 let whose =

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::counters::Counters;
+use super::drills::Drills;
 use super::fault::Faults;
 use super::feed_log::FeedLog;
 use super::roll::{Calls, RollBook};
@@ -178,8 +179,10 @@ impl Chain {
         // The journal passes on only what is on disk.
         self.receipts.note(batch);
         let mut effects = Vec::new();
+        let mut drills = Drills::begin();
         for arrival in batch {
             effects.append(&mut self.faults.step(&mut self.pipeline, arrival));
+            drills.note(arrival, self.pipeline.events());
             self.counters.note(arrival, self.pipeline.events(), self.pipeline.counts().repeats);
             for event in self.pipeline.events() {
                 if let EventKind::Feed(change) = &event.kind {
@@ -191,6 +194,7 @@ impl Chain {
             }
         }
         self.keep(effects).await?;
+        drills.keep(&self.store).await;
         self.keep_hidden().await;
         self.tell_failures();
         if self.faults.none() {

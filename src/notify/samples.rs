@@ -470,14 +470,14 @@ impl Cast {
             since: at(0),
             until: at(600),
         };
-        let drill = Drill { code: "7f3a".into(), account: self.account.clone(), by: "@alice".into() };
+        let drill = Drill { code: "7f3a".into(), account: self.account.clone(), by: "@alice".into(), attack: None };
         let pulse = super::telegram::Pulse { seen: 2, accounts: 3, fills: 1_204, ..Default::default() };
         let broken = report("chat", &grown.queued(), "Telegram refused (403): bot was blocked by the user");
         vec![
             again("repeat", Cause::Repeat),
             again("escalation", Cause::Escalation),
             plain("digest", Cause::Digest, words.digest()(&gathered)),
-            plain("drill", Cause::News, alert::drill(&IncidentId::known("drill-7f3a"), &drill, language)),
+            plain("drill", Cause::News, alert::drill(&drill, language)),
             plain("channel", Cause::Report, broken),
             plain("daily", Cause::Test, words.daily(&pulse, 1, Some("2026-02-20"))),
             plain("test", Cause::Test, words.test("mail", "alice", at(600))),
