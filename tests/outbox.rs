@@ -322,8 +322,8 @@ fn a_theft_that_no_channel_delivered_is_tried_again_for_days_although_it_is_over
         closed(effect(1_701, &id(2), Level::Alert, ""), at(1_701)),
     ];
     store.take(&over, &routes).unwrap();
-    assert_eq!(store.revive("mail", at(2)).unwrap(), 0, "older than is looked at");
-    assert_eq!(store.revive("mail", at(1)).unwrap(), 1);
+    assert_eq!(store.revive("mail", at(1)).unwrap(), 0, "older than is looked at");
+    assert_eq!(store.revive("mail", at(0)).unwrap(), 1);
     assert_eq!(store.due("mail", at(2_000), 9).unwrap()[0].message.headline, "theft");
 }
 
