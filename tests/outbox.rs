@@ -8,8 +8,8 @@ mod story;
 use fillguard::alert::Language;
 use fillguard::domain::{Effect, EffectKind, IncidentId, Level, Span, Timestamp};
 use fillguard::notify::words::words;
-use fillguard::store::{Answer, Answered, Burst, Cause, ChannelRoute, Next, Queued, QuietHours, Store, Verdict};
-use story::{at, effect, id};
+use fillguard::store::{Answer, Answered, Asked, Burst, Cause, ChannelRoute, Next, Queued, QuietHours, Store, Verdict};
+use story::{at, effect, id, message};
 
 fn route(name: &str) -> ChannelRoute {
     ChannelRoute { name: name.to_owned(), ..ChannelRoute::default() }
@@ -87,6 +87,40 @@ fn ten_thousand_incidents_in_a_minute_are_three_messages_that_tell_them_all() {
     told.dedup();
     assert_eq!(told.len(), 10_000, "every incident is in one of them");
     assert!(last.message.headline.starts_with("9"), "{}", last.message.headline);
+}
+
+#[test]
+fn a_question_is_told_by_itself_and_at_once_in_any_storm_and_a_drill_by_itself() {
+    let mut store = Store::in_memory().unwrap();
+    let chat = ChannelRoute { burst: Some(Burst::default()), ..route("chat") };
+    let storm: Vec<Effect> = (1..=200).map(|n| effect(n, &id(n), Level::Act, "hit")).collect();
+    store.take(&storm[..100], std::slice::from_ref(&chat)).unwrap();
+    while send(&mut store, &chat, at(1)).is_some() {}
+    store.take(&storm[100..], std::slice::from_ref(&chat)).unwrap();
+    let drill = IncidentId::of_drill("7f3a");
+    store.take(&[effect(900, &drill, Level::Act, "DRILL")], std::slice::from_ref(&chat)).unwrap();
+    for n in [7, 150] {
+        let asked = [7, 150].map(|n| Asked { incident: id(n), until: at(900), needs: 1, given: 0 });
+        store.save_response("{}", &asked).unwrap();
+        let question = message(&id(n).of_response(), Level::Act, "waits for your yes");
+        store.queue(&question, at(2), &["chat".to_owned()], Cause::News).unwrap();
+    }
+    // The burst is used up, and a hundred others wait: the questions go all the same, each as itself.
+    for n in [7, 150] {
+        let sent = send(&mut store, &chat, at(3)).unwrap();
+        assert_eq!((sent.cause, sent.incident), (Cause::News, id(n).of_response()));
+    }
+    assert!(send(&mut store, &chat, at(3)).is_none());
+    let mut later = Vec::new();
+    for minute in 1..4 {
+        while let Some(sent) = send(&mut store, &chat, at(3 + 61 * minute)) {
+            later.push(sent);
+        }
+    }
+    let digests: Vec<&Queued> = later.iter().filter(|sent| sent.cause == Cause::Digest).collect();
+    let told: Vec<IncidentId> = digests.iter().flat_map(|digest| store.digested(digest.id).unwrap()).collect();
+    assert!(told.len() > 90 && !told.contains(&drill), "{}", told.len());
+    assert_eq!(later.iter().filter(|sent| sent.incident == drill && sent.cause == Cause::News).count(), 1);
 }
 
 #[test]
@@ -288,8 +322,8 @@ fn a_theft_that_no_channel_delivered_is_tried_again_for_days_although_it_is_over
         closed(effect(1_701, &id(2), Level::Alert, ""), at(1_701)),
     ];
     store.take(&over, &routes).unwrap();
-    assert_eq!(store.revive("mail", at(2)).unwrap(), 0, "older than is looked at");
-    assert_eq!(store.revive("mail", at(1)).unwrap(), 1);
+    assert_eq!(store.revive("mail", at(1)).unwrap(), 0, "older than is looked at");
+    assert_eq!(store.revive("mail", at(0)).unwrap(), 1);
     assert_eq!(store.due("mail", at(2_000), 9).unwrap()[0].message.headline, "theft");
 }
 

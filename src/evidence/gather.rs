@@ -221,6 +221,10 @@ impl Pile {
             Source::Operator => {
                 let Body::Frame(frame) = &arrival.body else { return false };
                 let told: serde_json::Value = serde_json::from_str(frame.get()).unwrap_or_default();
+                // What was acted out never happened.
+                if told.get("drill").is_some_and(|drill| drill.get("attack").is_some()) {
+                    return false;
+                }
                 let ours = self.account.to_string();
                 if let Some(modes) = told.get("leak_mode").and_then(|modes| modes.as_array()) {
                     return modes.is_empty() || modes.iter().any(|mode| self.may_concern(mode));

@@ -86,8 +86,7 @@ pub(super) fn tasks(
                                 ..Default::default()
                             };
                             let incidents = store.incidents(&filter)?;
-                            let incidents =
-                                incidents.iter().filter(|one| !one.id.as_str().starts_with("drill-")).count();
+                            let incidents = incidents.iter().filter(|one| !one.id.is_drill()).count();
                             Ok((incidents, store.mark("drill")?, store.staged(now - Span::from_secs(86_400))?))
                         })
                         .await?;

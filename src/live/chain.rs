@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::counters::Counters;
+use super::drills::Drills;
 use super::fault::Faults;
 use super::feed_log::FeedLog;
 use super::gauges::Gauges;
@@ -186,10 +187,12 @@ impl Chain {
         // The journal passes on only what is on disk.
         self.receipts.note(batch);
         let mut effects = Vec::new();
+        let mut drills = Drills::begin();
         for arrival in batch {
             let mut wanted = self.faults.step(&mut self.pipeline, arrival);
             self.measure(arrival, &wanted);
             effects.append(&mut wanted);
+            drills.note(arrival, self.pipeline.events());
             self.counters.note(arrival, self.pipeline.events(), self.pipeline.counts().repeats);
             for event in self.pipeline.events() {
                 if let EventKind::Feed(change) = &event.kind {
@@ -203,6 +206,7 @@ impl Chain {
         self.keep(effects).await?;
         self.keep_answers(batch).await?;
         self.gauges.kept(batch);
+        drills.keep(&self.store).await;
         self.keep_hidden().await;
         self.tell_failures();
         if self.faults.none() {

@@ -62,7 +62,7 @@ async fn hand_over(
         // Who looks after it, and when to ask again, concerns people only.
         Verdict::Seen | Verdict::Later => None,
     };
-    if let (Some(mine), Some(incident)) = (mine, incident.filter(|incident| !is_drill(incident))) {
+    if let (Some(mine), Some(incident)) = (mine, incident.filter(|incident| !incident.id.is_drill())) {
         let text = operator::write_kept(&domain::Answer::to(&incident, mine, &answer.by), id);
         let said = Incoming { at: clock::now(), from: Source::Operator, body: Body::from_text(text) };
         tokio::select! {
@@ -96,8 +96,4 @@ async fn tell_late(
         store.routes().iter().filter(|route| !route.is_later() && route.accepts(Level::Act, &incident.account));
     let channels = channels.map(|route| route.name.clone()).collect();
     store.queue(message, clock::now(), channels, Cause::News).await
-}
-
-fn is_drill(incident: &Incident) -> bool {
-    incident.id.as_str().starts_with("drill-")
 }

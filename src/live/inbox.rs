@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::arrival::{Body, Incoming, Source};
-use crate::codec::operator;
-use crate::domain::{Drill, IncidentId, Level, Span, Timestamp};
+use crate::codec;
+use crate::domain::{Attack, Drill, IncidentId, Level, Span, Timestamp};
+use crate::drill;
 use crate::notify::{self, words};
 use crate::runtime::clock;
 use crate::runtime::supervisor::{Outcome, Stage, Task};
@@ -43,6 +44,9 @@ pub enum Order {
         account: String,
         /// Who asks.
         by: String,
+        /// Which attack is acted out, where one is.
+        #[serde(default)]
+        attack: Option<Attack>,
     },
     /// No messages about an account for a while, but those of level act.
     Silence {
@@ -235,14 +239,16 @@ async fn carry_out(
                 Answered::Unknown => Some(format!("there is no incident {incident}")),
             })
         }
-        Order::Drill { code, account, by } => {
+        Order::Drill { code, account, by, attack } => {
             let Ok(account) = account.parse() else { return Ok(Some("it names no account".to_owned())) };
-            let drill = Drill { code: code.into(), account, by: by.chars().take(100).collect::<String>().into() };
+            let by = by.chars().take(100).collect::<String>().into();
+            let drill = Drill { code: code.into(), account, by, attack };
             if !drill.is_fine() {
                 return Ok(Some("its name is not 1 to 16 letters and digits".to_owned()));
             }
             let now = clock::now();
-            let text = operator::write_drill(&drill);
+            let mocks = attack.map(|attack| drill::act_out(&drill.account, attack, now)).unwrap_or_default();
+            let text = codec::drill::write(&drill, &mocks);
             let asked = Incoming { at: now, from: Source::Operator, body: Body::from_text(text) };
             if incoming.send(asked).await.is_err() {
                 return Ok(Some("the daemon is stopping".to_owned()));

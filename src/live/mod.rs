@@ -7,6 +7,7 @@ mod chain;
 pub mod counters;
 mod courier;
 mod desk;
+pub mod drills;
 mod ears;
 mod fault;
 mod feed_log;

@@ -471,7 +471,7 @@ impl Cast {
             since: at(0),
             until: at(600),
         };
-        let drill = Drill { code: "7f3a".into(), account: self.account.clone(), by: "@alice".into() };
+        let drill = Drill { code: "7f3a".into(), account: self.account.clone(), by: "@alice".into(), attack: None };
         let pulse = super::telegram::Pulse { seen: 2, accounts: 3, fills: 1_204, ..Default::default() };
         let noisy = [(self.account.to_string(), 7)];
         let broken = report("chat", &grown.queued(), "Telegram refused (403): bot was blocked by the user");
@@ -479,7 +479,7 @@ impl Cast {
             again("repeat", Cause::Repeat),
             again("escalation", Cause::Escalation),
             plain("digest", Cause::Digest, words.digest()(&gathered)),
-            plain("drill", Cause::News, alert::drill(&IncidentId::known("drill-7f3a"), &drill, language)),
+            plain("drill", Cause::News, alert::drill(&drill, language)),
             plain("channel", Cause::Report, broken),
             plain(
                 "demotion",

@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::incidents::read;
+use super::next::QUESTION;
 use super::take::queue;
 use super::{Error, Store, column, number};
 use crate::domain::{IncidentId, Level, Message, Span, Timestamp};
@@ -142,9 +143,18 @@ impl Store {
     ///
     /// A row last tried in the future is due, because the clock was set back.
     pub fn due(&self, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<Queued>, Error> {
+        self.due_of("TRUE", channel, now, limit)
+    }
+
+    /// Returns those of them that ask a person for a yes.
+    pub(super) fn questions(&self, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<Queued>, Error> {
+        self.due_of(QUESTION, channel, now, limit)
+    }
+
+    fn due_of(&self, which: &str, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<Queued>, Error> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM outbox
-             WHERE channel = ?1 AND state = 'waiting' AND (retry_at <= ?2 OR tried_at > ?2)
+             WHERE channel = ?1 AND state = 'waiting' AND (retry_at <= ?2 OR tried_at > ?2) AND {which}
              ORDER BY CASE level WHEN 'act' THEN 0 WHEN 'alert' THEN 1 ELSE 2 END, id LIMIT ?3"
         ))?;
         let mut rows = statement.query(params![channel, now.nanos(), limit])?;
