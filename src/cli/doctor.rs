@@ -141,7 +141,11 @@ fn able(id: &AccountId, survey: &Survey) -> (Vec<String>, Vec<String>) {
         sort(survey.narrows, "restrict a key to addresses");
     }
     sort(survey.deletes, "delete a key");
-    sort(!survey.cancels.is_empty(), "cancel open orders");
+    let books: Vec<&str> = survey.cancels.iter().map(|book| book.as_str()).collect();
+    match books.is_empty() {
+        true => sort(false, "cancel open orders"),
+        false => sort(true, &format!("cancel open orders: {}", books.join(", "))),
+    }
     if id.venue == Venue::Kucoin {
         sort(survey.switch.is_some(), "have all orders cancelled once more later");
     }

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::floor::{Floor, locked};
 use super::handle::{Handle, find, unknown};
 use super::socket::{self, Asked};
-use super::world::{SubKey, Tag, World};
+use super::world::{Pair, SubKey, Tag, World};
 use super::{Error, SimAccount};
-use crate::domain::{AccountId, Side, Symbol, Venue};
+use crate::domain::{AccountId, Side, Symbol, Venue, Wallet};
 use crate::runtime::clock;
 
 /// What goes wrong with one request that takes something away.
@@ -53,9 +53,15 @@ pub struct Acts {
     pub partial: bool,
     /// Tokens of applications that were withdrawn, and those that are taken.
     pub tokens: std::collections::BTreeMap<String, usize>,
+    /// Pairs of KuCoin's orders that wait for a price, by wallet; true for one-cancels-the-other.
+    pub stops: std::collections::BTreeMap<(usize, bool), Vec<String>>,
     /// Seconds of KuCoin's dead-man switch, by account.
     pub switches: std::collections::BTreeMap<usize, i64>,
 }
+
+/// Marks an answer that refuses, whatever its status says.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused;
 
 /// Says whether a request takes something away.
 fn acts(venue: Venue, asked: &Asked) -> bool {
@@ -95,7 +101,9 @@ fn served(
     let mut late = None;
     let fault = locked(&floor.acts).faults.pop_front().unwrap_or(ActFault::None);
     let subject = key_of(&asked).or(asked.param("symbol")).unwrap_or_default();
-    let name = format!("{} {} {subject}", asked.method, asked.path);
+    let kind =
+        asked.param("tradeType").or(asked.param("isIsolated").map(|_| "isolated".to_owned())).unwrap_or_default();
+    let name = format!("{} {} {subject}{kind}", asked.method, asked.path);
     let refusal = |status: u16, value: Value| {
         socket::json(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), &value)
     };
@@ -140,7 +148,7 @@ fn served(
             let response = answer(floor, asked);
             let mut acts = locked(&floor.acts);
             acts.partial = false;
-            if response.status().is_success() {
+            if response.status().is_success() && response.extensions().get::<Refused>().is_none() {
                 acts.done.push(name);
             }
             if let ActFault::HangAfter(millis) = fault {
@@ -158,6 +166,23 @@ fn key_of(asked: &Asked) -> Option<String> {
         let body: Value = serde_json::from_str(&asked.body).ok()?;
         body.get("apiKey")?.as_str().map(str::to_owned)
     })
+}
+
+/// Cancels a wallet's open orders in the pairs that are chosen; returns their numbers.
+pub fn cancel(floor: &Floor, at: usize, chosen: impl Fn(&Pair) -> bool) -> Vec<String> {
+    let (now, mut news, mut done) = (clock::now(), Vec::new(), Vec::new());
+    {
+        let mut world = floor.world();
+        let open = world.open_orders(at).into_iter();
+        let open = open.filter(|order| world.pairs.get(order.pair).is_some_and(&chosen));
+        let ids: Vec<u64> = open.map(|order| order.id).collect();
+        let left = usize::from(locked(&floor.acts).partial);
+        for id in ids.into_iter().skip(left) {
+            done.extend(world.cancel(id, now, &mut news).map(|order| order.id.to_string()));
+        }
+    }
+    floor.publish(news);
+    done
 }
 
 impl World {
@@ -228,11 +253,21 @@ impl Handle {
 
     /// Gives an account an order that rests at half the price; returns whether it had the money.
     pub fn rest_order(&self, account: &AccountId, symbol: &Symbol) -> Result<bool, Error> {
+        self.rest_order_in(&Wallet::Spot, account, symbol)
+    }
+
+    /// Gives a wallet of an account such an order. Futures orders are for the contract on the pair.
+    pub fn rest_order_in(&self, wallet: &Wallet, account: &AccountId, symbol: &Symbol) -> Result<bool, Error> {
         let (now, mut news) = (clock::now(), Vec::new());
         let placed = {
             let mut world = self.floor.world();
-            let who = find(&world, account)?;
-            let pair = world.by_assets(account.venue, symbol.base().as_str(), symbol.quote().as_str());
+            let spot = find(&world, account)?;
+            let who = world.wallet(spot, wallet).ok_or_else(|| unknown(account))?;
+            let (base, quote) = (symbol.base().as_str(), symbol.quote().as_str());
+            let pair = match (wallet, account.venue) {
+                (Wallet::Futures, Venue::Binance) => world.contract(&format!("{base}{quote}"), now),
+                _ => world.by_assets(account.venue, base, quote),
+            };
             let pair = pair.ok_or_else(|| Error::Refused(format!("{symbol} does not trade there")))?;
             let last = world.pairs.get(pair).map(|book| book.last()).unwrap_or_default();
             let limit = (last / Decimal::TWO).round_dp(8);
@@ -245,10 +280,27 @@ impl Handle {
         Ok(placed)
     }
 
+    /// Gives a wallet of a KuCoin account an order that waits for a price, of the kind where one cancels the other or not.
+    pub fn place_stop(&self, wallet: &Wallet, account: &AccountId, symbol: &Symbol, oco: bool) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let spot = find(&world, account)?;
+        let who = world.wallet(spot, wallet).ok_or_else(|| unknown(account))?;
+        locked(&self.floor.acts).stops.entry((who, oco)).or_default().push(symbol.to_string());
+        Ok(())
+    }
+
     /// Returns how many orders of an account are open.
     pub fn open_orders(&self, account: &AccountId) -> usize {
-        let world = self.floor.world();
-        find(&world, account).map_or(0, |who| world.open_orders(who).len())
+        self.open_orders_in(&Wallet::Spot, account)
+    }
+
+    /// Returns how many orders of a wallet are open, with those that wait for a price.
+    pub fn open_orders_in(&self, wallet: &Wallet, account: &AccountId) -> usize {
+        let mut world = self.floor.world();
+        let Some(who) = find(&world, account).ok().and_then(|spot| world.wallet(spot, wallet)) else { return 0 };
+        let acts = locked(&self.floor.acts);
+        let waiting = [false, true].iter().filter_map(|oco| acts.stops.get(&(who, *oco))).map(Vec::len);
+        world.open_orders(who).len() + waiting.sum::<usize>()
     }
 
     /// Makes a token of an application for an account at Coinbase.

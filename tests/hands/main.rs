@@ -12,4 +12,6 @@ mod daemon;
 mod doctor;
 mod leak;
 mod panic;
+#[path = "../support/played.rs"]
+mod played;
 mod world;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::wire::{Call, Verb, Wire};
-use super::{Asked, Seen, change, read};
+use super::{Asked, Seen, change, read, together};
 use crate::domain::{Fingerprint, Restriction, Right, Wallet};
 use crate::feed::limiter::Limiter;
 use crate::response::keys::{Master, RevokeKey};
@@ -165,9 +165,10 @@ impl BinanceArm {
     }
 
     /// Signs a call of a key.
-    fn call(wire: &Wire, key: &RevokeKey, verb: Verb, path: &str, params: &Params<'_>) -> Option<Call> {
+    fn call(&self, key: &RevokeKey, verb: Verb, path: &str, params: &Params<'_>) -> Option<Call> {
         let RevokeKey::Binance { key, signer } = key else { return None };
-        let (stamp, window) = (wire.millis().to_string(), "5000".to_owned());
+        // Futures go by the same clock, which is learned from the other host alone.
+        let (stamp, window) = (self.wire.millis().to_string(), "5000".to_owned());
         let mut all: Vec<(&str, &str)> = params.iter().map(|(name, value)| (*name, value.as_str())).collect();
         all.extend([("recvWindow", window.as_str()), ("timestamp", stamp.as_str())]);
         let path = format!("{path}?{}", signer.sign_rest(&all));
@@ -183,7 +184,7 @@ impl BinanceArm {
         let (Some(master), Some(purse)) = (&self.master, &self.purse) else { return Err("no master's key".into()) };
         self.learn().await;
         purse.ready(DEAR).await;
-        let (status, text) = read(&self.wire, || Self::call(&self.wire, &master.key, Verb::Get, path, params)).await?;
+        let (status, text) = read(&self.wire, || self.call(&master.key, Verb::Get, path, params)).await?;
         answer(status, &text)
     }
 
@@ -191,7 +192,7 @@ impl BinanceArm {
     pub(super) async fn own(&self, path: &str) -> Result<String, CompactString> {
         let Some(key) = &self.trade else { return Err("no key".into()) };
         self.learn().await;
-        let (status, text) = read(&self.wire, || Self::call(&self.wire, key, Verb::Get, path, &Vec::new())).await?;
+        let (status, text) = read(&self.wire, || self.call(key, Verb::Get, path, &Vec::new())).await?;
         if status == 200 { Ok(text) } else { Err(words(status, &text)) }
     }
 
@@ -202,7 +203,7 @@ impl BinanceArm {
         };
         self.learn().await;
         purse.ready(DEAR).await;
-        change(&self.wire, Self::call(&self.wire, &master.key, verb, path, &params), judge).await
+        change(&self.wire, self.call(&master.key, verb, path, &params), judge).await
     }
 
     async fn keys(&self) -> Result<Vec<Row>, CompactString> {
@@ -300,7 +301,7 @@ impl BinanceArm {
         }
         let mut open = Vec::new();
         for params in asked {
-            let (status, text) = read(wire, || Self::call(wire, trade, Verb::Get, path, &params)).await?;
+            let (status, text) = read(wire, || self.call(trade, Verb::Get, path, &params)).await?;
             let value = answer(status, &text)?;
             let orders = value.as_array().ok_or("the list of open orders is none")?;
             let pairs: BTreeSet<&str> = orders.iter().filter_map(|order| order.get("symbol")?.as_str()).collect();
@@ -326,16 +327,13 @@ impl BinanceArm {
             Wallets::Margin => (&self.wire, "/sapi/v1/margin/openOrders"),
             Wallets::Futures => (&self.futures, "/fapi/v1/allOpenOrders"),
         };
-        let mut worst = Asked::Taken;
+        let mut parts = Vec::new();
         for params in open {
             // One pair that is refused must not keep the others' orders open.
-            match change(wire, Self::call(wire, trade, Verb::Delete, path, &params), judge).await {
-                Asked::Taken => {}
-                other @ (Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => worst = other,
-            }
+            parts.push(change(wire, self.call(trade, Verb::Delete, path, &params), judge).await);
         }
         // The pairs that went through are not asked again: what is open then is listed anew.
-        worst
+        together(parts)
     }
 }
 
