@@ -61,6 +61,67 @@ pub fn trade(stream: &str, wire: &str, id: u64, trade: &Trade) -> String {
     )
 }
 
+/// Writes a public trade of the futures' combined stream.
+pub fn contract_trade(stream: &str, wire: &str, id: u64, trade: &Trade) -> String {
+    let maker_bought = trade.taker == Side::Sell;
+    format!(
+        r#"{{"stream":"{stream}","data":{{"e":"aggTrade","E":{ms},"a":{id},"s":"{wire}","p":"{}","q":"{}","f":{id},"l":{id},"T":{ms},"m":{maker_bought}}}}}"#,
+        trade.price,
+        trade.amount,
+        ms = trade.ms,
+    )
+}
+
+/// What is held of a contract; short where below zero.
+#[derive(Clone, Copy, Debug)]
+pub struct Position<'a> {
+    /// The contract: `BTCUSDT`.
+    pub wire: &'a str,
+    /// How much.
+    pub amount: Decimal,
+    /// At which price, on average.
+    pub entry: Decimal,
+}
+
+/// Writes what a futures wallet holds after a change, and why it changed.
+pub fn margin(ms: i64, why: &str, dollars: Decimal, position: Option<&Position<'_>>) -> String {
+    let held = position.map_or(String::new(), |held| {
+        format!(
+            r#"{{"s":"{}","pa":"{}","ep":"{}","cr":"0","up":"0","mt":"cross","iw":"0","ps":"BOTH"}}"#,
+            held.wire, held.amount, held.entry
+        )
+    });
+    format!(
+        r#"{{"e":"ACCOUNT_UPDATE","E":{ms},"T":{ms},"a":{{"m":"{why}","B":[{{"a":"USDT","wb":"{dollars:.8}","cw":"{dollars:.8}","bc":"0"}}],"P":[{held}]}}}}"#
+    )
+}
+
+/// Writes the report of a contract's order: accepted, or executed with the gain of what it closed.
+pub fn contract_report(order: &Order<'_>, ms: i64, execution: Option<(&Execution<'_>, Decimal)>) -> String {
+    let side = if order.side == Side::Buy { "BUY" } else { "SELL" };
+    let (kind, limit) = if order.maker { ("LIMIT", order.limit) } else { ("MARKET", Decimal::ZERO) };
+    let mut out = format!(
+        r#"{{"e":"ORDER_TRADE_UPDATE","E":{ms},"T":{ms},"o":{{"s":"{}","c":"{}","S":"{side}","o":"{kind}","f":"GTC","q":"{}","p":"{limit}","ap":"0","sp":"0","i":{},"ps":"BOTH","R":false,"ot":"{kind}","T":{ms},"#,
+        order.wire, order.client_id, order.quantity, order.id,
+    );
+    let _ = match execution {
+        None => write!(out, r#""x":"NEW","X":"NEW","l":"0","z":"0","L":"0","t":0,"m":false,"rp":"0"}}}}"#),
+        Some((done, realised)) => write!(
+            out,
+            r#""x":"TRADE","X":"{}","l":"{}","z":"{}","L":"{}","N":"{}","n":"{}","t":{},"m":{},"rp":"{realised}"}}}}"#,
+            if done.filled >= order.quantity { "FILLED" } else { "PARTIALLY_FILLED" },
+            done.trade.amount,
+            done.filled,
+            done.trade.price,
+            done.fee_asset,
+            done.fee,
+            done.id,
+            order.maker,
+        ),
+    };
+    out
+}
+
 /// Writes the report of an order that was accepted.
 pub fn accepted(order: &Order<'_>, execution_id: u64) -> String {
     report(order, order.placed_ms, execution_id, None)

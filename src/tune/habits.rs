@@ -44,6 +44,10 @@ pub fn play(scene: &mut Scene, ground: &Ground, person: usize, trader: Trader, s
         Trader::NewsBuyer => play.news_buyer(),
         Trader::StopLoss => play.stop_loss(),
         Trader::Scalper => play.scalper(),
+        Trader::ContractBot => {
+            play.fund_contracts();
+            play.contract_bot();
+        }
     }
 }
 

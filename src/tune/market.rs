@@ -81,9 +81,9 @@ impl Market {
         &self.symbol
     }
 
-    /// Returns the pair as the exchange spells it: `ADXBTC`.
+    /// Returns the pair as the exchange spells it: `ADXBTC`; a contract is spelled as the pair it is on.
     pub fn wire(&self) -> String {
-        format!("{}{}", self.symbol.base(), self.symbol.quote())
+        format!("{}{}", self.symbol.base().as_str().trim_end_matches("_PERP"), self.symbol.quote())
     }
 
     /// Returns what is paid with.

@@ -9,6 +9,7 @@
 
 pub mod cases;
 pub mod compare;
+mod contracts;
 pub mod dice;
 mod drafts;
 pub mod evaluate;

@@ -53,6 +53,8 @@ pub enum Trader {
     StopLoss,
     /// In and out of one pair within minutes with most of what it has, a dozen times a sitting, and often at a loss.
     Scalper,
+    /// A bot in perpetual futures, long and short: buys or sells more as the price goes against it.
+    ContractBot,
 }
 
 /// The pairs ordinary accounts find.
@@ -74,18 +76,20 @@ pub struct Ground {
     pub peg: usize,
     /// A pair whose price is a few dozen satoshi, so that one tick is two percent.
     pub satoshi: usize,
+    /// Perpetual futures on large coins against a stablecoin.
+    pub contracts: Vec<usize>,
 }
 
 /// A trader nobody knows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no trader is called `{0}`; choose dca, grid, liquidity-bot, micro-cap-seller, gateway-maker, whole-balance, new-coins, safety-orders, open-bot, chaser, rebalancer, panic, sniper, copy-trader, pump-member, airdrop-seller, news-buyer, stop-loss or scalper"
+    "no trader is called `{0}`; choose dca, grid, liquidity-bot, micro-cap-seller, gateway-maker, whole-balance, new-coins, safety-orders, open-bot, chaser, rebalancer, panic, sniper, copy-trader, pump-member, airdrop-seller, news-buyer, stop-loss, scalper or contract-bot"
 )]
 pub struct NotATrader(String);
 
 impl Trader {
     /// All of them.
-    pub const ALL: [Trader; 19] = [
+    pub const ALL: [Trader; 20] = [
         Trader::Dca,
         Trader::Grid,
         Trader::LiquidityBot,
@@ -105,6 +109,7 @@ impl Trader {
         Trader::NewsBuyer,
         Trader::StopLoss,
         Trader::Scalper,
+        Trader::ContractBot,
     ];
 
     /// Those a victim may have been: accounts whose keys were given to a bot platform.
@@ -133,6 +138,7 @@ impl Trader {
             Trader::NewsBuyer => "news-buyer",
             Trader::StopLoss => "stop-loss",
             Trader::Scalper => "scalper",
+            Trader::ContractBot => "contract-bot",
         }
     }
 
@@ -159,6 +165,7 @@ impl Trader {
             Trader::NewsBuyer => Grammar::Face("ios"),
             Trader::StopLoss => Grammar::Unnamed,
             Trader::Scalper => Grammar::Face("web"),
+            Trader::ContractBot => Grammar::Broker("PERPDCA3"),
         }
     }
 }
@@ -177,6 +184,18 @@ const MAJORS: [(&str, f64, f64, u32, u32); 10] = [
     ("LINK", 0.000_29, 600.0, 8, 0),
     ("XLM", 0.000_009_2, 450.0, 8, 0),
     ("XMR", 0.0082, 300.0, 6, 3),
+];
+
+/// Perpetual futures: coin, price, dollars a day, decimals of price and amount.
+const CONTRACTS: [(&str, f64, f64, u32, u32); 8] = [
+    ("BTC", 9_000.0, 900_000_000.0, 2, 3),
+    ("ETH", 280.0, 300_000_000.0, 2, 3),
+    ("BNB", 19.0, 90_000_000.0, 3, 2),
+    ("XRP", 0.32, 80_000_000.0, 4, 1),
+    ("LTC", 95.0, 70_000_000.0, 2, 3),
+    ("LINK", 2.6, 40_000_000.0, 3, 2),
+    ("ADA", 0.061, 30_000_000.0, 5, 0),
+    ("XTZ", 1.9, 20_000_000.0, 3, 1),
 ];
 
 /// Small coins against BTC: made-up names, so that no tape's coin is met twice.
@@ -230,7 +249,12 @@ impl Ground {
         }
         let peg = add("PEGG", "BTC", Habit { minute: 0.000_15, ..Habit::thin(0.000_09, 8.0) })?;
         let satoshi = add("SATS", "BTC", Habit { minute: 0.001, ..Habit::thin(0.000_000_5, 15.0) })?;
-        Ok(Ground { btcusdt, majors, thin, fresh, pumped, listed, peg, satoshi })
+        let mut contracts = Vec::new();
+        for (name, price, daily, price_digits, amount_digits) in CONTRACTS {
+            let habit = Habit { visited: true, ..Habit::liquid(price, daily, price_digits, amount_digits) };
+            contracts.push(add(&format!("{name}_PERP"), "USDT", habit)?);
+        }
+        Ok(Ground { btcusdt, majors, thin, fresh, pumped, listed, peg, satoshi, contracts })
     }
 }
 
@@ -257,7 +281,7 @@ pub fn stage(scene: &mut Scene, ground: &Ground, trader: Trader, nth: usize) -> 
 pub fn play(scene: &mut Scene, ground: &Ground, person: usize, trader: Trader, span: (i64, i64), wealth: f64) {
     if let Ok(btc) = Asset::new("BTC") {
         // What its trades do not need, it owns nevertheless; a person who always puts in everything does not.
-        let share = if trader == Trader::WholeBalance { 0.0 } else { 0.5 };
+        let share = if matches!(trader, Trader::WholeBalance | Trader::ContractBot) { 0.0 } else { 0.5 };
         *scene.people[person].spare.entry(btc).or_default() += money(wealth * share);
     }
     habits::play(scene, ground, person, trader, span, wealth);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
+use super::contracts::{self, Margin};
 use super::dice::{Dice, money};
 use super::drafts::Drafts;
 use super::frames::{self, Execution, Order};
@@ -12,7 +13,7 @@ use super::labels::{Hostile, HostileOrder, Label, Mark, What};
 use super::purse::{Purse, cut, fee_of};
 use super::scene::{Deed, Scene};
 use crate::arrival::{Arrival, Source};
-use crate::domain::{Asset, Side, Venue};
+use crate::domain::{Asset, Side, Venue, Wallet};
 
 impl Scene {
     /// Writes everything down in the order it would have been received.
@@ -39,7 +40,10 @@ impl Scene {
     }
 
     fn record_markets(&self, drafts: &mut Drafts) {
-        let feed = drafts.open(Source::Market(Venue::Binance), self.from_ms);
+        let spot = drafts.open(Source::Market(Venue::Binance), self.from_ms);
+        let traded = self.markets.iter().any(|market| market.symbol().is_contract() && !market.prints().is_empty());
+        // A feed is opened where somebody trades there; all other recordings stay as they are.
+        let futures = if traded { drafts.open(Source::FuturesMarket(Venue::Binance), self.from_ms) } else { spot };
         let mut prints: Vec<(i64, usize, usize)> = Vec::new();
         for (place, market) in self.markets.iter().enumerate() {
             prints.extend(market.prints().iter().enumerate().map(|(print, trade)| (trade.ms, place, print)));
@@ -48,12 +52,20 @@ impl Scene {
         let names: Vec<(String, String)> = self
             .markets
             .iter()
-            .map(|market| (format!("{}@trade", market.wire().to_lowercase()), market.wire()))
+            .map(|market| {
+                let kind = if market.symbol().is_contract() { "aggTrade" } else { "trade" };
+                (format!("{}@{kind}", market.wire().to_lowercase()), market.wire())
+            })
             .collect();
         for (ms, place, print) in prints {
             let (stream, wire) = &names[place];
             let trade = self.markets[place].print(print);
-            drafts.send(feed, ms, frames::trade(stream, wire, trade_id(place, print), trade), None);
+            let id = trade_id(place, print);
+            if self.markets[place].symbol().is_contract() {
+                drafts.send(futures, ms, frames::contract_trade(stream, wire, id, trade), None);
+            } else {
+                drafts.send(spot, ms, frames::trade(stream, wire, id, trade), None);
+            }
         }
     }
 
@@ -71,6 +83,46 @@ impl Scene {
         drafts.send(feed, self.from_ms + 1, frames::position(self.from_ms + 1, &owned), None);
         for step in &steps {
             self.act(step, &mut purse, &mut |ms, text, mark| drafts.send(feed, ms, text, mark));
+        }
+        self.record_contracts(person, drafts);
+    }
+
+    /// Writes down what the feed of an account's futures wallet tells, where it has one.
+    fn record_contracts(&self, person: usize, drafts: &mut Drafts) {
+        let mut steps = Vec::new();
+        for (place, deed) in self.deeds.iter().enumerate() {
+            if deed.person == person && self.markets[deed.market].symbol().is_contract() {
+                steps.push((deed.placed_ms, 2 * place, place));
+                steps.push((deed.taken.ms, 2 * place + 1, place));
+            }
+        }
+        if steps.is_empty() {
+            return;
+        }
+        steps.sort_unstable();
+        let feed = drafts.open(Source::Wallet(self.people[person].account.clone(), Wallet::Futures), self.from_ms);
+        let mut margin = Margin::of(self.people[person].margin);
+        drafts.send(feed, self.from_ms + 1, frames::margin(self.from_ms + 1, "DEPOSIT", margin.dollars, None), None);
+        for (ms, order, place) in steps {
+            let (deed, facts) = (&self.deeds[place], self.facts(&self.deeds[place]));
+            let accepted = self.order(place, &facts);
+            if order % 2 == 0 {
+                drafts.send(feed, ms, frames::contract_report(&accepted, ms, None), Some(Told::new(place, false)));
+                continue;
+            }
+            let (mut filled, mut filled_quote) = (Decimal::ZERO, Decimal::ZERO);
+            for (nth, &print) in deed.taken.prints.iter().enumerate() {
+                let (trade, fee_asset) = (self.markets[deed.market].print(print), self.markets[deed.market].quote());
+                let outcome = margin.fill(&facts.wire, deed.side, deed.maker, trade);
+                let quote = cut(trade.price * trade.amount);
+                filled += trade.amount;
+                filled_quote += quote;
+                let id = trade_id(deed.market, print);
+                let done = Execution { trade, id, quote, filled, filled_quote, fee: outcome.fee, fee_asset };
+                let [order, account] = contracts::told(&accepted, &done, &outcome, margin.dollars);
+                drafts.send(feed, ms, order, Some(Told::new(place, nth == 0)));
+                drafts.send(feed, ms, account, None);
+            }
         }
     }
 
@@ -92,7 +144,8 @@ impl Scene {
         for (place, (ms, _, _)) in self.people[person].transfers.iter().enumerate() {
             steps.push(Step { ms: *ms, order: 0, kind: StepKind::Transfer { person, place } });
         }
-        for (place, deed) in self.deeds.iter().enumerate().filter(|(_, deed)| deed.person == person) {
+        let spot = |deed: &Deed| deed.person == person && !self.markets[deed.market].symbol().is_contract();
+        for (place, deed) in self.deeds.iter().enumerate().filter(|(_, deed)| spot(deed)) {
             steps.push(Step { ms: deed.placed_ms, order: place * 2 + 1, kind: StepKind::Accepted(place) });
             steps.push(Step { ms: deed.taken.ms, order: place * 2 + 2, kind: StepKind::Executed(place) });
         }

@@ -35,6 +35,8 @@ pub struct Person {
     pub spare: BTreeMap<Asset, Decimal>,
     /// Money that came (or, below zero, went): when in ms, what, how much.
     pub transfers: Vec<(i64, Asset, Decimal)>,
+    /// Dollars in its futures wallet at first.
+    pub margin: Decimal,
     /// Its own chance.
     pub dice: Dice,
     /// The attack on it.
@@ -120,7 +122,8 @@ impl Scene {
     pub fn add_person(&mut self, account: AccountId, trader: &'static str, grammar: Grammar) -> usize {
         let dice = Dice::named(self.seed, &account.name);
         let (spare, transfers) = (BTreeMap::new(), Vec::new());
-        self.people.push(Person { account, trader, grammar, spare, transfers, dice, attack: None, named: 0 });
+        let margin = Decimal::ZERO;
+        self.people.push(Person { account, trader, grammar, spare, transfers, margin, dice, attack: None, named: 0 });
         self.people.len() - 1
     }
 
