@@ -146,8 +146,11 @@ fn able(id: &AccountId, survey: &Survey) -> (Vec<String>, Vec<String>) {
         true => sort(false, "cancel open orders"),
         false => sort(true, &format!("cancel open orders: {}", books.join(", "))),
     }
-    if id.venue == Venue::Kucoin {
-        sort(survey.switch.is_some(), "have all orders cancelled once more later");
+    let timers: Vec<&str> = survey.timers.iter().map(|timer| timer.book.as_str()).collect();
+    match timers.is_empty() {
+        false => sort(true, &format!("have orders cancelled once more later: {}", timers.join(", "))),
+        true if id.venue == Venue::Kucoin => sort(false, "have orders cancelled once more later"),
+        true => {}
     }
     if id.venue == Venue::Coinbase {
         sort(survey.revokes, "withdraw an application's token");

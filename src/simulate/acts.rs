@@ -13,7 +13,7 @@ use super::handle::{Handle, find, unknown};
 use super::socket::{self, Asked};
 use super::world::{Pair, SubKey, Tag, World};
 use super::{Error, SimAccount};
-use crate::domain::{AccountId, Side, Symbol, Venue, Wallet};
+use crate::domain::{AccountId, Side, Symbol, Timestamp, Venue, Wallet};
 use crate::runtime::clock;
 
 /// What goes wrong with one request that takes something away.
@@ -55,22 +55,47 @@ pub struct Acts {
     pub tokens: std::collections::BTreeMap<String, usize>,
     /// Pairs of KuCoin's orders that wait for a price, by wallet; true for one-cancels-the-other.
     pub stops: std::collections::BTreeMap<(usize, bool), Vec<String>>,
-    /// Seconds of KuCoin's dead-man switch, by account.
-    pub switches: std::collections::BTreeMap<usize, i64>,
+    /// Dead-man switches that are on, by wallet and pair; no pair where they are for all.
+    pub switches: std::collections::BTreeMap<(usize, String), Switch>,
 }
 
 /// Marks an answer that refuses, whatever its status says.
 #[derive(Clone, Copy, Debug)]
 pub struct Refused;
 
+/// A dead-man switch that is on.
+#[derive(Clone, Copy, Debug)]
+pub struct Switch {
+    /// What it was set to, in seconds.
+    pub secs: i64,
+    /// When it cancels.
+    pub due: Timestamp,
+}
+
+/// Cancels what switches are due for.
+pub fn fire(floor: &Floor, now: Timestamp) {
+    let due: Vec<(usize, String)> = {
+        let mut acts = locked(&floor.acts);
+        let due = acts.switches.iter().filter(|(_, switch)| switch.due <= now);
+        let due: Vec<(usize, String)> = due.map(|(place, _)| place.clone()).collect();
+        acts.switches.retain(|_, switch| switch.due > now);
+        due
+    };
+    for (at, symbol) in due {
+        cancel(floor, at, |pair| symbol.is_empty() || pair.spelled() == symbol);
+    }
+}
+
 /// Says whether a request takes something away.
 fn acts(venue: Venue, asked: &Asked) -> bool {
     let path = asked.path.as_str();
     match (venue, asked.method.as_str()) {
         (Venue::Binance, "DELETE") => !path.contains("listenKey"),
-        (Venue::Binance, "POST") => path.contains("/subAccountApi"),
+        (Venue::Binance, "POST") => path.contains("/subAccountApi") || path.ends_with("/countdownCancelAll"),
         (Venue::Kucoin, "DELETE") => true,
-        (Venue::Kucoin, "POST") => path.contains("/sub/api-key") || path.contains("dead-cancel-all"),
+        (Venue::Kucoin, "POST") => {
+            ["/sub/api-key", "dead-cancel-all", "/dcp/set"].iter().any(|part| path.contains(part))
+        }
         (Venue::Coinbase, "POST") => ["/batch_cancel", "/move_funds", "/revoke"].iter().any(|end| path.ends_with(end)),
         (_, _) => false,
     }
@@ -101,8 +126,8 @@ fn served(
     let mut late = None;
     let fault = locked(&floor.acts).faults.pop_front().unwrap_or(ActFault::None);
     let subject = key_of(&asked).or(asked.param("symbol")).unwrap_or_default();
-    let kind =
-        asked.param("tradeType").or(asked.param("isIsolated").map(|_| "isolated".to_owned())).unwrap_or_default();
+    let kind = asked.param("tradeType").or(asked.param("isIsolated").map(|_| "isolated".to_owned()));
+    let kind = kind.or(asked.param("countdownTime")).or(timeout_of(&asked)).unwrap_or_default();
     let name = format!("{} {} {subject}{kind}", asked.method, asked.path);
     let refusal = |status: u16, value: Value| {
         socket::json(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), &value)
@@ -158,6 +183,12 @@ fn served(
         }
     };
     (response, late)
+}
+
+/// Returns the seconds that a switch is set to.
+fn timeout_of(asked: &Asked) -> Option<String> {
+    let body: Value = serde_json::from_str(&asked.body).ok()?;
+    body.get("timeout").map(Value::to_string)
 }
 
 /// Returns the key that a request is about.

@@ -1,8 +1,11 @@
 //! Open orders of every book are cancelled, and seen to be.
 
-use fillguard::domain::{AccountId, Symbol, Venue, Wallet};
+use std::time::Duration;
+
+use fillguard::domain::{AccountId, Side, Symbol, Venue, Wallet};
 use fillguard::response::hands::{Hands, Reach};
 use fillguard::response::{Deed, Outcome, Policy, Settings, Wallets, plan};
+use fillguard::runtime::clock;
 use fillguard::simulate::ActFault;
 
 use super::{HOLDER, World, armed, reach_in};
@@ -156,6 +159,115 @@ async fn a_cancel_that_fails_in_part_is_asked_once_looked_at_and_told() {
             books.world.end().await;
         }
     }
+}
+
+/// Plans the switches of a survey, each with so many seconds.
+async fn switches(books: &Books, secs: u32) -> Vec<Deed> {
+    let survey = books.hands.survey(&books.victim).await;
+    assert!(survey.amiss.is_empty(), "{:?}", survey.amiss);
+    let plan = plan::make(&books.victim, &books.settings, &Policy::default(), &survey);
+    let mut deeds: Vec<Deed> = plan.deeds.into_iter().filter(|deed| matches!(deed, Deed::Switch { .. })).collect();
+    for deed in &mut deeds {
+        if let Deed::Switch { secs: planned, .. } = deed {
+            assert_eq!(*planned, 30);
+            *planned = secs;
+        }
+    }
+    deeds
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_cancels_what_was_placed_after_it_was_set_and_one_that_is_called_off_does_not() {
+    for (venue, secs, books_of) in
+        [(Venue::Binance, 2, vec![Wallets::Futures]), (Venue::Kucoin, 5, vec![Wallets::Spot, Wallets::Futures])]
+    {
+        let books = Books::new(59, venue, &["margin", "futures"]).await;
+        let (handle, victim) = (&books.world.handle, &books.victim);
+        // One contract has orders, the other a position.
+        if venue == Venue::Binance {
+            assert_eq!(books.cancel(Wallets::Futures).await, Outcome::Done);
+            assert!(handle.rest_order_in(&Wallet::Futures, victim, &pair("BTC-USDT")).unwrap());
+            handle.trade_in(&Wallet::Futures, victim, &pair("ETH_PERP-USDT"), Side::Buy, 1_000.into()).unwrap();
+        }
+        let deeds = switches(&books, secs).await;
+        let planned: Vec<Wallets> = deeds
+            .iter()
+            .filter_map(|deed| if let Deed::Switch { book, .. } = deed { Some(*book) } else { None })
+            .collect();
+        assert_eq!(planned, books_of);
+        if venue == Venue::Binance {
+            let said = deeds[0].to_string();
+            assert_eq!(said, "have the exchange cancel all futures orders in BTCUSDT, ETHUSDT once more in 2 s");
+        }
+        for book in BOOKS {
+            books.cancel(book).await;
+        }
+        handle.acts();
+        for deed in &deeds {
+            assert_eq!(books.hands.perform(victim, deed).await, Outcome::Done, "{venue} {deed}");
+        }
+        let all = deeds.iter().collect::<Vec<_>>();
+        let place = || {
+            for wallet in [Wallet::Spot, Wallet::Futures] {
+                handle.deposit(victim, "USDT", 100_000.into()).unwrap();
+                assert!(handle.rest_order_in(&wallet, victim, &pair("BTC-USDT")).unwrap());
+            }
+        };
+        let kept = |book| usize::from(!books_of.contains(&book));
+        place();
+        let begun = clock::steady();
+        while books.open() != [kept(Wallets::Spot), 0, 0, 0] {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{venue} {:?}", books.open());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // Set again and called off, the orders outlive the time it was set to.
+        books.cancel(Wallets::Spot).await;
+        for deed in &deeds {
+            assert_eq!(books.hands.perform(victim, deed).await, Outcome::Done, "{venue} {deed}");
+        }
+        place();
+        for deed in plan::undoing(&all) {
+            assert_eq!(books.hands.perform(victim, &deed).await, Outcome::Done, "{venue} {deed}");
+        }
+        tokio::time::sleep(Duration::from_secs(u64::from(secs) + 1)).await;
+        assert_eq!(books.open(), [1, 0, 0, 1], "{venue}");
+        books.world.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_switch_is_planned_for_contracts_that_nobody_uses_and_one_that_is_not_answered_is_told_at_once() {
+    let books = Books::new(61, Venue::Binance, &["futures"]).await;
+    let found = switches(&books, 30).await;
+    // What nobody can ever see is not waited for.
+    let (_, keys, ..) = armed(&books.world, Venue::Binance, "another@desk.example");
+    let settings = Settings { verify_within: Duration::from_secs(3_600), ..books.settings.clone() };
+    let hands = reach_in(&books.world, &settings, &keys, &[Wallet::Futures]);
+    let [switch] = found.as_slice() else { panic!("{found:?}") };
+    for (fault, wanted) in [
+        (ActFault::FailAfter, "unknown"),
+        (ActFault::HangAfter(900), "unknown"),
+        (ActFault::Fail, "unknown"),
+        (ActFault::Lie, "unknown"),
+        (ActFault::Refuse(1), "done"),
+        // The other contract's countdown runs.
+        (ActFault::Right, "unknown"),
+    ] {
+        books.world.handle.acts();
+        books.world.handle.fail_acts(&[fault]);
+        let outcome = hands.perform(&books.victim, switch).await;
+        assert_eq!(outcome.word(), wanted, "{fault:?} {outcome}");
+        assert_eq!(books.twice(), Vec::<String>::new(), "{fault:?}");
+    }
+    books.world.end().await;
+    let world = World::new(61).await;
+    let (settings, keys, victim, _) = armed(&world, Venue::Binance, HOLDER);
+    let hands = reach_in(&world, &settings, &keys, &[Wallet::Futures]);
+    let survey = hands.survey(&victim).await;
+    assert_eq!(survey.timers[0].pairs, Some(Vec::new()));
+    let plan = plan::make(&victim, &settings, &Policy::default(), &survey);
+    assert!(!plan.deeds.iter().any(|deed| matches!(deed, Deed::Switch { .. })), "{:?}", plan.deeds);
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

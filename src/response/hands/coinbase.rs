@@ -52,7 +52,7 @@ impl CoinbaseArm {
             | Deed::Switch { .. }
             | Deed::Delete { .. }
             | Deed::Give { .. }
-            | Deed::Release => Asked::Refused("Coinbase has no such call".into()),
+            | Deed::Release { .. } => Asked::Refused("Coinbase has no such call".into()),
         }
     }
 
@@ -75,7 +75,7 @@ impl CoinbaseArm {
             | Deed::Switch { .. }
             | Deed::Delete { .. }
             | Deed::Give { .. }
-            | Deed::Release => Seen::Dark("Coinbase has no such call".into()),
+            | Deed::Release { .. } => Seen::Dark("Coinbase has no such call".into()),
         }
     }
 
@@ -190,7 +190,7 @@ impl CoinbaseArm {
             parts.push(match change(&self.wire, call, judge).await {
                 // A transfer that was turned away must not be tried with those that went through.
                 Asked::Later(_) => Asked::Unclear("too many requests".into()),
-                other @ (Asked::Taken | Asked::Refused(_) | Asked::Unclear(_)) => other,
+                other @ (Asked::Taken | Asked::Shown | Asked::Refused(_) | Asked::Unclear(_)) => other,
             });
         }
         together(parts)

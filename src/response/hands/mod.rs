@@ -95,6 +95,8 @@ enum Arm {
 enum Asked {
     /// The exchange says that it did it.
     Taken,
+    /// It says what is so now, and nothing else would: its answer is the look.
+    Shown,
     /// The exchange says no, or it never left.
     Refused(CompactString),
     /// It was turned away before it was looked at.
@@ -111,6 +113,8 @@ enum Seen {
     NotSo(CompactString),
     /// It cannot be seen.
     Dark(CompactString),
+    /// The exchange shows it to nobody.
+    Never(CompactString),
 }
 
 impl Places {
@@ -217,6 +221,7 @@ impl Hands for Reach {
         loop {
             match arm.ask(deed).await {
                 Asked::Taken => break,
+                Asked::Shown => return Outcome::Done,
                 Asked::Unclear(why) => {
                     unclear = format_compact!(" (the request had no clear answer: {why})");
                     break;
@@ -272,14 +277,16 @@ impl Arm {
         let mut wait = LOOK;
         loop {
             let seen = self.look(deed).await;
-            if let Seen::So = seen {
-                return Outcome::Done;
+            match seen {
+                Seen::So => return Outcome::Done,
+                Seen::Never(why) => return Outcome::Unknown(why),
+                Seen::NotSo(_) | Seen::Dark(_) => {}
             }
             if clock::steady() + wait >= deadline {
                 return match seen {
                     Seen::So => Outcome::Done,
                     Seen::NotSo(why) => Outcome::NotDone(why),
-                    Seen::Dark(why) => Outcome::Unknown(why),
+                    Seen::Dark(why) | Seen::Never(why) => Outcome::Unknown(why),
                 };
             }
             tokio::time::sleep(wait).await;
@@ -294,7 +301,7 @@ fn together(parts: impl IntoIterator<Item = Asked>) -> Asked {
     let (mut taken, mut refused, mut later, mut unclear) = (false, None, None, None);
     for part in parts {
         match part {
-            Asked::Taken => taken = true,
+            Asked::Taken | Asked::Shown => taken = true,
             Asked::Refused(why) => refused = refused.or(Some(why)),
             Asked::Later(wait) => later = later.max(Some(wait)),
             Asked::Unclear(why) => unclear = unclear.or(Some(why)),

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::account::{limit, number};
 use super::wire::eight;
 use super::{Fault, Params, margin};
-use crate::domain::{Side, Timestamp, Venue, Wallet};
+use crate::domain::{Side, Span, Timestamp, Venue, Wallet};
 use crate::runtime::clock;
-use crate::simulate::acts;
+use crate::simulate::acts::{self, Switch};
 use crate::simulate::floor::{Floor, locked};
 use crate::simulate::spelling::capitals;
 use crate::simulate::world::{Account, Fill, Order, Pair, Tag, World};
@@ -186,6 +186,22 @@ pub fn cancel_all(floor: &Floor, who: Option<usize>, params: &Params) -> Result<
     may_trade(floor, at)?;
     acts::cancel(floor, at, |pair| pair.spelled() == *symbol);
     Ok(json!({"code": 200, "msg": "The operation of cancel all open order is done."}))
+}
+
+/// Starts the countdown after which a contract's open orders are cancelled, or stops it with 0.
+pub fn count_down(floor: &Floor, who: Option<usize>, params: &Params) -> Result<Value, Fault> {
+    let at = margin::wallet(floor, who, &Wallet::Futures)?;
+    let symbol = params.get("symbol").ok_or_else(|| Fault::missing("symbol"))?;
+    let millis = number(params, "countdownTime")?.ok_or_else(|| Fault::missing("countdownTime"))?;
+    may_trade(floor, at)?;
+    floor.world().by_spelling(Venue::Binance, symbol).ok_or_else(Fault::bad_symbol)?;
+    let due = clock::now() + Span::from_millis(millis);
+    let mut acts = locked(&floor.acts);
+    match millis {
+        0 => _ = acts.switches.remove(&(at, symbol.clone())),
+        _ => _ = acts.switches.insert((at, symbol.clone()), Switch { secs: millis / 1_000, due }),
+    }
+    Ok(json!({"symbol": symbol, "countdownTime": millis.to_string()}))
 }
 
 fn may_trade(floor: &Floor, at: usize) -> Result<(), Fault> {

@@ -80,8 +80,8 @@ fn private(floor: &Floor, asked: &Asked) -> Option<Result<Value, Fault>> {
         ("GET", "/api/v1/sub/api-key") => account::sub_keys,
         ("DELETE", "/api/v1/sub/api-key") => keys::delete,
         ("POST", "/api/v1/sub/api-key/update") => keys::update,
-        ("POST", "/api/v1/hf/orders/dead-cancel-all") => keys::switch,
-        ("GET", "/api/v1/hf/orders/dead-cancel-all/query") => keys::switched,
+        ("POST", "/api/v1/hf/orders/dead-cancel-all" | "/api/ua/v1/dcp/set") => keys::switch,
+        ("GET", "/api/v1/hf/orders/dead-cancel-all/query" | "/api/ua/v1/dcp/query") => keys::switched,
         ("GET", "/api/v3/hf/margin/order/active/symbols") => orders::margin_symbols,
         ("DELETE", "/api/v3/hf/margin/orders") => orders::cancel_margin,
         // Futures, on a host of their own in the world outside.

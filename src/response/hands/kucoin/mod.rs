@@ -15,7 +15,7 @@ use super::{Asked, Seen, change, read};
 use crate::domain::{Fingerprint, Right};
 use crate::feed::sign::percent_encode;
 use crate::response::keys::{Master, RevokeKey};
-use crate::response::plan::{Deed, KeySeen, Survey, Wallets};
+use crate::response::plan::{Deed, KeySeen, Survey, Timer, Wallets};
 use crate::secret::Secret;
 
 /// What KuCoin calls rights; of two names for one, the first is what is asked for.
@@ -67,7 +67,7 @@ impl KucoinArm {
         }
         if self.trade.is_some() {
             survey.cancels = vec![Wallets::Spot, Wallets::Stops];
-            survey.switch = Some(SWITCH);
+            survey.timers.push(Timer { book: Wallets::Spot, least: SWITCH, pairs: None });
             self.beyond_spot(&mut survey).await;
         }
         survey
@@ -85,6 +85,9 @@ impl KucoinArm {
         for (right, book) in [(Right::Margin, Wallets::Margin), (Right::Futures, Wallets::Futures)] {
             if rights.contains(&right) {
                 survey.cancels.push(book);
+                if book == Wallets::Futures {
+                    survey.timers.push(Timer { book, least: SWITCH, pairs: None });
+                }
             } else if survey.keys.iter().any(|seen| seen.rights.contains(&right)) {
                 let book = book.as_str();
                 survey.amiss.push(format_compact!(
@@ -107,8 +110,8 @@ impl KucoinArm {
                 self.change(self.master_key(), Verb::Delete, &path, None).await
             }
             Deed::Cancel { book } => self.cancel(*book).await,
-            Deed::Switch { secs } => self.switch(i64::from(*secs)).await,
-            Deed::Release => self.switch(-1).await,
+            Deed::Switch { secs, book, .. } => self.switch(*book, i64::from(*secs)).await,
+            Deed::Release { book, .. } => self.switch(*book, -1).await,
             Deed::Narrow { .. } | Deed::Move { .. } | Deed::Revoke => {
                 Asked::Refused("this is not done at KuCoin".into())
             }
@@ -137,8 +140,8 @@ impl KucoinArm {
                 Ok(None) => Seen::NotSo("the key is gone".into()),
             },
             Deed::Cancel { book } => self.empty(*book).await,
-            Deed::Switch { .. } => self.switched(true).await,
-            Deed::Release => self.switched(false).await,
+            Deed::Switch { book, .. } => self.switched(*book, true).await,
+            Deed::Release { book, .. } => self.switched(*book, false).await,
             Deed::Narrow { .. } | Deed::Move { .. } | Deed::Revoke => Seen::Dark("this is not done at KuCoin".into()),
         }
     }
@@ -219,21 +222,6 @@ impl KucoinArm {
             "subName": self.sub, "apiKey": row.id, "passphrase": passphrase.expose(), "permission": permission,
         });
         self.change(self.master_key(), Verb::Post, "/api/v1/sub/api-key/update", Some(&body.to_string())).await
-    }
-
-    async fn switch(&self, secs: i64) -> Asked {
-        let body = json!({"timeout": secs, "symbols": ""}).to_string();
-        self.change(self.trade.as_ref(), Verb::Post, "/api/v1/hf/orders/dead-cancel-all", Some(&body)).await
-    }
-
-    async fn switched(&self, on: bool) -> Seen {
-        match self.asked(self.trade.as_ref(), "/api/v1/hf/orders/dead-cancel-all/query").await {
-            Ok(data) => {
-                let is_on = data.get("timeout").and_then(Value::as_i64).is_some_and(|secs| secs > 0);
-                if is_on == on { Seen::So } else { Seen::NotSo("the switch is not as it should be".into()) }
-            }
-            Err(why) => Seen::Dark(why),
-        }
     }
 }
 

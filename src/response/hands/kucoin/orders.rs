@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use compact_str::{CompactString, format_compact};
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::KucoinArm;
 use crate::feed::sign::percent_encode;
@@ -101,6 +101,34 @@ const FUTURES: &[List] = &[
     list(Host::Futures, "/api/v1/stopOrders?pageSize=50", "items", Cancel::All("/api/v1/stopOrders")),
 ];
 
+/// A book's dead-man switch.
+struct Switch {
+    /// The kind of trading, where the call serves several.
+    kind: Option<&'static str>,
+    set: &'static str,
+    shown: &'static str,
+}
+
+/// <https://www.kucoin.com/docs-new/rest/spot-trading/orders/set-dcp> and, for futures, on the main host too,
+/// <https://www.kucoin.com/docs-new/rest/ua/set-dcp-classic>.
+const fn switch_of(book: Wallets) -> Option<Switch> {
+    match book {
+        Wallets::Spot => Some(Switch {
+            kind: None,
+            set: "/api/v1/hf/orders/dead-cancel-all",
+            shown: "/api/v1/hf/orders/dead-cancel-all/query",
+        }),
+        Wallets::Futures => Some(Switch {
+            kind: Some("FUTURES"),
+            set: "/api/ua/v1/dcp/set",
+            shown: "/api/ua/v1/dcp/query?tradeType=FUTURES",
+        }),
+        Wallets::Stops | Wallets::Margin => None,
+    }
+}
+
+const NO_SWITCH: &str = "KuCoin has no switch for these orders";
+
 const fn lists(book: Wallets) -> &'static [List] {
     match book {
         Wallets::Spot => SPOT,
@@ -155,6 +183,30 @@ impl KucoinArm {
         together(parts)
     }
 
+    /// Sets the switch that cancels a book's orders after so many seconds without a request, or calls it off with -1.
+    pub(super) async fn switch(&self, book: Wallets, secs: i64) -> Asked {
+        let Some(Switch { kind, set, .. }) = switch_of(book) else { return Asked::Refused(NO_SWITCH.into()) };
+        let mut body = json!({"timeout": secs});
+        match kind {
+            Some(kind) => body["tradeType"] = kind.into(),
+            // No pair means all.
+            None => body["symbols"] = "".into(),
+        }
+        self.change(self.trade.as_ref(), Verb::Post, set, Some(&body.to_string())).await
+    }
+
+    /// Looks whether the switch of a book is on.
+    pub(super) async fn switched(&self, book: Wallets, on: bool) -> Seen {
+        let Some(Switch { shown, .. }) = switch_of(book) else { return Seen::Never(NO_SWITCH.into()) };
+        match self.asked(self.trade.as_ref(), shown).await {
+            Ok(data) => {
+                let is_on = data.get("timeout").and_then(Value::as_i64).is_some_and(|secs| secs > 0);
+                if is_on == on { Seen::So } else { Seen::NotSo("the switch is not as it should be".into()) }
+            }
+            Err(why) => Seen::Dark(why),
+        }
+    }
+
     async fn called_off(&self, host: Host, path: &str) -> Asked {
         self.learn().await;
         let call = self.call(self.trade.as_ref(), Verb::Delete, path, None);
@@ -162,7 +214,7 @@ impl KucoinArm {
             Asked::Taken if failed_pairs(text) > 0 => {
                 Asked::Unclear(format_compact!("{} pairs could not be cancelled", failed_pairs(text)))
             }
-            other @ (Asked::Taken | Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => other,
+            other @ (Asked::Taken | Asked::Shown | Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => other,
         })
         .await
     }
