@@ -18,7 +18,7 @@ h3{font-size:15px;margin:22px 0 4px}p{margin:6px 0;max-width:82ch}.soft{color:va
 .facts span{color:var(--soft);font-size:13px}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:12.5px;margin:8px 0;font-variant-numeric:tabular-nums}
 th{text-align:left;background:var(--head);border-bottom:1px solid var(--soft);padding:4px 8px;vertical-align:bottom}
-td{border-bottom:1px solid var(--line);padding:3px 8px;vertical-align:top;overflow-wrap:anywhere;min-width:5.2em}.n{text-align:right;white-space:nowrap}
+td{border-bottom:1px solid var(--line);padding:3px 8px;vertical-align:top;overflow-wrap:anywhere}td:not(.n){min-width:7.5em}.n{text-align:right;white-space:nowrap}
 tr.mark td{font-weight:700}code,pre{font:12px/1.45 ui-monospace,'Liberation Mono',Menlo,monospace;overflow-wrap:anywhere}
 pre{background:var(--head);border:1px solid var(--line);border-radius:6px;padding:10px 12px;white-space:pre-wrap}
 figure{margin:16px 0 22px}figcaption{font-weight:600;margin:0 0 2px}figcaption span{display:block;font-weight:400;color:var(--soft);font-size:13px;max-width:82ch}
