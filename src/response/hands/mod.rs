@@ -317,6 +317,24 @@ fn together(parts: impl IntoIterator<Item = Asked>) -> Asked {
     }
 }
 
+/// The longest wait that is taken while the rest of a step stands still.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Sends one part of a step; where it was turned away unread it is sent again, the parts before it are not.
+async fn change_part(wire: &Wire, call: impl Fn() -> Option<Call>, judge: impl Fn(u16, &str) -> Asked) -> Asked {
+    let mut tries = 1;
+    loop {
+        match change(wire, call(), &judge).await {
+            Asked::Later(wait) if tries < TRIES && wait <= PATIENCE => {
+                tries += 1;
+                tokio::time::sleep(wait).await;
+            }
+            Asked::Later(_) => return Asked::Refused("the exchange asks to wait: too many requests".into()),
+            other @ (Asked::Taken | Asked::Shown | Asked::Refused(_) | Asked::Unclear(_)) => return other,
+        }
+    }
+}
+
 /// Reads something, which may be asked for again and again: three times at most.
 async fn read(wire: &Wire, call: impl Fn() -> Option<Call>) -> Result<(u16, String), CompactString> {
     let mut why = CompactString::default();
