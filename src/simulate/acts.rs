@@ -49,6 +49,10 @@ pub struct Acts {
     done: Vec<String>,
     /// Binance's requests about keys of sub-accounts, which weigh 3,000 of an account's 180,000 a minute.
     key_calls: u64,
+    /// How long each answer takes.
+    far: Duration,
+    /// Requests so far.
+    asked: u64,
     /// True while a request is carried out in part.
     pub partial: bool,
     /// Tokens of applications that were withdrawn, and those that are taken.
@@ -108,6 +112,13 @@ pub async fn serve(floor: &Floor, venue: Venue, asked: Asked, answer: fn(&Floor,
     if asked.path.contains("/subAccountApi") {
         locked(&floor.acts).key_calls += 1;
     }
+    // As far away as exchanges are.
+    let far = {
+        let mut acts = locked(&floor.acts);
+        acts.asked += 1;
+        acts.far
+    };
+    tokio::time::sleep(far).await;
     let (response, late) = served(floor, venue, asked, answer);
     if let Some(late) = late {
         tokio::time::sleep(late).await;
@@ -260,6 +271,16 @@ impl Handle {
     /// Returns verb and path of each request that took something away, and forgets them.
     pub fn acts(&self) -> Vec<String> {
         std::mem::take(&mut locked(&self.floor.acts).done)
+    }
+
+    /// Has each answer over REST take so long, as if the exchanges were far away.
+    pub fn move_away(&self, far: Duration) {
+        locked(&self.floor.acts).far = far;
+    }
+
+    /// Takes the number of requests over REST so far.
+    pub fn asked(&self) -> u64 {
+        std::mem::take(&mut locked(&self.floor.acts).asked)
     }
 
     /// Takes the number of requests about keys of sub-accounts at Binance so far.

@@ -121,15 +121,18 @@ impl BinanceArm {
             let call = || self.call(trade, Verb::Post, "/fapi/v1/countdownCancelAll", &params);
             let named = |status, text: &str| match judge(status, text) {
                 Asked::Taken if !names(text, &millis) => Asked::Unclear("the answer names no countdown".into()),
-                other @ (Asked::Taken | Asked::Shown | Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => {
-                    other
-                }
+                other @ (Asked::Nothing
+                | Asked::Taken
+                | Asked::Shown
+                | Asked::Refused(_)
+                | Asked::Later(_)
+                | Asked::Unclear(_)) => other,
             };
             parts.push(change_part(&self.futures, call, named).await);
         }
         match together(parts) {
             Asked::Taken => Asked::Shown,
-            other @ (Asked::Shown | Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => other,
+            other @ (Asked::Nothing | Asked::Shown | Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => other,
         }
     }
 }
