@@ -157,8 +157,8 @@ impl<H: Hands> Desk<H> {
                 Some(case) => case.is_open_to(disowned),
                 None => disowned || !self.known.contains(&incident.id),
             };
-            // Nothing is done without evidence; a drill has none.
-            if !new || incident.findings.is_empty() || !self.is_ours(&incident.account, now) {
+            // Nothing is done because of an exercise, and nothing without evidence.
+            if incident.id.is_drill() || !new || incident.findings.is_empty() || !self.is_ours(&incident.account, now) {
                 continue;
             }
             self.known.insert(incident.id.clone());
@@ -184,7 +184,8 @@ impl<H: Hands> Desk<H> {
             return Ok(());
         }
         let facts = Facts::of(incident, disowned);
-        self.step(Input::Found { facts, plan, origin: Origin::Live }).await
+        let origin = if incident.id.is_drill() { Origin::Drill } else { Origin::Live };
+        self.step(Input::Found { facts, plan, origin }).await
     }
 
     async fn done(&mut self, ended: Result<(IncidentId, usize, Outcome), tokio::task::JoinError>) -> Result<(), Error> {
