@@ -1,6 +1,6 @@
 //! Requests that take something away: keys of sub-accounts, open orders, money; and what goes wrong with them on purpose.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -49,14 +49,20 @@ pub struct Acts {
     done: Vec<String>,
     /// Binance's requests about keys of sub-accounts, which weigh 3,000 of an account's 180,000 a minute.
     key_calls: u64,
+    /// How long each answer takes.
+    far: Duration,
+    /// Requests so far.
+    asked: u64,
     /// True while a request is carried out in part.
     pub partial: bool,
     /// Tokens of applications that were withdrawn, and those that are taken.
-    pub tokens: std::collections::BTreeMap<String, usize>,
+    pub tokens: BTreeMap<String, usize>,
     /// Pairs of KuCoin's orders that wait for a price, by wallet; true for one-cancels-the-other.
-    pub stops: std::collections::BTreeMap<(usize, bool), Vec<String>>,
+    pub stops: BTreeMap<(usize, bool), Vec<String>>,
+    /// Money that was moved to other portfolios of Coinbase, by portfolio and asset.
+    pub moved: BTreeMap<(String, String), Decimal>,
     /// Dead-man switches that are on, by wallet and pair; no pair where they are for all.
-    pub switches: std::collections::BTreeMap<(usize, String), Switch>,
+    pub switches: BTreeMap<(usize, String), Switch>,
 }
 
 /// Marks an answer that refuses, whatever its status says.
@@ -106,6 +112,13 @@ pub async fn serve(floor: &Floor, venue: Venue, asked: Asked, answer: fn(&Floor,
     if asked.path.contains("/subAccountApi") {
         locked(&floor.acts).key_calls += 1;
     }
+    // As far away as exchanges are.
+    let far = {
+        let mut acts = locked(&floor.acts);
+        acts.asked += 1;
+        acts.far
+    };
+    tokio::time::sleep(far).await;
     let (response, late) = served(floor, venue, asked, answer);
     if let Some(late) = late {
         tokio::time::sleep(late).await;
@@ -125,7 +138,7 @@ fn served(
     }
     let mut late = None;
     let fault = locked(&floor.acts).faults.pop_front().unwrap_or(ActFault::None);
-    let subject = key_of(&asked).or(asked.param("symbol")).unwrap_or_default();
+    let subject = key_of(&asked).or(asked.param("symbol")).or(asset_of(&asked)).unwrap_or_default();
     let kind = asked.param("tradeType").or(asked.param("isIsolated").map(|_| "isolated".to_owned()));
     let kind = kind.or(asked.param("countdownTime")).or(timeout_of(&asked)).unwrap_or_default();
     let name = format!("{} {} {subject}{kind}", asked.method, asked.path);
@@ -183,6 +196,12 @@ fn served(
         }
     };
     (response, late)
+}
+
+/// Returns the asset that is moved.
+fn asset_of(asked: &Asked) -> Option<String> {
+    let body: Value = serde_json::from_str(&asked.body).ok()?;
+    body.pointer("/funds/currency")?.as_str().map(str::to_owned)
 }
 
 /// Returns the seconds that a switch is set to.
@@ -252,6 +271,16 @@ impl Handle {
     /// Returns verb and path of each request that took something away, and forgets them.
     pub fn acts(&self) -> Vec<String> {
         std::mem::take(&mut locked(&self.floor.acts).done)
+    }
+
+    /// Has each answer over REST take so long, as if the exchanges were far away.
+    pub fn move_away(&self, far: Duration) {
+        locked(&self.floor.acts).far = far;
+    }
+
+    /// Takes the number of requests over REST so far.
+    pub fn asked(&self) -> u64 {
+        std::mem::take(&mut locked(&self.floor.acts).asked)
     }
 
     /// Takes the number of requests about keys of sub-accounts at Binance so far.
@@ -332,6 +361,28 @@ impl Handle {
         let acts = locked(&self.floor.acts);
         let waiting = [false, true].iter().filter_map(|oco| acts.stops.get(&(who, *oco))).map(Vec::len);
         world.open_orders(who).len() + waiting.sum::<usize>()
+    }
+
+    /// Returns the portfolio of a Coinbase account.
+    pub fn portfolio(&self, account: &AccountId) -> Result<String, Error> {
+        let world = self.floor.world();
+        let owner = find(&world, account)?;
+        world.accounts.get(owner).map(super::coinbase::portfolio).ok_or_else(|| unknown(account))
+    }
+
+    /// Returns what an account has free, by asset, without assets of which it has none.
+    pub fn free(&self, account: &AccountId) -> Result<BTreeMap<String, Decimal>, Error> {
+        let world = self.floor.world();
+        let who = find(&world, account)?;
+        let held = world.accounts.get(who).into_iter().flat_map(|owner| &owner.holdings);
+        Ok(held.filter(|(_, held)| !held.free.is_zero()).map(|(asset, held)| (asset.clone(), held.free)).collect())
+    }
+
+    /// Returns what was moved to a portfolio, by asset.
+    pub fn moved(&self, portfolio: &str) -> BTreeMap<String, Decimal> {
+        let acts = locked(&self.floor.acts);
+        let there = acts.moved.iter().filter(|((to, _), _)| to == portfolio);
+        there.map(|((_, asset), amount)| (asset.clone(), *amount)).collect()
     }
 
     /// Makes a token of an application for an account at Coinbase.

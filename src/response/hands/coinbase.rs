@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::wire::{Call, Verb, Wire};
-use super::{Asked, Seen, change, read, together};
+use super::{Asked, Seen, change, change_part, read, together};
 use crate::domain::Timestamp;
 use crate::feed::sign::percent_encode;
 use crate::response::keys::RevokeKey;
@@ -151,12 +151,17 @@ impl CoinbaseArm {
         together(parts)
     }
 
+    /// Returns what is free in the portfolio that money is moved out of.
     async fn money(&self) -> Result<Vec<(String, Decimal)>, CompactString> {
         let (mut money, mut cursor) = (Vec::new(), String::new());
         for _ in 0..PAGES {
             let value = self.asked("/accounts", &format!("limit=250{}", after(&cursor))).await?;
             let rows = value.get("accounts").and_then(Value::as_array).ok_or("the list of balances is none")?;
             for row in rows {
+                let elsewhere = |told: &str| self.from.as_deref().is_some_and(|from| from != told);
+                if row.get("retail_portfolio_id").and_then(Value::as_str).is_some_and(elsewhere) {
+                    continue;
+                }
                 let text = |at: &str| row.pointer(at).and_then(Value::as_str);
                 let amount = text("/available_balance/value").and_then(|text| text.parse::<Decimal>().ok());
                 if let (Some(amount), Some(asset)) = (amount.filter(|amount| !amount.is_zero()), text("/currency")) {
@@ -186,12 +191,10 @@ impl CoinbaseArm {
                 "funds": {"value": amount.to_string(), "currency": asset},
                 "source_portfolio_uuid": from, "target_portfolio_uuid": to,
             });
-            let call = self.call(Verb::Post, "/portfolios/move_funds", "", Some(body.to_string()));
-            parts.push(match change(&self.wire, call, judge).await {
-                // A transfer that was turned away must not be tried with those that went through.
-                Asked::Later(_) => Asked::Unclear("too many requests".into()),
-                other @ (Asked::Taken | Asked::Shown | Asked::Refused(_) | Asked::Unclear(_)) => other,
-            });
+            let body = body.to_string();
+            let call = || self.call(Verb::Post, "/portfolios/move_funds", "", Some(body.clone()));
+            // The others are not tried again with one that was turned away: their money is gone already.
+            parts.push(change_part(&self.wire, call, judge).await);
         }
         together(parts)
     }

@@ -3,6 +3,7 @@
 mod binance;
 mod coinbase;
 mod kucoin;
+mod listing;
 mod own;
 mod wire;
 
@@ -24,6 +25,7 @@ pub use own::KeyPage;
 use binance::BinanceArm;
 use coinbase::CoinbaseArm;
 use kucoin::KucoinArm;
+use listing::Listing;
 use wire::{Call, Said, Wire};
 
 /// Tries of a request that was turned away before it was looked at.
@@ -93,6 +95,8 @@ enum Arm {
 
 /// What a request for a step gave.
 enum Asked {
+    /// There is nothing to do, and nothing was asked for.
+    Nothing,
     /// The exchange says that it did it.
     Taken,
     /// It says what is so now, and nothing else would: its answer is the look.
@@ -167,6 +171,7 @@ impl Reach {
                         purse,
                         sub,
                         trade: holder.trade.clone(),
+                        listing: Listing::default(),
                         wallets: wallets.get(id).cloned().unwrap_or_default(),
                     })
                 }
@@ -177,6 +182,7 @@ impl Reach {
                     sub,
                     passphrase: holder.sub_passphrase.clone(),
                     trade: holder.trade.clone(),
+                    listing: Listing::default(),
                 }),
                 Venue::Coinbase => Arm::Coinbase(CoinbaseArm {
                     wire: Arc::clone(&coinbase),
@@ -213,14 +219,15 @@ impl Hands for Reach {
             return Outcome::Refused("no key is configured that may do this".into());
         };
         // What is so already needs no request, and could not be told from what the request did.
-        if let Seen::So = arm.look(deed).await {
+        if let Seen::So = arm.before(deed).await {
             return Outcome::Already;
         }
         let deadline = clock::steady() + self.verify_within;
         let (mut tries, mut unclear) = (0, CompactString::default());
         loop {
             match arm.ask(deed).await {
-                Asked::Taken => break,
+                Asked::Nothing if tries == 0 => return Outcome::Already,
+                Asked::Nothing | Asked::Taken => break,
                 Asked::Shown => return Outcome::Done,
                 Asked::Unclear(why) => {
                     unclear = format_compact!(" (the request had no clear answer: {why})");
@@ -263,6 +270,21 @@ impl Arm {
         }
     }
 
+    /// Looks how a step stands before it is asked for.
+    async fn before(&self, deed: &Deed) -> Seen {
+        let listed = match self {
+            // What is open is listed for the request itself.
+            _ if matches!(deed, Deed::Cancel { .. }) => Some(Seen::NotSo("it is looked at with the request".into())),
+            Arm::Binance(arm) => arm.listing.before(deed),
+            Arm::Kucoin(arm) => arm.listing.before(deed),
+            Arm::Coinbase(_) => None,
+        };
+        match listed {
+            Some(seen) => seen,
+            None => self.look(deed).await,
+        }
+    }
+
     async fn look(&self, deed: &Deed) -> Seen {
         match self {
             Arm::Binance(arm) => arm.look(deed).await,
@@ -301,6 +323,7 @@ fn together(parts: impl IntoIterator<Item = Asked>) -> Asked {
     let (mut taken, mut refused, mut later, mut unclear) = (false, None, None, None);
     for part in parts {
         match part {
+            Asked::Nothing => {}
             Asked::Taken | Asked::Shown => taken = true,
             Asked::Refused(why) => refused = refused.or(Some(why)),
             Asked::Later(wait) => later = later.max(Some(wait)),
@@ -313,7 +336,28 @@ fn together(parts: impl IntoIterator<Item = Asked>) -> Asked {
         // "Refused" means that nothing changed.
         (None, None, Some(why)) if taken => Asked::Unclear(format_compact!("a part was refused: {why}")),
         (None, None, Some(why)) => Asked::Refused(why),
-        (None, None, None) => Asked::Taken,
+        (None, None, None) if taken => Asked::Taken,
+        (None, None, None) => Asked::Nothing,
+    }
+}
+
+/// The longest wait that is taken while the rest of a step stands still.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Sends one part of a step; where it was turned away unread it is sent again, the parts before it are not.
+async fn change_part(wire: &Wire, call: impl Fn() -> Option<Call>, judge: impl Fn(u16, &str) -> Asked) -> Asked {
+    let mut tries = 1;
+    loop {
+        match change(wire, call(), &judge).await {
+            Asked::Later(wait) if tries < TRIES && wait <= PATIENCE => {
+                tries += 1;
+                tokio::time::sleep(wait).await;
+            }
+            Asked::Later(_) => return Asked::Refused("the exchange asks to wait: too many requests".into()),
+            other @ (Asked::Nothing | Asked::Taken | Asked::Shown | Asked::Refused(_) | Asked::Unclear(_)) => {
+                return other;
+            }
+        }
     }
 }
 

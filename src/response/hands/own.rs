@@ -41,6 +41,7 @@ impl Reach {
                     purse: None,
                     sub: String::new(),
                     trade: Some(key),
+                    listing: Default::default(),
                     wallets: Default::default(),
                 };
                 ("sapi/v1/account/apiRestrictions", arm.own("/sapi/v1/account/apiRestrictions").await?)
@@ -53,6 +54,7 @@ impl Reach {
                     sub: String::new(),
                     passphrase: None,
                     trade: Some(key),
+                    listing: Default::default(),
                 };
                 ("user/api-key", arm.own("/api/v1/user/api-key").await?)
             }

@@ -10,6 +10,7 @@ use compact_str::{CompactString, format_compact};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::listing::{self, Listing, Row};
 use super::wire::{Call, Verb, Wire};
 use super::{Asked, Seen, change, read};
 use crate::domain::{Fingerprint, Restriction, Right, Wallet};
@@ -44,18 +45,13 @@ pub(super) struct BinanceArm {
     /// The sub-account's e-mail, or a broker's number of it.
     pub(super) sub: String,
     pub(super) trade: Option<RevokeKey>,
+    pub(super) listing: Listing,
     pub(super) wallets: BTreeSet<Wallet>,
 }
 
 #[derive(Deserialize)]
 struct Refusal {
     code: i64,
-}
-
-/// A key of the sub-account. Its id goes into the next request and nowhere else.
-struct Row {
-    id: String,
-    seen: KeySeen,
 }
 
 type Params<'a> = Vec<(&'a str, String)>;
@@ -112,32 +108,17 @@ impl BinanceArm {
 
     pub(super) async fn look(&self, deed: &Deed) -> Seen {
         match deed {
-            Deed::Delete { key } => match self.keys().await {
-                Ok(keys) if keys.iter().any(|row| row.seen.key == *key) => Seen::NotSo("the key is still there".into()),
-                Ok(_) => Seen::So,
+            Deed::Strip { key, .. } | Deed::Delete { key } | Deed::Give { key, .. } => match self.keys().await {
+                Ok(keys) => {
+                    let listed = keys.iter().find(|row| row.seen.key == *key).map(|row| &row.seen);
+                    listing::judge(deed, listed).unwrap_or_else(|| Seen::Dark("the list does not tell".into()))
+                }
                 Err(why) => Seen::Dark(why),
             },
-            Deed::Strip { key, had } => match self.keys().await {
-                // A key that is gone has no rights either.
-                Ok(keys) => match keys.into_iter().find(|row| row.seen.key == *key) {
-                    Some(row) if had.iter().any(|right| row.seen.rights.contains(right)) => {
-                        Seen::NotSo("the key still has its rights".into())
-                    }
-                    Some(_) | None => Seen::So,
-                },
+            Deed::Narrow { key, to } => match self.listed(key).await {
                 Err(why) => Seen::Dark(why),
-            },
-            Deed::Give { key, rights } => match self.keys().await {
-                Ok(keys) => match keys.into_iter().find(|row| row.seen.key == *key) {
-                    Some(row) if rights.iter().all(|right| row.seen.rights.contains(right)) => Seen::So,
-                    Some(_) => Seen::NotSo("the key does not have the rights".into()),
-                    None => Seen::NotSo("the key is gone".into()),
-                },
-                Err(why) => Seen::Dark(why),
-            },
-            Deed::Narrow { key, to } => match self.row(key).await {
-                None => Seen::So,
-                Some(row) => match self.addresses(&row.id).await {
+                Ok(None) => Seen::So,
+                Ok(Some(row)) => match self.addresses(&row.id).await {
                     Ok(Restriction::Listed(Some(list))) if same(&list, to) => Seen::So,
                     Ok(_) => Seen::NotSo("the key may be used from other addresses".into()),
                     Err(why) => Seen::Dark(why),
@@ -216,6 +197,7 @@ impl BinanceArm {
         };
         self.learn().await;
         purse.ready(DEAR).await;
+        self.listing.forget();
         change(&self.wire, self.call(&master.key, verb, path, &params), judge).await
     }
 
@@ -228,6 +210,7 @@ impl BinanceArm {
             let list = list.as_array().ok_or("the list of keys is none")?;
             rows.extend(list.iter().filter_map(|row| self.read(row)));
             if list.len() < PAGE.0 {
+                self.listing.keep(&rows);
                 return Ok(rows);
             }
         }
@@ -248,8 +231,15 @@ impl BinanceArm {
         Some(Row { id: id.to_owned(), seen: KeySeen { key: Fingerprint::of(id), label, rights, restriction: None } })
     }
 
+    async fn listed(&self, key: &Fingerprint) -> Result<Option<Row>, CompactString> {
+        match self.listing.recent(key) {
+            Some(row) => Ok(Some(row)),
+            None => Ok(self.keys().await?.into_iter().find(|row| row.seen.key == *key)),
+        }
+    }
+
     async fn row(&self, key: &Fingerprint) -> Option<Row> {
-        self.keys().await.ok()?.into_iter().find(|row| row.seen.key == *key)
+        self.listed(key).await.ok()?
     }
 
     async fn permit(&self, key: &Fingerprint, rights: &[Right]) -> Asked {

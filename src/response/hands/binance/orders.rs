@@ -1,7 +1,6 @@
 //! Binance: the open orders of each book, and the countdown that cancels futures orders once more later.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use compact_str::{CompactString, format_compact};
 use serde_json::Value;
@@ -9,16 +8,13 @@ use serde_json::Value;
 use super::{BinanceArm, Params, answer, judge};
 use crate::domain::{Span, Timestamp, Wallet};
 use crate::response::hands::wire::{Verb, Wire};
-use crate::response::hands::{Asked, TRIES, change, read, together};
-use crate::response::keys::RevokeKey;
+use crate::response::hands::{Asked, change, change_part, read, together};
 use crate::response::plan::Wallets;
 
 /// Contracts that a countdown is set for; each costs 10 of the 2,400 that futures allow a minute.
 const CONTRACTS: usize = 50;
 /// How far back a contract counts as in use, in milliseconds.
 const DAY_MS: i64 = 86_400_000;
-/// The longest wait that Binance may ask for while countdowns are set.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 impl BinanceArm {
     pub(super) fn isolated(&self) -> impl Iterator<Item = String> {
@@ -122,39 +118,21 @@ impl BinanceArm {
         let mut parts = Vec::new();
         for pair in pairs {
             let params = vec![("symbol", pair.to_string()), ("countdownTime", millis.clone())];
-            let part = self.counted(trade, &params, &millis).await;
-            let stays = matches!(part, Asked::Later(_));
-            // Those that are set already must not be set again with the rest.
-            parts.push(if stays { Asked::Refused("too many requests".into()) } else { part });
-            if stays {
-                break;
-            }
+            let call = || self.call(trade, Verb::Post, "/fapi/v1/countdownCancelAll", &params);
+            let named = |status, text: &str| match judge(status, text) {
+                Asked::Taken if !names(text, &millis) => Asked::Unclear("the answer names no countdown".into()),
+                other @ (Asked::Nothing
+                | Asked::Taken
+                | Asked::Shown
+                | Asked::Refused(_)
+                | Asked::Later(_)
+                | Asked::Unclear(_)) => other,
+            };
+            parts.push(change_part(&self.futures, call, named).await);
         }
         match together(parts) {
             Asked::Taken => Asked::Shown,
-            other @ (Asked::Shown | Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => other,
-        }
-    }
-
-    async fn counted(&self, trade: &RevokeKey, params: &Params<'_>, millis: &str) -> Asked {
-        let mut tries = 1;
-        loop {
-            let call = self.call(trade, Verb::Post, "/fapi/v1/countdownCancelAll", params);
-            let asked = change(&self.futures, call, |status, text| match judge(status, text) {
-                Asked::Taken if !names(text, millis) => Asked::Unclear("the answer names no countdown".into()),
-                other @ (Asked::Taken | Asked::Shown | Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => {
-                    other
-                }
-            });
-            match asked.await {
-                Asked::Later(wait) if tries < TRIES && wait <= PATIENCE => {
-                    tries += 1;
-                    tokio::time::sleep(wait).await;
-                }
-                other @ (Asked::Taken | Asked::Shown | Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => {
-                    return other;
-                }
-            }
+            other @ (Asked::Nothing | Asked::Shown | Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => other,
         }
     }
 }

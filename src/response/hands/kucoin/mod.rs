@@ -10,6 +10,7 @@ use std::sync::Arc;
 use compact_str::{CompactString, format_compact};
 use serde_json::{Value, json};
 
+use super::listing::{self, Listing, Row};
 use super::wire::{Call, Verb, Wire};
 use super::{Asked, Seen, change, read};
 use crate::domain::{Fingerprint, Right};
@@ -40,12 +41,7 @@ pub(super) struct KucoinArm {
     pub(super) sub: String,
     pub(super) passphrase: Option<Secret>,
     pub(super) trade: Option<RevokeKey>,
-}
-
-/// A key of the sub-account. Its id goes into the next request and nowhere else.
-struct Row {
-    id: String,
-    seen: KeySeen,
+    pub(super) listing: Listing,
 }
 
 impl KucoinArm {
@@ -120,35 +116,18 @@ impl KucoinArm {
 
     pub(super) async fn look(&self, deed: &Deed) -> Seen {
         match deed {
-            Deed::Strip { key, had } => match self.seen(key).await {
-                Err(dark) => dark,
-                Ok(Some(seen)) if had.iter().any(|right| seen.rights.contains(right)) => {
-                    Seen::NotSo("the key still has its rights".into())
+            Deed::Strip { key, .. } | Deed::Delete { key } | Deed::Give { key, .. } => match self.keys().await {
+                Ok(keys) => {
+                    let listed = keys.iter().find(|row| row.seen.key == *key).map(|row| &row.seen);
+                    listing::judge(deed, listed).unwrap_or_else(|| Seen::Dark("the list does not tell".into()))
                 }
-                // A key that is gone has no rights either.
-                Ok(_) => Seen::So,
-            },
-            Deed::Delete { key } => match self.seen(key).await {
-                Err(dark) => dark,
-                Ok(Some(_)) => Seen::NotSo("the key is still there".into()),
-                Ok(None) => Seen::So,
-            },
-            Deed::Give { key, rights } => match self.seen(key).await {
-                Err(dark) => dark,
-                Ok(Some(seen)) if rights.iter().all(|right| seen.rights.contains(right)) => Seen::So,
-                Ok(Some(_)) => Seen::NotSo("the key does not have the rights".into()),
-                Ok(None) => Seen::NotSo("the key is gone".into()),
+                Err(why) => Seen::Dark(why),
             },
             Deed::Cancel { book } => self.empty(*book).await,
             Deed::Switch { book, .. } => self.switched(*book, true).await,
             Deed::Release { book, .. } => self.switched(*book, false).await,
             Deed::Narrow { .. } | Deed::Move { .. } | Deed::Revoke => Seen::Dark("this is not done at KuCoin".into()),
         }
-    }
-
-    async fn seen(&self, key: &Fingerprint) -> Result<Option<KeySeen>, Seen> {
-        let keys = self.keys().await.map_err(Seen::Dark)?;
-        Ok(keys.into_iter().map(|row| row.seen).find(|seen| seen.key == *key))
     }
 
     fn master_key(&self) -> Option<&RevokeKey> {
@@ -173,6 +152,7 @@ impl KucoinArm {
 
     async fn change(&self, key: Option<&RevokeKey>, verb: Verb, path: &str, body: Option<&str>) -> Asked {
         self.learn().await;
+        self.listing.forget();
         change(&self.wire, self.call(key, verb, path, body), judge).await
     }
 
@@ -206,11 +186,16 @@ impl KucoinArm {
         let path = format!("/api/v1/sub/api-key?subName={}", percent_encode(&self.sub));
         let data = self.asked(self.master_key(), &path).await?;
         let rows = data.as_array().ok_or("the list of keys is none")?;
-        Ok(rows.iter().filter_map(row).collect())
+        let rows: Vec<Row> = rows.iter().filter_map(row).collect();
+        self.listing.keep(&rows);
+        Ok(rows)
     }
 
     async fn row(&self, key: &Fingerprint) -> Option<Row> {
-        self.keys().await.ok()?.into_iter().find(|row| row.seen.key == *key)
+        match self.listing.recent(key) {
+            Some(row) => Some(row),
+            None => self.keys().await.ok()?.into_iter().find(|row| row.seen.key == *key),
+        }
     }
 
     async fn permit(&self, key: &Fingerprint, rights: &[Right]) -> Asked {

@@ -214,7 +214,12 @@ impl KucoinArm {
             Asked::Taken if failed_pairs(text) > 0 => {
                 Asked::Unclear(format_compact!("{} pairs could not be cancelled", failed_pairs(text)))
             }
-            other @ (Asked::Taken | Asked::Shown | Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => other,
+            other @ (Asked::Nothing
+            | Asked::Taken
+            | Asked::Shown
+            | Asked::Refused(_)
+            | Asked::Later(_)
+            | Asked::Unclear(_)) => other,
         })
         .await
     }
