@@ -193,7 +193,8 @@ impl Words {
     /// Returns a message as it is told when the owner says, after it was over, that it was not them.
     pub fn disowned(&self, mut message: Message, answer: &Answer, plan: &[PlanStep]) -> Message {
         let said = self.answered(answer);
-        let steps = plan.iter().enumerate().map(|(place, step)| format!("{}. {}", place + 1, step.what));
+        let steps =
+            plan.iter().enumerate().map(|(place, step)| format!("{}. {}", place + 1, self.language.say(&step.what)));
         let facts = std::mem::take(&mut message.facts);
         message.facts = std::iter::once(said).chain(steps).chain(facts).collect();
         message
