@@ -67,6 +67,7 @@ fn queued(row: u64, level: Level, headline: &str, previous: Option<(&str, Level)
         waited: Span::ZERO,
         previous: previous.map(|(receipt, level)| Sent { receipt: receipt.to_owned(), level }),
         cause: Cause::News,
+        reached: Vec::new(),
     }
 }
 

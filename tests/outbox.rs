@@ -260,6 +260,36 @@ fn a_silence_holds_back_alerts_counts_them_and_never_act() {
 }
 
 #[test]
+fn a_silenced_account_is_not_asked_about_again_or_elsewhere_but_for_act() {
+    let mut store = Store::in_memory().unwrap();
+    let routes = [route("chat"), ChannelRoute { after: Span::from_secs(600), ..route("mail") }];
+    let effects = [effect(1, &id(1), Level::Alert, "odd"), effect(2, &id(2), Level::Act, "theft")];
+    store.take(&effects, &routes).unwrap();
+    while send(&mut store, &routes[0], at(3)).is_some() {}
+    store.silence(&story::account(), "me", "moving house", at(10), at(50_000)).unwrap();
+    assert_eq!(attend(&mut store, &routes, at(600)), (1, 0), "the theft alone");
+    assert_eq!(attend(&mut store, &routes, at(20_000)), (0, 1));
+    assert_eq!(store.silences(at(20_000)).unwrap()[0].swallowed, 0, "nothing new was held back");
+    assert_eq!(attend(&mut store, &routes, at(50_000)), (1, 1), "the alert, once the silence is over");
+}
+
+#[test]
+fn a_clock_that_is_set_back_mutes_nobody() {
+    let mut store = Store::in_memory().unwrap();
+    let chat = ChannelRoute { burst: Some(Burst::default()), ..route("chat") };
+    let take = |store: &mut Store, n: u64| {
+        store.take(&[effect(n, &id(n), Level::Act, "theft")], std::slice::from_ref(&chat)).unwrap();
+    };
+    for n in 1..=3 {
+        take(&mut store, n);
+        assert!(send(&mut store, &chat, at(3_600)).is_some());
+    }
+    take(&mut store, 4);
+    assert!(send(&mut store, &chat, at(3_601)).is_none(), "three a minute");
+    assert!(send(&mut store, &chat, at(20)).is_some(), "an hour earlier by the clock, which had been ahead");
+}
+
+#[test]
 fn a_message_that_every_channel_refused_waits_again_when_a_channel_starts_anew() {
     let mut store = Store::in_memory().unwrap();
     let routes = [route("chat"), route("mail")];
@@ -273,7 +303,52 @@ fn a_message_that_every_channel_refused_waits_again_when_a_channel_starts_anew()
             }
         }
     }
-    assert_eq!(store.revive("chat").unwrap(), 1, "what somebody got is not sent again");
+    assert_eq!(store.revive("chat", at(0)).unwrap(), 1, "what somebody got is not sent again");
     assert_eq!(store.due("chat", at(6), 9).unwrap()[0].incident, id(2));
-    assert_eq!(store.revive("mail").unwrap(), 0, "it waits on the other channel");
+    assert_eq!(store.revive("mail", at(0)).unwrap(), 0, "it waits on the other channel");
+}
+
+#[test]
+fn a_theft_that_no_channel_delivered_is_tried_again_for_days_although_it_is_over() {
+    let mut store = Store::in_memory().unwrap();
+    let routes = [route("mail")];
+    store.take(&[effect(1, &id(1), Level::Act, "theft"), effect(2, &id(2), Level::Alert, "odd")], &routes).unwrap();
+    for queued in store.due("mail", at(5), 9).unwrap() {
+        store.mark_sending(queued.id, at(5)).unwrap();
+        store.mark_given_up(queued.id, at(5), "535 wrong password").unwrap();
+    }
+    let over = [
+        closed(effect(1_700, &id(1), Level::Act, ""), at(1_700)),
+        closed(effect(1_701, &id(2), Level::Alert, ""), at(1_701)),
+    ];
+    store.take(&over, &routes).unwrap();
+    assert_eq!(store.revive("mail", at(1)).unwrap(), 0, "older than is looked at");
+    assert_eq!(store.revive("mail", at(0)).unwrap(), 1);
+    assert_eq!(store.due("mail", at(2_000), 9).unwrap()[0].message.headline, "theft");
+}
+
+#[test]
+fn people_cannot_be_told_where_every_channel_with_something_to_say_fails() {
+    let mut store = Store::in_memory().unwrap();
+    let routes = [route("mail"), ChannelRoute { min_level: Level::Act, ..route("boss") }];
+    let names = routes.each_ref().map(|route| route.name.clone());
+    let mute = |store: &Store, now: i64| store.is_mute(&names, at(now - 900), at(now - 86_400)).unwrap();
+    assert!(!mute(&store, 10), "nobody had anything to say");
+    store.take(&[effect(1, &id(1), Level::Alert, "one")], &routes).unwrap();
+    assert!(!mute(&store, 10), "it is not late yet");
+    assert!(mute(&store, 2_000), "late");
+    send(&mut store, &routes[0], at(2_000)).unwrap();
+    assert!(!mute(&store, 2_000));
+    // Refused for good: nothing waits, and all is lost.
+    store.take(&[effect(2_001, &id(2), Level::Alert, "two")], &routes).unwrap();
+    let Next::Send(two) = next(&mut store, &routes[0], at(2_001)) else { panic!("nothing to send") };
+    store.mark_sending(two.id, at(2_001)).unwrap();
+    store.mark_given_up(two.id, at(2_001), "535 wrong password").unwrap();
+    assert!(mute(&store, 2_002), "the other channel has never been tried");
+    // A channel that is not configured any more says nothing.
+    store.take(&[effect(2_003, &id(3), Level::Act, "three")], &[route("gone")]).unwrap();
+    assert!(mute(&store, 2_004));
+    store.take(&[effect(2_005, &id(4), Level::Act, "four")], &routes).unwrap();
+    while send(&mut store, &routes[1], at(2_005)).is_some() {}
+    assert!(!mute(&store, 2_006), "the boss was told");
 }

@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
 
 fn settings(config: Config, read: bool) -> Settings {
     let (inbox, leak_file, store_file) = (Some(config.respond_folder()), config.leak_file(), config.store_file());
-    let config_inbox = config.inbox();
+    let (config_inbox, status) = (config.inbox(), Some(config.status_file()));
     let setup = desk::Setup { settings: config.response, read, inbox };
     let places = hands::Places::of(&config.feed);
     let may = |holder: &Holder| holder.master.is_some() || holder.trade.is_some() || holder.token.is_some();
@@ -91,6 +91,7 @@ fn settings(config: Config, read: bool) -> Settings {
         // Where no key may act, and nothing shall be written down, there is no task for it.
         response: armed.then_some(Answering { setup, keys: config.keys, places }),
         inbox: Some(config_inbox),
+        status,
         answers: config.answers.clone(),
         leak_file: Some(leak_file),
         leak_watch,

@@ -78,11 +78,27 @@ fn is_leak(text: &str) -> bool {
     serde_json::from_str::<Frame>(text).is_ok()
 }
 
+/// Writes an answer as the frame of an arrival from `operator`, with the number it has where answers are kept.
+pub fn write_kept(answer: &Answer, id: u64) -> String {
+    let mut frame = said(answer);
+    frame["answer"]["id"] = id.into();
+    frame.to_string()
+}
+
+/// Returns the number that an answer in a frame of the operator has where answers are kept.
+pub fn kept_as(text: &str) -> Option<u64> {
+    serde_json::from_str::<serde_json::Value>(text).ok()?.pointer("/answer/id")?.as_u64()
+}
+
 /// Writes an answer as the frame of an arrival from `operator`.
 pub fn write(answer: &Answer) -> String {
+    said(answer).to_string()
+}
+
+fn said(answer: &Answer) -> serde_json::Value {
     let Answer { account, first, last, mine, by } = answer;
     let said = Said { account: account.to_string(), first: *first, last: *last, mine: *mine, by: by.clone() };
-    serde_json::json!({ "answer": said }).to_string()
+    serde_json::json!({ "answer": said })
 }
 
 /// Reads an answer out of a frame's text.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 
-use super::{Again, Answer, Answered, Attention, Cause, ChannelRoute, Error, Snapshot, Store, Taken};
+use super::{Again, Answer, Answered, Attention, Cause, ChannelRoute, Error, Restaged, Snapshot, Store, Taken};
 use crate::domain::{AccountId, Effect, EffectKind, Level, Message, Span, Timestamp};
 
 /// A share of the store. Callers wait for their turn, so what is queued is bounded by how many there are.
@@ -86,11 +86,25 @@ impl Handle {
         .await
     }
 
-    /// Queues a message about an account for every channel that wants one of its level, and wakes them.
+    /// Queues a message about an account for every channel that wants one of its level and is told at once, and wakes
+    /// them; who is asked when nobody answers is asked about the incident.
     pub async fn tell(&self, message: Message, account: AccountId, at: Timestamp) -> Result<(), Error> {
-        let routes = self.routes.iter().filter(|route| route.accepts(message.level, &account));
+        let at_once = self.routes.iter().filter(|route| !route.is_later());
+        let routes = at_once.filter(|route| route.accepts(message.level, &account));
         let channels = routes.map(|route| route.name.clone()).collect();
         self.queue(message, at, channels, Cause::News).await
+    }
+
+    /// Writes down that a rule was given another stage (see [`Store::restaged`]) and wakes the channels named.
+    pub async fn restaged(&self, one: Restaged, message: Option<Message>, channels: Vec<String>) -> Result<(), Error> {
+        let commits = self.commits.clone();
+        self.with(move |store| {
+            if store.restaged(&one, message.as_ref(), &channels)? {
+                wake(&commits);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Returns a counter that moves after every commit of an open incident that says `act`.

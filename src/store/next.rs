@@ -79,7 +79,7 @@ impl Store {
             return Ok(Next::Send(Box::new(due.swap_remove(place))));
         }
         let Some(first) = due.into_iter().next() else { return self.rest(route, now, quiet) };
-        let (recent, oldest) = self.recent(&route.name, now - burst.window)?;
+        let (recent, oldest) = self.recent(&route.name, now - burst.window, now)?;
         if recent >= u64::from(burst.most) {
             return Ok(Next::Wait(oldest.map(|oldest| oldest + burst.window)));
         }
@@ -102,17 +102,18 @@ impl Store {
         }))
     }
 
-    /// Counts messages that reached the channel since `since`, without edits; and says when the first of them did.
-    fn recent(&self, channel: &str, since: Timestamp) -> Result<(u64, Option<Timestamp>), Error> {
+    /// Counts messages that reached the channel since `since`, without edits; and says when the first of them did. What
+    /// was sent later than now was sent by a clock that has been set back.
+    fn recent(&self, channel: &str, since: Timestamp, now: Timestamp) -> Result<(u64, Option<Timestamp>), Error> {
         let (count, oldest): (i64, Option<i64>) = self
             .connection
             .prepare_cached(
                 "SELECT count(*), min(done_at) FROM outbox AS sent
-                 WHERE channel = ?1 AND done_at > ?2 AND state = 'sent' AND NOT (receipt <> '' AND EXISTS (
+                 WHERE channel = ?1 AND done_at > ?2 AND done_at <= ?3 AND state = 'sent' AND NOT (receipt <> '' AND EXISTS (
                      SELECT 1 FROM outbox AS older WHERE older.channel = ?1 AND older.incident = sent.incident
                      AND older.receipt = sent.receipt AND older.id < sent.id))",
             )?
-            .query_row(params![channel, since.nanos()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_row(params![channel, since.nanos(), now.nanos()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok((number(count), oldest.map(Timestamp::from_nanos)))
     }
 

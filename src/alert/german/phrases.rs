@@ -396,6 +396,22 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("plain", "im Klartext"),
     ("key of", "Schlüssel von"),
     ("places", "Stellen"),
+    ("{} could not be searched whole for leaked keys", "{0} war nicht ganz nach undichten Schlüsseln zu durchsuchen"),
+    (
+        "Lay it there unpacked and readable for fillguard",
+        "Legen Sie die Datei ausgepackt und für fillguard lesbar dorthin",
+    ),
+    ("Nobody knows whether a key of yours is in it.", "Niemand weiß, ob ein Schlüssel von Ihnen darin steht."),
+    ("And {} more.", "Und {0} weitere."),
+    ("files", "Dateien"),
+    (
+        "{}: is packed as {}, which is not opened: unpack it first.",
+        "{0}: ist als {1} gepackt und wird nicht geöffnet: packen Sie sie erst aus.",
+    ),
+    ("{}: could be read only in part: {}.", "{0}: war nur zum Teil zu lesen: {1}."),
+    ("{}: folders inside folders are gone into 64 deep.", "{0}: in Ordner in Ordnern wird 64 tief gegangen."),
+    // A rule that was taken back.
+    ("{} alarms, {} an account-month, budget {}", "{0} Alarme, {1} je Kontomonat, Budget {2}"),
     // What the bot is asked to switch.
     ("No folder for commands is configured.", "Es ist kein Ordner für Befehle eingestellt."),
     ("Nothing was switched: {}", "Nichts wurde geschaltet: {0}"),

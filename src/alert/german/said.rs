@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     /// Where sentences stand that reach people by way of a note, a reason or a message of no incident's own.
-    const SOURCES: [(&str, &str); 13] = [
+    const SOURCES: [(&str, &str); 14] = [
         ("response/machine.rs", include_str!("../../response/machine.rs")),
         ("response/memory.rs", include_str!("../../response/memory.rs")),
         ("response/plan.rs", include_str!("../../response/plan.rs")),
@@ -64,6 +64,7 @@ mod tests {
         ("alert/plan.rs", include_str!("../plan.rs")),
         ("notify/courier.rs", include_str!("../../notify/courier.rs")),
         ("notify/email/distrust.rs", include_str!("../../notify/email/distrust.rs")),
+        ("live/leak_watch.rs", include_str!("../../live/leak_watch.rs")),
         ("feed/error.rs", include_str!("../../feed/error.rs")),
     ];
     /// Sentences of the log, of lints and of mistakes in a program: no message has them.
@@ -80,12 +81,17 @@ mod tests {
     ];
 
     /// The same, by what is said.
-    const NO_MESSAGE: [&str; 5] = [
+    const NO_MESSAGE: [&str; 10] = [
         "an invented key's id",
         "Bearer {}",
         "authentication failure",
         "a message was refused for good; check the channel's settings",
         "a message was not delivered",
+        "leak watch",
+        "looking at the folder broke off",
+        "searching a file broke off",
+        "the daemon stops",
+        "no key could be read that could be looked for",
     ];
 
     /// Returns the string literals of a source's own part with the line each begins in, without line breaks.

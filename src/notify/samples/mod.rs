@@ -52,6 +52,7 @@ impl Sample {
             waited: Span::ZERO,
             previous: None,
             cause: self.cause,
+            reached: Vec::new(),
         }
     }
 }
@@ -267,6 +268,7 @@ impl Cast {
         let drill = Drill { code: "7f3a".into(), account: self.account.clone(), by: "@alice".into(), attack: None };
         let acted = Drill { attack: Some(Attack::Pump), ..drill.clone() };
         let pulse = super::telegram::Pulse { seen: 2, accounts: 3, fills: 1_204, ..Default::default() };
+        let noisy = [(self.account.to_string(), 7)];
         let broken = report("chat", &grown.queued(), "Telegram refused (403): bot was blocked by the user", language);
         vec![
             again("repeat", Cause::Repeat),
@@ -278,6 +280,11 @@ impl Cast {
             plain("response_done", Cause::News, wording::sample(&self.account, wording::Sample::Done, language)),
             plain("response_partly", Cause::News, wording::sample(&self.account, wording::Sample::Partly, language)),
             plain("channel", Cause::Report, broken),
+            plain(
+                "demotion",
+                Cause::News,
+                words.demoted("big_buys", "7 alarms, 0.4 an account-month, budget 0.1", &noisy),
+            ),
             plain("daily", Cause::Test, words.daily(&pulse, 1, Some("2026-02-20"))),
             plain("test", Cause::Test, words.test("mail", "alice", at(600))),
         ]
