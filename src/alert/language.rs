@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::german;
 use crate::domain::{AccountId, Level, Message, PlanStep};
 
 /// A language.
@@ -28,10 +29,31 @@ impl Language {
 }
 
 impl Language {
+    /// Returns a sentence that was made in English. What no table knows, such as a server's own words, stays as it is.
+    pub fn say(self, english: &str) -> String {
+        match self {
+            Language::English => english.to_owned(),
+            Language::German => german::said(english),
+        }
+    }
+
+    /// Returns a message whose sentences were made in English.
+    pub fn translate(self, message: Message) -> Message {
+        let say = |english: &String| self.say(english);
+        Message {
+            headline: say(&message.headline),
+            facts: message.facts.iter().map(say).collect(),
+            next_step: say(&message.next_step),
+            otherwise: say(&message.otherwise),
+            table: message.table.iter().map(|(label, value)| (say(label), say(value))).collect(),
+            ..message
+        }
+    }
+
     /// Turns a message into the one that follows "not me": the level, who said it, and what to do, step by step.
     pub(super) fn disown(self, message: &mut Message, account: &AccountId, by: &str, plan: &[PlanStep]) {
         let by: String = by.chars().filter(|c| !c.is_control()).take(60).collect();
-        let steps = plan.iter().enumerate().map(|(place, step)| format!("{}. {}", place + 1, step.what));
+        let steps = plan.iter().enumerate().map(|(place, step)| format!("{}. {}", place + 1, self.say(&step.what)));
         let (headline, fact) = match self {
             Language::English => (
                 format!("{account}: the owner says this was not them"),

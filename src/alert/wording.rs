@@ -10,15 +10,31 @@ use crate::engine::STAGED;
 pub fn message(incident: &Incident, transition: Transition, language: Language) -> Message {
     let mut by_weight: Vec<&Finding> = incident.findings.iter().collect();
     by_weight.sort_by(|a, b| b.level.cmp(&a.level).then(b.score.total_cmp(&a.score)));
-    let mut facts: Vec<String> = by_weight.iter().take(6).map(|finding| fact(finding, language)).collect();
+    let fact = match language {
+        Language::English => fact,
+        Language::German => german::fact,
+    };
+    let mut facts: Vec<String> = by_weight.iter().take(6).map(|finding| fact(finding)).collect();
     if by_weight.iter().any(|finding| finding.terms.iter().any(|term| term.name == "leak_mode")) {
-        facts.push("Leak mode is on for this key, so less evidence is enough to tell of it.".to_owned());
+        facts.push(match language {
+            Language::English => "Leak mode is on for this key, so less evidence is enough to tell of it.".to_owned(),
+            Language::German => {
+                "Für diesen Schlüssel gilt der Leak-Modus: schon weniger Belege werden gemeldet.".to_owned()
+            }
+        });
     }
     for finding in by_weight.iter().filter(|finding| finding.terms.iter().any(|term| term.name == STAGED)).take(3) {
-        facts.push(format!("The rule {} is staged: it is heard here and nowhere else.", finding.rule_name()));
+        let rule = finding.rule_name();
+        facts.push(match language {
+            Language::English => format!("The rule {rule} is staged: it is heard here and nowhere else."),
+            Language::German => format!("Die Regel {rule} ist auf Probe: sie wird hier gehört und sonst nirgends."),
+        });
     }
     for (name, _) in by_weight.iter().filter_map(|finding| hidden_by(finding)).take(3) {
-        facts.push(format!("The exception {name} hid one of these."));
+        facts.push(match language {
+            Language::English => format!("The exception {name} hid one of these."),
+            Language::German => format!("Die Ausnahme {name} hat eines davon verborgen."),
+        });
     }
     Message {
         incident: incident.id.clone(),
@@ -37,12 +53,7 @@ pub fn message(incident: &Incident, transition: Transition, language: Language) 
             Language::German => german::otherwise(incident),
         },
         link: incident.account.venue.key_page().into(),
-        table: match language {
-            Language::English => table(incident),
-            Language::German => {
-                table(incident).into_iter().map(|(label, value)| (german::label(&label), value)).collect()
-            }
-        },
+        table: table(incident, language),
     }
 }
 
@@ -69,8 +80,11 @@ fn headline(incident: &Incident, transition: Transition) -> String {
         },
         Some(Kind::Blind) | None => "could not be watched without a gap".to_owned(),
     };
-    let loss =
-        if incident.loss.is_empty() { String::new() } else { format!(", {} lost so far", money(&incident.loss)) };
+    let loss = if incident.loss.is_empty() {
+        String::new()
+    } else {
+        format!(", {} lost so far", money(&incident.loss, " and "))
+    };
     let again = match transition {
         Transition::Opened => "",
         Transition::Raised | Transition::Updated | Transition::Closed => "growing: ",
@@ -78,16 +92,11 @@ fn headline(incident: &Incident, transition: Transition) -> String {
     format!("{again}{account} {what}{loss}")
 }
 
-pub(super) fn money(loss: &[Money]) -> String {
-    loss.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+pub(super) fn money(loss: &[Money], and: &str) -> String {
+    loss.iter().map(ToString::to_string).collect::<Vec<_>>().join(and)
 }
 
-fn fact(finding: &Finding, language: Language) -> String {
-    if language == Language::German
-        && let Some(fact) = german::fact(finding)
-    {
-        return fact;
-    }
+fn fact(finding: &Finding) -> String {
     let pair = finding.symbol.as_ref().map(ToString::to_string).unwrap_or_default();
     let text = match &finding.reason {
         Reason::Stands { spent, times_usual, move_percent, new_pair, buy, cap } => {
@@ -204,11 +213,14 @@ fn otherwise(incident: &Incident) -> String {
     }
 }
 
-fn table(incident: &Incident) -> Vec<(String, String)> {
+fn table(incident: &Incident, language: Language) -> Vec<(String, String)> {
+    let is_german = language == Language::German;
+    let level = if is_german { german::level(incident.level) } else { incident.level.as_str() };
+    let term = |name: &str| if is_german { german::term(name).to_owned() } else { name.to_owned() };
     let mut rows = vec![
         ("Incident".to_owned(), incident.id.to_string()),
         ("Account".to_owned(), incident.account.to_string()),
-        ("Level".to_owned(), incident.level.to_string()),
+        ("Level".to_owned(), level.to_owned()),
         ("First seen".to_owned(), incident.opened.to_string()),
         ("Last seen".to_owned(), incident.last.to_string()),
     ];
@@ -216,23 +228,25 @@ fn table(incident: &Incident) -> Vec<(String, String)> {
         rows.push(("Pair".to_owned(), symbol.to_string()));
     }
     if !incident.loss.is_empty() {
-        rows.push(("Lost so far".to_owned(), money(&incident.loss)));
-        if let Some(rate) = per_minute(incident) {
+        let and = if is_german { " und " } else { " and " };
+        rows.push(("Lost so far".to_owned(), money(&incident.loss, and)));
+        if let Some(rate) = per_minute(incident, and) {
             rows.push(("Lost per minute".to_owned(), rate));
         }
     }
     if let Some(leading) = incident.leading().filter(|leading| leading.score != 0.0) {
-        let terms = leading.terms.iter().map(|term| format!("{} {:+.1}", term.name, term.nats)).collect::<Vec<_>>();
-        rows.push(("Score".to_owned(), format!("{:.1} nats: {}", leading.score, terms.join(", "))));
+        let told = leading.terms.iter().map(|one| format!("{} {:+.1}", term(&one.name), one.nats));
+        let (terms, unit) = (told.collect::<Vec<_>>().join(", "), if is_german { "Nat" } else { "nats" });
+        rows.push(("Score".to_owned(), format!("{:.1} {unit}: {terms}", leading.score)));
     }
     if incident.level >= Level::Alert {
         let steps = incident.plan.iter().enumerate();
-        rows.extend(steps.map(|(place, step)| (format!("Step {}", place + 1), step.what.to_string())));
+        rows.extend(steps.map(|(place, step)| (format!("Step {}", place + 1), language.say(&step.what))));
     }
-    rows
+    rows.into_iter().map(|(label, value)| (super::label(&label, language), value)).collect()
 }
 
-fn per_minute(incident: &Incident) -> Option<String> {
+fn per_minute(incident: &Incident, and: &str) -> Option<String> {
     let minutes = rust_decimal::Decimal::from(incident.last.since(incident.opened).nanos() / 1_000_000_000)
         .checked_div(rust_decimal::Decimal::from(60))?;
     if minutes < rust_decimal::Decimal::ONE {
@@ -242,7 +256,7 @@ fn per_minute(incident: &Incident) -> Option<String> {
         let amount = loss.amount().checked_div(minutes)?.round_dp(8);
         Some(Money::new(amount, loss.asset().clone()).to_string())
     };
-    incident.loss.iter().map(rate).collect::<Option<Vec<_>>>().map(|rates| rates.join(" and "))
+    incident.loss.iter().map(rate).collect::<Option<Vec<_>>>().map(|rates| rates.join(and))
 }
 
 /// `; market cap about $2.1M, rank 1,400`: as much as a person needs to know how thin a coin is.

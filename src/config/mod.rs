@@ -234,7 +234,8 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
     }
     let mut notify = notify::notify(root, &accounts);
     pipeline.alert.language = notify.language;
-    let (response, keys) = response::response(root, book.holders(), taken);
+    let (mut response, keys) = response::response(root, book.holders(), taken);
+    response.language = notify.language;
     let answers = alive::answers(root);
     (notify.heartbeat, notify.daily) = alive::alive(root);
     let leakcheck = leakcheck::leakcheck(root);

@@ -149,6 +149,7 @@ pub(super) fn response(
         call_timeout: section.time("call_timeout", usual.call_timeout, Duration::from_millis(50)..=30 * SECOND),
         verify_within: section.time("verify_within", usual.verify_within, Duration::from_millis(50)..=60 * SECOND),
         accounts: std::collections::BTreeMap::new(),
+        language: crate::alert::Language::default(),
     };
     if settings.keys_per_hour > settings.keys_per_day {
         section.refuse("keys_per_hour", "is more than keys_per_day, which would then hold alone");

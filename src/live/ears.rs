@@ -15,8 +15,11 @@ use crate::store::Handle;
 
 /// Returns a task for each bot that people may talk to.
 pub(super) fn tasks(settings: &Settings, store: &Handle, pulse: watch::Receiver<Pulse>) -> Result<Vec<Task>, Error> {
-    let leak_file = settings.leak_file.clone();
-    let leak_modes = move || leak_file.as_deref().map(|file| operator::modes(file, clock::now())).unwrap_or_default();
+    let (leak_file, language) = (settings.leak_file.clone(), settings.notify.language);
+    let leak_modes = move || {
+        let modes = leak_file.as_deref().map(|file| operator::modes(file, clock::now())).unwrap_or_default();
+        modes.iter().map(|mode| language.say(mode)).collect()
+    };
     let switch_file = settings.leak_file.clone();
     let (tags, rules) = (settings.pipeline.engine.tags.clone(), settings.rules.clone());
     let inbox = settings.inbox.clone();
@@ -29,15 +32,16 @@ pub(super) fn tasks(settings: &Settings, store: &Handle, pulse: watch::Receiver<
             now.as_ref().unwrap_or(&tags).0.keys().map(ToString::to_string).collect()
         }),
         leak: Arc::new(move |asked| {
-            let file = switch_file.as_deref().ok_or("No folder for commands is configured.")?;
-            switch(file, asked).map_err(|why| format!("Nothing was switched: {why}"))
+            let file = switch_file.as_deref().ok_or(language.say("No folder for commands is configured."))?;
+            switch(file, asked).map_err(|why| language.say(&format!("Nothing was switched: {why}")))
         }),
         drill: Arc::new(move |by| {
-            let folder = inbox.as_deref().ok_or("No folder for commands is configured.")?;
-            let account = account.clone().ok_or("No account is watched, so there is nothing to try.")?;
+            let folder = inbox.as_deref().ok_or(language.say("No folder for commands is configured."))?;
+            let account = account.clone().ok_or(language.say("No account is watched, so there is nothing to try."))?;
             let code = format!("{:08x}", rand::random::<u32>());
             let order = Order::Drill { code, account, by: by.to_owned(), attack: None };
-            inbox::put(folder, &order).map(drop).map_err(|why| format!("The drill cannot be begun: {why}"))
+            let failed = |why| language.say(&format!("The drill cannot be begun: {why}"));
+            inbox::put(folder, &order).map(drop).map_err(failed)
         }),
     };
     let mut tasks = Vec::new();

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::alert::Language;
 use crate::arrival::{Body, Incoming, Source};
 use crate::domain::{AccountId, IncidentId, Level, Message};
 use crate::leakcheck::folder::{self, Folder, Mark, Rested};
@@ -36,7 +37,7 @@ const MOST_LINES: usize = 1_000;
 const MOST_NAMED: usize = 8;
 
 /// Returns the task that looks at the folder.
-pub(super) fn task(watch: LeakWatch, store: Handle, incoming: mpsc::Sender<Incoming>) -> Task {
+pub(super) fn task(watch: LeakWatch, language: Language, store: Handle, incoming: mpsc::Sender<Incoming>) -> Task {
     Task::restartable("leak watch", Stage::Feeds, move |stop| {
         let (watch, store, incoming) = (watch.clone(), store.clone(), incoming.clone());
         async move {
@@ -60,7 +61,7 @@ pub(super) fn task(watch: LeakWatch, store: Handle, incoming: mpsc::Sender<Incom
                         return Outcome::Ok(());
                     }
                     match report {
-                        Ok(report) => tell(&report, &store, &incoming).await?,
+                        Ok(report) => tell(&report, language, &store, &incoming).await?,
                         Err(why) => {
                             tracing::error!(%why, "files are not searched for leaked keys");
                             break;
@@ -107,14 +108,21 @@ fn search(watch: &LeakWatch, file: &Rested, stop: &CancellationToken) -> Result<
 }
 
 /// Writes finds into the journal, and tells people; the rest goes to the log.
-async fn tell(report: &Report, store: &Handle, incoming: &mpsc::Sender<Incoming>) -> Result<(), store::Error> {
+async fn tell(
+    report: &Report,
+    language: Language,
+    store: &Handle,
+    incoming: &mpsc::Sender<Incoming>,
+) -> Result<(), store::Error> {
     for (file, why) in &report.unread {
         tracing::warn!(%file, %why, "a file could not be searched whole for leaked keys");
     }
     if !report.unread.is_empty() {
         // Whoever laid it there takes silence for an answer.
         let channels = store.routes().iter().filter(|route| !route.is_later()).map(|route| route.name.clone());
-        store.queue(unsearched(&report.unread), clock::now(), channels.collect(), Cause::News).await?;
+        store
+            .queue(language.translate(unsearched(&report.unread)), clock::now(), channels.collect(), Cause::News)
+            .await?;
     }
     for find in report.finds.iter().take(MOST_LINES) {
         let line = Incoming { at: clock::now(), from: Source::Operator, body: Body::from_text(frame(find)) };
@@ -136,7 +144,14 @@ async fn tell(report: &Report, store: &Handle, incoming: &mpsc::Sender<Incoming>
         let channels = store.routes().iter().filter(|route| !route.is_later()).filter(accepts);
         let channels = channels.map(|route| route.name.clone()).collect();
         tracing::warn!(key = owner, finds = finds.len(), "a key stands in a file that was laid into the folder");
-        store.queue(message(owner, account.as_ref(), &finds, report.more), clock::now(), channels, Cause::News).await?;
+        store
+            .queue(
+                language.translate(message(owner, account.as_ref(), &finds, report.more)),
+                clock::now(),
+                channels,
+                Cause::News,
+            )
+            .await?;
     }
     Ok(())
 }

@@ -233,7 +233,12 @@ pub async fn run_fed_by(
     let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
     tasks.extend(responding);
     tasks.extend(settings.leak_file.map(|file| operator::switches(file, incoming.clone())));
-    tasks.extend(settings.leak_watch.take().map(|watch| leak_watch::task(watch, store.clone(), incoming.clone())));
+    tasks.extend(
+        settings
+            .leak_watch
+            .take()
+            .map(|watch| leak_watch::task(watch, settings.notify.language, store.clone(), incoming.clone())),
+    );
     tasks.push(desk::task(store.clone(), &settings.notify, settings.pipeline.alert.quiet, incoming.clone()));
     if let Some(folder) = settings.inbox.take() {
         tasks.push(inbox::task(folder, store.clone(), &settings.notify, incoming.clone()));

@@ -287,7 +287,9 @@ impl<C: Carrier> Courier<C> {
         if self.others.is_empty() || queued.incident.as_str().starts_with(ABOUT_A_CHANNEL) {
             return Ok(());
         }
-        self.store.queue(report(&self.name, queued, why), now, self.others.clone(), Cause::Report).await
+        self.store
+            .queue(report(&self.name, queued, why, self.words.language), now, self.others.clone(), Cause::Report)
+            .await
     }
 }
 
@@ -296,11 +298,12 @@ fn waited(queued: &Queued) -> Duration {
 }
 
 /// Tells that a channel does not deliver.
-pub(super) fn report(name: &str, queued: &Queued, why: &str) -> Message {
-    Message {
+pub(super) fn report(name: &str, queued: &Queued, why: &str, language: Language) -> Message {
+    let why = language.say(why);
+    language.translate(Message {
         incident: IncidentId::known(&format!("{ABOUT_A_CHANNEL}{name}")),
         level: queued.message.level.max(Level::Alert),
-        headline: format!("The channel {name} does not deliver: {}", wording::one_line(why, 160)),
+        headline: format!("The channel {name} does not deliver: {}", wording::one_line(&why, 160)),
         facts: vec![
             format!("Not delivered there: {}", queued.message.headline),
             "People who read only that channel have not been told.".to_owned(),
@@ -313,5 +316,5 @@ pub(super) fn report(name: &str, queued: &Queued, why: &str) -> Message {
             ("Incident".to_owned(), queued.incident.to_string()),
             ("Attempts".to_owned(), (queued.attempts + 1).to_string()),
         ],
-    }
+    })
 }

@@ -193,7 +193,8 @@ impl Words {
     /// Returns a message as it is told when the owner says, after it was over, that it was not them.
     pub fn disowned(&self, mut message: Message, answer: &Answer, plan: &[PlanStep]) -> Message {
         let said = self.answered(answer);
-        let steps = plan.iter().enumerate().map(|(place, step)| format!("{}. {}", place + 1, step.what));
+        let steps =
+            plan.iter().enumerate().map(|(place, step)| format!("{}. {}", place + 1, self.language.say(&step.what)));
         let facts = std::mem::take(&mut message.facts);
         message.facts = std::iter::once(said).chain(steps).chain(facts).collect();
         message
@@ -265,7 +266,7 @@ impl Words {
 
     /// Returns what is told when fillguard itself took a rule back that was too loud.
     pub fn demoted(&self, rule: &str, noise: &str, accounts: &[(String, u64)]) -> Message {
-        let (rule, noise) = (one_line(rule, 60), one_line(noise, 160));
+        let (rule, noise) = (one_line(rule, 60), one_line(&self.language.say(noise), 160));
         let id = IncidentId::known(&format!("rule/{rule}"));
         let whose: Vec<String> =
             accounts.iter().take(8).map(|(account, alarms)| format!("{} {alarms}", one_line(account, 60))).collect();

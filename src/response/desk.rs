@@ -285,7 +285,7 @@ impl<H: Hands> Desk<H> {
 
     async fn tell(&self, incident: &IncidentId, news: News) -> Result<(), Error> {
         let Some(case) = self.machine.memory().cases.get(incident) else { return Ok(()) };
-        let message = wording::message(incident, case, news);
+        let message = wording::message(incident, case, news, self.machine.settings().language);
         let (account, at) = (case.account.clone(), clock::now());
         self.store.tell(message, account, at).await
     }

@@ -2,10 +2,17 @@
 
 use super::machine::News;
 use super::memory::{Act, Case, State};
-use crate::domain::{IncidentId, Level, Message};
+use super::plan::{Deed, Plan, Wallets};
+use super::words::Outcome;
+use crate::alert::Language;
+use crate::domain::{AccountId, Fingerprint, IncidentId, Level, Message, Right, Timestamp};
 
 /// Writes the message about a response as it stands.
-pub(crate) fn message(incident: &IncidentId, case: &Case, news: News) -> Message {
+pub(crate) fn message(incident: &IncidentId, case: &Case, news: News, language: Language) -> Message {
+    language.translate(in_english(incident, case, news))
+}
+
+fn in_english(incident: &IncidentId, case: &Case, news: News) -> Message {
     let account = &case.account;
     let venue = account.venue;
     let steps = case.acts.len();
@@ -81,4 +88,55 @@ pub fn step(place: usize, act: &Act) -> String {
         (None, Some(_)) => format!("{number}. {}: under way", act.deed),
         (None, None) => format!("{number}. {}", act.deed),
     }
+}
+
+/// How a response stands in a sample.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sample {
+    /// It waits for a yes.
+    Asks,
+    /// All of it was seen to work.
+    Done,
+    /// Some of it was not.
+    Partly,
+}
+
+/// Returns a message of an invented response, to look at and to try templates on.
+pub(crate) fn sample(account: &AccountId, how: Sample, language: Language) -> Message {
+    let at = |seconds: i64| Timestamp::from_millis(1_772_355_600_000 + seconds * 1_000);
+    let key = || Fingerprint::of("an invented key's id");
+    let deeds = [
+        Deed::Strip { key: key(), had: vec![Right::Trade] },
+        Deed::Cancel { book: Wallets::Spot },
+        Deed::Delete { key: key() },
+    ];
+    let last = match how {
+        Sample::Asks => None,
+        Sample::Done => Some(Outcome::Done),
+        Sample::Partly => Some(Outcome::NotDone("the key is still there".into())),
+    };
+    let act = |(place, deed): (usize, Deed)| {
+        let outcome = last.clone().map(|last| if place == 2 { last } else { Outcome::Done });
+        Act { begun: outcome.is_some().then(|| at(600)), ended: outcome.is_some().then(|| at(602)), outcome, deed }
+    };
+    let (state, note, news) = match how {
+        Sample::Asks => (State::Waiting(at(2_400)), "a person has to say yes", News::Planned),
+        Sample::Done => (State::Done, "", News::Ended),
+        Sample::Partly => (State::Partly, "", News::Ended),
+    };
+    let over = last.is_some();
+    let case = Case {
+        account: account.clone(),
+        state,
+        note: note.into(),
+        acts: deeds.into_iter().enumerate().map(act).collect(),
+        plan: Plan::default(),
+        yes: std::collections::BTreeSet::new(),
+        needs: 1,
+        disowned: false,
+        found: at(598),
+        begun: over.then(|| at(600)),
+        ended: over.then(|| at(603)),
+    };
+    message(&IncidentId::new(account, 4_711, 0), &case, news, language)
 }

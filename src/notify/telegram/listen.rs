@@ -13,17 +13,14 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{Api, Refusal};
-use super::buttons::{self, Deed};
-use super::take::{Offer, offer, person, take};
-use super::talk::{Command, Note, Press, Update, User};
-use super::{Chat, Facts, TelegramSettings};
-use crate::domain::{IncidentId, Level, Message, Span, Timestamp, Venue};
-use crate::notify::wording::{escape, one_line};
+use super::talk::{Command, Note, Update};
+use super::{Chat, TelegramSettings};
+use crate::domain::{IncidentId, Message, Span, Timestamp};
 use crate::notify::words::{Words, words};
-use crate::notify::{ChannelSettings, Error, incident_of};
+use crate::notify::{ChannelSettings, Error};
 use crate::runtime::backoff::{self, Backoff};
 use crate::runtime::clock;
-use crate::store::{self, Answer, Answered, Approval, Filter, Handle, Verdict};
+use crate::store::{self, Handle};
 
 /// How the daemon goes, as the pipeline last said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,27 +76,25 @@ pub struct Listener {
     api: Api,
     mark: String,
     chats: Vec<Listening>,
-    store: Handle,
-    around: Surroundings,
+    pub(super) store: Handle,
+    pub(super) around: Surroundings,
     poll: Duration,
 }
 
 /// A chat that is listened to.
 #[derive(Clone)]
-struct Listening {
-    channel: String,
-    chat: Chat,
-    users: Vec<i64>,
-    settings: ChannelSettings,
-    words: &'static Words,
+pub(super) struct Listening {
+    pub(super) channel: String,
+    pub(super) chat: Chat,
+    pub(super) users: Vec<i64>,
+    pub(super) settings: ChannelSettings,
+    pub(super) words: &'static Words,
 }
 
 /// How long Telegram may hold a call for news.
 const POLL: Duration = Duration::from_secs(25);
 /// A command older than this is not carried out: it was meant for then.
 const STALE: Span = Span::from_secs(600);
-/// After "later" it is asked again.
-const LATER: Span = Span::from_secs(3_600);
 /// Waits after a call that failed.
 const WAITS: backoff::Settings =
     backoff::Settings { min: Duration::from_secs(1), max: Duration::from_secs(60), healthy: Duration::from_secs(60) };
@@ -237,180 +232,26 @@ impl Listener {
     }
 
     /// Returns the chat a message came from, where it is one of ours.
-    fn chat(&self, note: &Note) -> Option<&Listening> {
+    pub(super) fn chat(&self, note: &Note) -> Option<&Listening> {
         self.chats.iter().find(|one| match &one.chat {
             Chat::Number(number) => *number == note.chat.id,
             Chat::Name(name) => note.chat.username.as_deref() == name.strip_prefix('@'),
         })
     }
 
-    async fn press(&self, press: Press) -> Result<(), store::Error> {
-        let Press { id, from, message: Some(note), data: Some(code) } = press else { return Ok(()) };
-        let Some(chat) = self.chat(&note) else { return Ok(()) };
-        if !chat.users.contains(&from.id) {
-            tracing::warn!(channel = %chat.channel, user = from.id, "a button pressed by somebody who is not on the list was refused");
-            self.hint(&id, chat.words.not_listed, true).await;
-            return Ok(());
-        }
-        let now = clock::now();
-        let known = {
-            let code = code.clone();
-            self.store.with(move |store| store.code(&code)).await?
-        };
-        let known = known.filter(|known| known.channel == chat.channel && known.expires > now);
-        let Some((deed, known)) = known.and_then(|known| Some((Deed::from_word(&known.deed)?, known))) else {
-            self.hint(&id, chat.words.ended, true).await;
-            return Ok(());
-        };
-        if known.user.is_some_and(|user| user != from.id) {
-            self.hint(&id, chat.words.not_yours, true).await;
-            return Ok(());
-        }
-        match deed {
-            Deed::Ask(_) | Deed::AskTake => {
-                let second = if let Deed::Ask(verdict) = deed { Deed::Answer(verdict) } else { Deed::Take };
-                let steps = [second, Deed::Back];
-                let codes =
-                    buttons::codes(&steps, &known.incident, &chat.channel, Some(from.id), now + buttons::SECOND_STEP);
-                let keyboard = buttons::keyboard(&codes, chat.words);
-                self.store
-                    .with(move |store| {
-                        store.use_code(&code)?;
-                        store.keep_codes(&codes, now)
-                    })
-                    .await?;
-                self.set_keyboard(&note, &keyboard).await;
-                self.hint(&id, "", false).await;
-            }
-            Deed::Back => {
-                let (incident, channel) = (known.incident.clone(), chat.channel.clone());
-                let routes = self.store.routes().to_vec();
-                let offer = move |store: &mut store::Store| {
-                    store.use_code(&code)?;
-                    // What was not pressed is called off with it.
-                    store.withdraw_codes(&incident, from.id, &Deed::Take.word())?;
-                    offer(store, &routes, &incident, &channel, now)
-                };
-                let Offer { codes, .. } = self.store.with(offer).await?;
-                self.set_keyboard(&note, &buttons::keyboard(&codes, chat.words)).await;
-                self.hint(&id, "", false).await;
-            }
-            Deed::Take => {
-                let (incident, by) = (known.incident.clone(), person(from.id, &from.name()).into());
-                let approval =
-                    Approval { id: 0, incident, yes: true, by, via: chat.channel.as_str().into(), at: now, code };
-                let (routes, words) = (self.store.routes().to_vec(), chat.words);
-                let (kept, said) = self.store.with(move |store| take(store, &routes, &approval, words)).await?;
-                self.hint(&id, said, true).await;
-                if kept {
-                    self.set_keyboard(&note, &json!({ "inline_keyboard": [] })).await;
-                }
-            }
-            Deed::Answer(verdict) => {
-                let answer = Answer {
-                    id: 0,
-                    incident: known.incident.clone(),
-                    verdict,
-                    by: from.name().into(),
-                    via: chat.channel.as_str().into(),
-                    at: now,
-                    until: (verdict == Verdict::Later).then(|| now + LATER),
-                    code: Some(code.clone()),
-                };
-                let kept = self.store.answer(answer).await?;
-                if verdict == Verdict::Mine && matches!(kept, Answered::Kept(_)) {
-                    // Whose own orders they were does not want the key taken.
-                    let (incident, by) = (known.incident.clone(), person(from.id, &from.name()).into());
-                    let (via, code) = (chat.channel.as_str().into(), format!("answer/{code}"));
-                    let no = Approval { id: 0, incident, yes: false, by, via, at: now, code };
-                    self.store.with(move |store| store.decline(&no)).await?;
-                }
-                match kept {
-                    Answered::Kept(_) => self.hint(&id, chat.words.thanks(verdict), verdict == Verdict::NotMine).await,
-                    Answered::Used(_) | Answered::Unknown => self.hint(&id, chat.words.ended, true).await,
-                }
-                self.store.with(move |store| store.use_code(&code)).await?;
-                self.show(&note, &known.incident, chat).await?;
-            }
-            Deed::Silence { account, seconds, why } => {
-                let by = from.name();
-                let done = match account.parse() {
-                    Ok(account) => {
-                        let until = now + Span::from_secs(seconds);
-                        self.store
-                            .with(move |store| {
-                                if store.use_code(&code)? {
-                                    store.silence(&account, &by, &why, now, until)?;
-                                }
-                                Ok(true)
-                            })
-                            .await?
-                    }
-                    Err(_) => false,
-                };
-                self.hint(&id, if done { "OK" } else { chat.words.ended }, false).await;
-                self.set_keyboard(&note, &json!({ "inline_keyboard": [] })).await;
-            }
-            Deed::Leak { tag, on } => {
-                if !self.store.with(move |store| store.use_code(&code)).await? {
-                    self.hint(&id, chat.words.ended, true).await;
-                    return Ok(());
-                }
-                let asked = LeakSwitch {
-                    tag,
-                    on: on.map(|(seconds, why)| (Span::from_secs(seconds), why)),
-                    by: one_line(&from.name(), 60),
-                };
-                let switched = (self.around.leak)(&asked);
-                self.hint(&id, if switched.is_ok() { "OK" } else { chat.words.ended }, switched.is_err()).await;
-                self.set_keyboard(&note, &json!({ "inline_keyboard": [] })).await;
-                // Everybody in the chat sees what is on now, and who switched it.
-                let said = switched.err().map_or_else(|| self.leak_modes(), |why| escape(&one_line(&why, 300)));
-                self.say(&note, &said, None).await;
-            }
-        }
-        Ok(())
-    }
-
-    /// Shows an incident's message as it stands after an answer.
-    async fn show(&self, note: &Note, incident: &IncidentId, chat: &Listening) -> Result<(), store::Error> {
-        let (incident, channel, now) = (incident.clone(), chat.channel.clone(), clock::now());
-        let routes = self.store.routes().to_vec();
-        let (message, Offer { answered, codes }) = self
-            .store
-            .with(move |store| {
-                let message = last_told(store, &incident)?;
-                Ok((message, offer(store, &routes, &incident, &channel, now)?))
-            })
-            .await?;
-        let Some((at, message)) = message else { return Ok(()) };
-        let incident = incident_of(&chat.settings, Some(&self.store), &message.incident).await;
-        let text = super::text(&message, &chat.settings, &Facts { at, repeat: false, answered, incident });
-        let body = json!({
-            "chat_id": note.chat.id,
-            "message_id": note.message_id,
-            "text": text,
-            "parse_mode": "HTML",
-            "link_preview_options": { "is_disabled": true },
-            "reply_markup": buttons::keyboard(&codes, chat.words),
-        });
-        self.quietly("editMessageText", &body).await;
-        Ok(())
-    }
-
-    async fn set_keyboard(&self, note: &Note, keyboard: &Value) {
+    pub(super) async fn set_keyboard(&self, note: &Note, keyboard: &Value) {
         let body = json!({ "chat_id": note.chat.id, "message_id": note.message_id, "reply_markup": keyboard });
         self.quietly("editMessageReplyMarkup", &body).await;
     }
 
     /// Ends the button's waiting; with a text, says it.
-    async fn hint(&self, id: &str, text: &str, loud: bool) {
+    pub(super) async fn hint(&self, id: &str, text: &str, loud: bool) {
         let text: String = text.chars().take(200).collect();
         self.quietly("answerCallbackQuery", &json!({ "callback_query_id": id, "text": text, "show_alert": loud }))
             .await;
     }
 
-    async fn say(&self, to: &Note, text: &str, keyboard: Option<Value>) {
+    pub(super) async fn say(&self, to: &Note, text: &str, keyboard: Option<Value>) {
         let mut body = json!({
             "chat_id": to.chat.id,
             "text": within(text, MOST),
@@ -427,7 +268,7 @@ impl Listener {
     }
 
     /// Calls where a failure changes nothing that was decided: who sees no reply asks again.
-    async fn quietly(&self, method: &str, body: &Value) {
+    pub(super) async fn quietly(&self, method: &str, body: &Value) {
         for _ in 0..3 {
             let wait = match self.api.call(method, body).await {
                 Ok(_) => return,
@@ -445,187 +286,11 @@ impl Listener {
             sleep(wait).await;
         }
     }
-
-    async fn command(
-        &self,
-        command: Command,
-        chat: &Listening,
-        user: &User,
-    ) -> Result<(String, Option<Value>), store::Error> {
-        let now = clock::now();
-        let text = match command {
-            Command::Help => HELP.to_owned(),
-            Command::Wrong(what) => escape(what),
-            Command::Status => self.status(now).await?,
-            Command::Incidents => self.incidents(now).await?,
-            Command::Incident(name) => {
-                let (id, channel) = (IncidentId::known(&name), chat.channel.clone());
-                let routes = self.store.routes().to_vec();
-                let found = self
-                    .store
-                    .with(move |store| {
-                        Ok(match last_told(store, &id)? {
-                            Some(message) => Some((message, offer(store, &routes, &id, &channel, now)?)),
-                            None => None,
-                        })
-                    })
-                    .await?;
-                let Some(((at, message), Offer { answered, codes })) = found else {
-                    return Ok((format!("There is no incident {}.", escape(&one_line(&name, 80))), None));
-                };
-                let incident = incident_of(&chat.settings, Some(&self.store), &message.incident).await;
-                let text = super::text(&message, &chat.settings, &Facts { at, repeat: false, answered, incident });
-                return Ok((text, Some(buttons::keyboard(&codes, chat.words))));
-            }
-            Command::Silence { account, time, why } => {
-                let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-                let deed = Deed::Silence { account: account.to_string(), seconds, why: why.clone() };
-                let none = IncidentId::known("silence/");
-                let codes = buttons::codes(&[deed], &none, &chat.channel, Some(user.id), now + buttons::SECOND_STEP);
-                let keyboard = buttons::keyboard(&codes, chat.words);
-                self.store.with(move |store| store.keep_codes(&codes, now)).await?;
-                let until = now + Span::from_secs(seconds);
-                let text = format!(
-                    "Alerts about {} are to be silent until {until}: {}. Level act is told all the same.",
-                    escape(&account.to_string()),
-                    escape(&one_line(&why, 200)),
-                );
-                return Ok((text, Some(keyboard)));
-            }
-            Command::Unsilence(account) => {
-                let ended = {
-                    let account = account.clone();
-                    self.store.with(move |store| store.end_silences(&account, now)).await?
-                };
-                format!("{ended} silences of {} ended.", escape(&account.to_string()))
-            }
-            Command::Silences => {
-                let silences = self.store.with(move |store| store.silences(now)).await?;
-                let line = |one: &store::Silence| {
-                    let (by, why) = (escape(&one_line(&one.by, 60)), escape(&one_line(&one.why, 200)));
-                    format!("{} until {}, by {by}: {why} ({} swallowed)", one.account, one.until, one.swallowed)
-                };
-                let lines: Vec<String> = silences.iter().map(line).collect();
-                if lines.is_empty() { "No account is silent.".to_owned() } else { lines.join("\n") }
-            }
-            Command::LeakMode => self.leak_modes(),
-            Command::SwitchLeak { tag, on } => {
-                let tags = (self.around.leak_tags)();
-                // What ends may name a tag that no account has any more.
-                if on.is_some() && !tags.contains(&tag) {
-                    let tags = if tags.is_empty() { "none".to_owned() } else { tags.join(", ") };
-                    let said = format!("No configured account has the tag {tag}; the tags are: {tags}");
-                    return Ok((escape(&one_line(&said, 1_000)), None));
-                }
-                let shown = escape(&one_line(&tag, 80));
-                let text = match &on {
-                    Some((time, why)) => format!(
-                        "Leak mode is to be on for the keys tagged {shown} until {}: {}. Less evidence is then enough to \
-                         tell of them. Nothing is silenced, and no key is taken away by it.",
-                        now + Span::from(*time),
-                        escape(&one_line(why, 200)),
-                    ),
-                    None => format!("The leak mode of the keys tagged {shown} is to end."),
-                };
-                let on = on.map(|(time, why)| (i64::try_from(time.as_secs()).unwrap_or(i64::MAX), why));
-                let none = IncidentId::known("leakmode/");
-                let deed = Deed::Leak { tag, on };
-                let codes = buttons::codes(&[deed], &none, &chat.channel, Some(user.id), now + buttons::SECOND_STEP);
-                let keyboard = buttons::keyboard(&codes, chat.words);
-                self.store.with(move |store| store.keep_codes(&codes, now)).await?;
-                return Ok((text, Some(keyboard)));
-            }
-            Command::Panic => panic_page(),
-            Command::Drill => match (self.around.drill)(&user.name()) {
-                Ok(()) => {
-                    "A drill begins: a message marked DRILL follows on every channel. It touches no exchange; press \
-                           a button under it to end it."
-                        .to_owned()
-                }
-                Err(why) => escape(&why),
-            },
-        };
-        Ok((text, None))
-    }
-
-    /// Says which leak modes are on.
-    fn leak_modes(&self) -> String {
-        let modes = (self.around.leak_modes)();
-        let modes: Vec<String> = modes.iter().map(|mode| escape(&one_line(mode, 400))).collect();
-        if modes.is_empty() { "No leak mode is on.".to_owned() } else { modes.join("\n") }
-    }
-
-    async fn status(&self, now: Timestamp) -> Result<String, store::Error> {
-        let pulse = self.around.pulse.borrow().clone();
-        let (backlog, open) = self
-            .store
-            .with(move |store| {
-                let filter =
-                    Filter { open: Some(true), min_level: Some(Level::Alert), limit: 1_000, ..Filter::default() };
-                Ok((store.backlog()?, store.incidents(&filter)?.len()))
-            })
-            .await?;
-        let age = now.since(pulse.at).nanos().max(0) / 1_000_000_000;
-        let mut lines = vec![
-            format!("<b>{} of {} feeds are up</b>, {} fills seen", pulse.seen, pulse.accounts, pulse.fills),
-            format!("{open} open incidents of level alert or act"),
-            format!("The last arrival was judged {age} s ago"),
-        ];
-        for channel in backlog {
-            let why = channel.why.map(|why| format!(": {}", escape(&one_line(&why, 120)))).unwrap_or_default();
-            lines.push(format!(
-                "{}: {} sent, {} waiting, {} refused{why}",
-                escape(&channel.channel),
-                channel.sent,
-                channel.waiting,
-                channel.given_up
-            ));
-        }
-        Ok(lines.join("\n"))
-    }
-
-    async fn incidents(&self, now: Timestamp) -> Result<String, store::Error> {
-        let since = Some(now - Span::from_secs(7 * 86_400));
-        let filter = Filter { min_level: Some(Level::Alert), since, limit: 15, ..Filter::default() };
-        let found = self
-            .store
-            .with(move |store| {
-                let mut lines = Vec::new();
-                for incident in store.incidents(&filter)? {
-                    let answered = store.answers(&incident.id)?.pop();
-                    let state = match (&incident.closed, answered) {
-                        (_, Some(answer)) => format!("{} by {}", answer.verdict.as_str(), answer.by),
-                        (None, None) => "open".to_owned(),
-                        (Some(_), None) => "closed, not answered".to_owned(),
-                    };
-                    let pair = incident.symbol().map(|pair| format!(" {pair}")).unwrap_or_default();
-                    let (level, id) = (incident.level, &incident.id);
-                    lines.push(escape(&one_line(&format!("{level} /incident {id}{pair}, {state}"), 200)));
-                }
-                Ok(lines)
-            })
-            .await?;
-        Ok(if found.is_empty() { "No incident within a week.".to_owned() } else { found.join("\n") })
-    }
 }
-
-const HELP: &str = "/status how the watch goes\n/incidents those of a week\n/incident NAME all of one, with its buttons\n\
-                    /silence ACCOUNT TIME WHY no alerts about an account for a while (never act)\n\
-                    /leakmode which are on\n/leakmode on TAG WHY less evidence is enough for the keys of a tag\n/leakmode off TAG\n\
-                    /drill try the whole chain with a marked message\n/panic where keys are deleted\n\
-                    fillguard never asks for a password or a key.";
 
 /// Returns what people were last told of an incident, and when it came about.
-fn last_told(store: &store::Store, id: &IncidentId) -> Result<Option<(Timestamp, Message)>, store::Error> {
+pub(super) fn last_told(store: &store::Store, id: &IncidentId) -> Result<Option<(Timestamp, Message)>, store::Error> {
     Ok(store.history(id)?.into_iter().rev().find_map(|step| Some((step.at, step.message?))))
-}
-
-/// Says the truth about the button people look for: who deletes the keys.
-fn panic_page() -> String {
-    let mut lines = vec!["This bot takes a key away only below a message that asks for your yes. Delete the keys yourself, now, at the exchange:".to_owned()];
-    lines.extend(Venue::ALL.iter().map(|venue| format!("{}: {}", venue.title(), escape(venue.key_page()))));
-    lines.push("Then cancel open orders there, stop orders too.".to_owned());
-    lines.join("\n")
 }
 
 /// Cuts a text at a line's end so that it takes at most `most` UTF-16 units.

@@ -4,8 +4,11 @@
 
 mod api;
 mod buttons;
+mod commands;
 mod layout;
 mod listen;
+mod press;
+mod replies;
 mod take;
 mod talk;
 

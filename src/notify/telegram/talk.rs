@@ -76,19 +76,25 @@ pub(super) enum Command {
     Drill,
     Help,
     /// Something that was meant as one; what would be right.
-    Wrong(&'static str),
+    Wrong(Usage),
 }
 
 /// The longest silence.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
-const SILENCE: &str = "/silence ACCOUNT TIME WHY, as in: /silence binance/alice 2h moving house (at most 7d), \
-                       /silence off binance/alice, or /silence to list them";
 
 /// How long a leak mode lasts where no time is given, and at most.
 const LEAK_LASTS: Duration = Duration::from_secs(14 * 86_400);
 const LEAK_AT_MOST: Duration = Duration::from_secs(366 * 86_400);
-const LEAK: &str = "/leakmode on TAG WHY, as in: /leakmode on 3commas their keys were published (for 14 days, or \
-                    /leakmode on 3commas 2d WHY), /leakmode off TAG, or /leakmode to list them";
+
+/// How a command is written that was written wrongly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Usage {
+    Incident,
+    Silence,
+    Leak,
+    /// There is no such command.
+    Unknown,
+}
 
 impl User {
     /// Returns how answers name the person.
@@ -114,27 +120,27 @@ impl Command {
             ("status", _) => Command::Status,
             ("incidents", _) => Command::Incidents,
             ("incident", [name]) => Command::Incident((*name).to_owned()),
-            ("incident", _) => Command::Wrong("/incident NAME, as in: /incident binance-alice-4711"),
+            ("incident", _) => Command::Wrong(Usage::Incident),
             ("silence", []) => Command::Silences,
             ("silence", ["off", account]) => match account.parse() {
                 Ok(account) => Command::Unsilence(account),
-                Err(_) => Command::Wrong(SILENCE),
+                Err(_) => Command::Wrong(Usage::Silence),
             },
             ("silence", [account, time, why @ ..]) if !why.is_empty() => match (account.parse(), span(time)) {
                 (Ok(account), Some(time)) if !time.is_zero() && time <= LONGEST => {
                     Command::Silence { account, time, why: why.join(" ").chars().take(200).collect() }
                 }
-                (Ok(_) | Err(_), _) => Command::Wrong(SILENCE),
+                (Ok(_) | Err(_), _) => Command::Wrong(Usage::Silence),
             },
-            ("silence", _) => Command::Wrong(SILENCE),
+            ("silence", _) => Command::Wrong(Usage::Silence),
             ("leakmode", [] | ["status"]) => Command::LeakMode,
             ("leakmode", ["off", tag]) => Command::SwitchLeak { tag: (*tag).to_owned(), on: None },
-            ("leakmode", ["on", tag, rest @ ..]) => leak_on(tag, rest).unwrap_or(Command::Wrong(LEAK)),
-            ("leakmode", _) => Command::Wrong(LEAK),
+            ("leakmode", ["on", tag, rest @ ..]) => leak_on(tag, rest).unwrap_or(Command::Wrong(Usage::Leak)),
+            ("leakmode", _) => Command::Wrong(Usage::Leak),
             ("panic", _) => Command::Panic,
             ("drill", _) => Command::Drill,
             ("help" | "start", _) => Command::Help,
-            _ => Command::Wrong("/help lists what can be asked"),
+            _ => Command::Wrong(Usage::Unknown),
         })
     }
 }

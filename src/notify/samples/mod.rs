@@ -1,5 +1,7 @@
 //! A message of every kind, as an invented attack would bring it about: to try templates on, and to look at.
 
+mod reasons;
+
 use rust_decimal::Decimal;
 
 use super::courier::report;
@@ -7,9 +9,10 @@ use super::email::{Picture, picture};
 use super::words::words;
 use crate::alert::{self, Language};
 use crate::domain::{
-    AccountId, Drill, Family, Finding, Incident, IncidentId, KeyName, Kind, Level, Message, Money, PricePoint, Reason,
-    RuleName, Size, Span, Story, Symbol, Term, Timestamp, Transition, Venue,
+    AccountId, Attack, Drill, Family, Finding, Incident, IncidentId, Kind, Level, Message, Money, PricePoint, Reason,
+    RuleName, Span, Story, Symbol, Term, Timestamp, Transition, Venue,
 };
+use crate::response::wording;
 use crate::store::{Cause, Gathered, Queued, Step};
 
 /// A message of one kind.
@@ -107,7 +110,7 @@ impl Cast {
 
     fn play(&self, language: Language) -> Vec<Sample> {
         let mut samples: Vec<Sample> = self
-            .parts()
+            .parts(language)
             .into_iter()
             .map(|part| {
                 let (kind, level) = (part.0, part.3);
@@ -193,223 +196,9 @@ impl Cast {
         }
     }
 
-    /// Every reason there is.
-    fn parts(&self) -> Vec<Part> {
-        let key =
-            KeyName { own: false, fingerprint: None, label: Some("grid bot".into()), holder: Some("sub-7".into()) };
-        let own = KeyName { own: true, fingerprint: None, label: None, holder: None };
-        let spent = || self.money("1.84").unwrap_or_else(|| Money::new(Decimal::ONE, self.pair.quote().clone()));
-        let cap = Some(Size { usd: Decimal::from(2_149_000), rank: Some(1_400) });
-        let (tag, ip) = (|| "3commas".into(), || "203.0.113.77".into());
-        let names = |names: &[&str]| names.iter().map(|name| (*name).into()).collect::<Vec<_>>();
-        use Level::{Act, Alert, Notice};
-        vec![
-            (
-                "pump",
-                RuleName::PumpBuy,
-                Kind::Pump,
-                Act,
-                "0.42",
-                Reason::Stands {
-                    spent: spent(),
-                    times_usual: 38.0,
-                    move_percent: 61.0,
-                    new_pair: true,
-                    buy: true,
-                    cap: cap.clone(),
-                },
-            ),
-            (
-                "planted_ask",
-                RuleName::PlantedAsk,
-                Kind::PlantedAsk,
-                Act,
-                "0.31",
-                Reason::FarFromReference {
-                    price: "0.00009100".into(),
-                    reference: "0.00001240".into(),
-                    percent: 634.0,
-                    buy: true,
-                    cap: cap.clone(),
-                },
-            ),
-            (
-                "churn",
-                RuleName::ChurnLoss,
-                Kind::Churn,
-                Act,
-                "0.0824",
-                Reason::LosingRoundTrips { trips: 14, percent: 4.2, seconds: 212.0 },
-            ),
-            (
-                "liquidation",
-                RuleName::Liquidation,
-                Kind::Liquidation,
-                Alert,
-                "0",
-                Reason::SoldOff { assets: names(&["ETH", "SOL", "LINK"]), seconds: 41.0 },
-            ),
-            (
-                "slow",
-                RuleName::SlowBuying,
-                Kind::Slow,
-                Alert,
-                "0.09",
-                Reason::OneSided {
-                    spent: spent(),
-                    orders: 212,
-                    of_account: 31.0,
-                    of_day: 12.0,
-                    seconds: 10_800.0,
-                    new_pair: true,
-                    buy: true,
-                    cap,
-                },
-            ),
-            (
-                "address",
-                RuleName::UnfamiliarAddress,
-                Kind::Address,
-                Alert,
-                "0",
-                Reason::NewAddress {
-                    ip: ip(),
-                    prefix: "203.0.113.0/24".into(),
-                    network: Some("Example Hosting".into()),
-                    country: Some("NL".into()),
-                    hosting: true,
-                    new: "network".into(),
-                    concurrent: true,
-                },
-            ),
-            (
-                "address_shared",
-                RuleName::UnfamiliarAddress,
-                Kind::Address,
-                Alert,
-                "0",
-                Reason::SharedAddress {
-                    ip: ip(),
-                    network: Some("Example Hosting".into()),
-                    count: 7,
-                    seconds: 5_400.0,
-                    moved: false,
-                },
-            ),
-            (
-                "address_of_others",
-                RuleName::UnfamiliarAddress,
-                Kind::Address,
-                Notice,
-                "0",
-                Reason::OthersUsedFrom { tag: tag(), count: 5, ip: ip() },
-            ),
-            (
-                "origin",
-                RuleName::UnknownOrigin,
-                Kind::Origin,
-                Alert,
-                "0",
-                Reason::StrangeOrder { what: "not_ours".into(), familiar_orders: 1_204 },
-            ),
-            (
-                "fleet",
-                RuleName::CoTrading,
-                Kind::Fleet,
-                Act,
-                "0.12",
-                Reason::Together { accounts: Vec::new(), count: 6, seconds: 180.0, sold: false, tag: Some(tag()) },
-            ),
-            (
-                "fleet_warning",
-                RuleName::CoTrading,
-                Kind::Fleet,
-                Alert,
-                "0",
-                Reason::OthersHit { tag: tag(), count: 6, symbol: Some(self.pair.clone()) },
-            ),
-            (
-                "blind",
-                RuleName::Blind,
-                Kind::Blind,
-                Alert,
-                "0",
-                Reason::NotVerified { since: at(-600), until: None, recovered: 3, why: "closed 1006".into() },
-            ),
-            (
-                "key_widened",
-                RuleName::KeyPermissionWidened,
-                Kind::Key,
-                Act,
-                "0",
-                Reason::KeyWidened {
-                    key: own.clone(),
-                    gained: names(&["withdraw", "universal_transfer"]),
-                    since: at(-300),
-                },
-            ),
-            (
-                "key_unrestricted",
-                RuleName::KeyUnrestricted,
-                Kind::Key,
-                Alert,
-                "0",
-                Reason::KeyUnrestricted { key: own.clone(), added: Vec::new(), since: Some(at(-300)) },
-            ),
-            (
-                "key_new",
-                RuleName::NewKey,
-                Kind::Key,
-                Alert,
-                "0",
-                Reason::KeyAppeared {
-                    key: key.clone(),
-                    rights: names(&["trade"]),
-                    made: Some(at(-120)),
-                    since: at(-300),
-                },
-            ),
-            (
-                "key_remade",
-                RuleName::NewKey,
-                Kind::Key,
-                Alert,
-                "0",
-                Reason::KeyRemade { key, made: at(-120), before: at(-9_000_000), since: at(-300) },
-            ),
-            (
-                "key_replaced",
-                RuleName::NewKey,
-                Kind::Key,
-                Notice,
-                "0",
-                Reason::KeyReplaced { key: own.clone(), since: at(-300) },
-            ),
-            (
-                "key_policy",
-                RuleName::KeyPolicy,
-                Kind::Key,
-                Notice,
-                "0",
-                Reason::KeyBeyond { key: own, rights: names(&["trade"]), open: true, policy: true },
-            ),
-            (
-                "user",
-                RuleName::User,
-                Kind::User,
-                Alert,
-                "0",
-                Reason::User {
-                    rule: "night_orders".into(),
-                    why: "an order between midnight and six, when nobody here trades".into(),
-                },
-            ),
-        ]
-    }
-
     /// An attack that goes on: many rules, words that look like markup, a picture, and possibly a repeat.
     fn grown(&self, language: Language) -> Sample {
-        let parts = self.parts();
+        let parts = self.parts(language);
         let steps: Vec<Step> = [(0, "0.03"), (40, "0.05"), (95, "0.11"), (180, "0.18"), (320, "0.31"), (600, "0.42")]
             .into_iter()
             .zip(4_711..)
@@ -421,12 +210,17 @@ impl Cast {
                 Some(Step { n, at: at(seconds), transition: Transition::Updated, finding, message: None })
             })
             .collect();
-        let hostile = Reason::User {
-            rule: "night <x-hostile> & \"quotes\"".into(),
-            why: "a rule of yours may say <b>markup</b>, & signs and \"quotes\" <x-hostile>; it is shown as it is \
-                  written, and may be as long as this sentence, which goes on until it is as long as anybody writes"
-                .into(),
+        let why = match language {
+            Language::English => {
+                "a rule of yours may say <b>markup</b>, & signs and \"quotes\" <x-hostile>; it is shown as it is written, and \
+                 may be as long as this sentence, which goes on until it is as long as anybody writes"
+            }
+            Language::German => {
+                "eine eigene Regel darf <b>Auszeichnung</b>, &-Zeichen und \"Anführung\" <x-hostile> enthalten; gezeigt wird \
+                 sie, wie sie dasteht, auch wenn sie so lang ist wie dieser Satz, der weitergeht, so lang jemand schreibt"
+            }
         };
+        let hostile = Reason::User { rule: "night <x-hostile> & \"quotes\"".into(), why: why.into() };
         let mut findings: Vec<Finding> = parts
             .into_iter()
             .filter(|part| !matches!(part.2, Kind::Blind | Kind::Key | Kind::Fleet))
@@ -472,14 +266,19 @@ impl Cast {
             until: at(600),
         };
         let drill = Drill { code: "7f3a".into(), account: self.account.clone(), by: "@alice".into(), attack: None };
+        let acted = Drill { attack: Some(Attack::Pump), ..drill.clone() };
         let pulse = super::telegram::Pulse { seen: 2, accounts: 3, fills: 1_204, ..Default::default() };
         let noisy = [(self.account.to_string(), 7)];
-        let broken = report("chat", &grown.queued(), "Telegram refused (403): bot was blocked by the user");
+        let broken = report("chat", &grown.queued(), "Telegram refused (403): bot was blocked by the user", language);
         vec![
             again("repeat", Cause::Repeat),
             again("escalation", Cause::Escalation),
             plain("digest", Cause::Digest, words.digest()(&gathered)),
             plain("drill", Cause::News, alert::drill(&drill, language)),
+            plain("drill_attack", Cause::News, self.acted_out(&acted, language)),
+            plain("response_asks", Cause::News, wording::sample(&self.account, wording::Sample::Asks, language)),
+            plain("response_done", Cause::News, wording::sample(&self.account, wording::Sample::Done, language)),
+            plain("response_partly", Cause::News, wording::sample(&self.account, wording::Sample::Partly, language)),
             plain("channel", Cause::Report, broken),
             plain(
                 "demotion",
@@ -489,6 +288,15 @@ impl Cast {
             plain("daily", Cause::Test, words.daily(&pulse, 1, Some("2026-02-20"))),
             plain("test", Cause::Test, words.test("mail", "alice", at(600))),
         ]
+    }
+
+    /// The first kind of attack, as a drill tells it.
+    fn acted_out(&self, drill: &Drill, language: Language) -> Message {
+        let findings: Vec<Finding> =
+            self.parts(language).into_iter().take(1).map(|part| self.finding(part, 90)).collect();
+        let loss = findings.first().and_then(|finding| finding.loss.clone()).into_iter().collect();
+        let incident = Incident { loss, findings, ..self.begun(Level::Act) };
+        alert::acted_out(drill, &incident, language)
     }
 }
 
@@ -509,6 +317,33 @@ fn told(
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    /// Words that no German sentence has.
+    const ENGLISH: [&str; 40] = [
+        "the", "and", "of", "with", "is", "this", "you", "your", "from", "within", "by", "for", "are", "has", "have",
+        "while", "now", "who", "key", "account", "order", "orders", "trades", "lost", "seen", "told", "be", "to", "it",
+        "its", "on", "or", "at", "step", "steps", "nobody", "until", "unlike", "which", "that",
+    ];
+
+    #[test]
+    fn a_german_message_of_any_kind_has_no_english_in_it() {
+        let mut found = Vec::new();
+        for sample in samples(Language::German) {
+            let Message { headline, facts, next_step, otherwise, table, .. } = &sample.message;
+            let rows = table.iter().flat_map(|(label, value)| [label, value]);
+            for text in [headline, next_step, otherwise].into_iter().chain(facts).chain(rows) {
+                // What Telegram said stays as Telegram said it.
+                let text = text.replace("bot was blocked by the user", "");
+                let words = text.split_whitespace().filter(|word| !word.starts_with("--") && !word.contains('/'));
+                let words = words.map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase());
+                let english: Vec<String> = words.filter(|word| ENGLISH.contains(&word.as_str())).collect();
+                if !english.is_empty() {
+                    found.push(format!("{}: {text} {english:?}", sample.kind));
+                }
+            }
+        }
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
 
     #[test]
     fn there_is_a_sample_of_every_kind_of_story_in_every_language() {
