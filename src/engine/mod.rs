@@ -31,8 +31,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AccountId, BY_EXCHANGE, Balance, Event, EventKind, Family, FeedChange, FeedKind, Fill, Finding, KeyState, Level,
-    Market, MarketKind, OrderChange, OrderStep, Price, Reason, RuleName, Side, Span, Symbol, Timestamp, Via, Wallet,
+    AccountId, Asset, BY_EXCHANGE, Balance, Event, EventKind, Family, FeedChange, FeedKind, Fill, Finding, KeyState,
+    Level, Market, MarketKind, OrderChange, OrderStep, Price, Reason, RuleName, Side, Span, Symbol, Timestamp, Venue,
+    Via, Wallet,
 };
 use address::Networks;
 use keys::Change;
@@ -95,6 +96,8 @@ const WATCH: Span = Span::from_secs(5);
 const SHOWN: Span = Span::from_secs(60);
 /// A fill that is told later than this is not compared with a market that has moved on.
 const STALE: Span = Span::from_secs(900);
+/// What coins are measured in, by how much is traded against it.
+const DOLLARS: [&str; 5] = ["USDT", "USDC", "USD", "FDUSD", "BUSD"];
 /// What was asked for, and traded longer than this before an account's first fill was told, is its history: learnt, not
 /// judged.
 const HISTORY: Span = Span::from_secs(60);
@@ -381,12 +384,15 @@ impl Engine {
         let habit = account.habit(&group.symbol)?;
         let place = self.memory.places(&account.id.name).and_then(|places| places.about_order(at));
         let unit = self.memory.worth.unit(group.symbol.quote());
+        let followed = |pair: &&Pair| pair.last_price().is_some() && pair.last().since(group.last) <= STALE;
+        let dollar = (group.side == Side::Sell).then(|| self.dollar_market(account.id.venue, group.symbol.quote()));
         let dollars = pair.reference().map(float).filter(|_| self.memory.worth.is_dollar(group.symbol.quote()));
         Some(Case {
             account,
             group,
             habit,
-            pair: (pair.last_price().is_some() && pair.last().since(group.last) <= STALE).then_some(pair),
+            pair: Some(pair).filter(followed),
+            dollar: dollar.flatten().filter(followed),
             new_pair: account.is_new(&group.symbol, group.last),
             time: group.last,
             n,
@@ -397,6 +403,13 @@ impl Engine {
             together: self.memory.fleet.told(&account.id, &group.symbol).map(co_trading::about_order),
             cap: self.memory.caps.of(group.symbol.base(), dollars, at),
         })
+    }
+
+    /// Returns the market of an asset against a dollar; nothing for dollars.
+    fn dollar_market(&self, venue: Venue, asset: &Asset) -> Option<&Pair> {
+        let against = |dollar| Some(Symbol::new(asset.clone(), Asset::new(dollar).ok()?));
+        let found = DOLLARS.into_iter().filter_map(against).find_map(|symbol| self.memory.find_pair(venue, &symbol));
+        found.filter(|_| !self.memory.worth.is_dollar(asset)).map(|place| &self.memory.pairs[place])
     }
 
     /// Returns the thresholds for an account: lower ones while the platform that has its key is known to leak.

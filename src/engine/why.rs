@@ -299,8 +299,8 @@ fn inputs(rule: RuleName, term: Term, case: &Case<'_>) -> Weight {
             ],
         ),
         ("falling", _) => {
-            let z = case.pair.and_then(crate::engine::pair::Pair::fall).map_or(0.0, |(_, z)| z);
-            ("2 - z, -3 to 0", vec![("z, deviations below the two-hour mean", z)])
+            let z = super::rules::liquidation::fall(case).1;
+            ("2 - z, -3 to 0", vec![("z, deviations below the two-hour mean in dollars", z)])
         }
         ("whole_balance", _) => (
             "ln(0.6 / p), 0 to 1.5",

@@ -220,7 +220,9 @@ impl Ground {
         let mut fall = Dice::named(scene_seed(from_ms, to_ms), "crash");
         let crash_ms = from_ms + (to_ms - from_ms) / 10 * 6 + fall.whole(0, (to_ms - from_ms) / 10);
         let mut crash = |low: f64, high: f64| Some((crash_ms, fall.between(low, high)));
-        let bitcoin = Habit { crash: crash(0.15, 0.25), ..Habit::liquid(9_000.0, 400_000_000.0, 2, 6) };
+        let liquid = Habit::liquid(9_000.0, 400_000_000.0, 2, 6);
+        // It is never quiet for a quarter of an hour.
+        let bitcoin = Habit { crash: crash(0.15, 0.25), gap_s: 240.0, ..liquid };
         let btcusdt = add("BTC", "USDT", bitcoin)?;
         let mut majors = Vec::new();
         for (name, price, daily, price_digits, amount_digits) in MAJORS {

@@ -249,13 +249,12 @@ impl Pair {
         self.trail.points().chain(sample).chain(last).collect()
     }
 
-    /// Returns how far the price of a minute ago is below its two-hour mean: as a share, and in the pair's own deviations;
-    /// below zero where it is above. What is sold just now has not moved it.
+    /// Returns how far the price of a minute ago is below its two-hour mean, as a logarithm that is below zero where it is
+    /// above, and the deviation of that. What is sold just now has not moved it.
     pub fn fall(&self) -> Option<(f64, f64)> {
         self.first?;
         let fallen = self.means[2] - float(self.reference()?).ln();
-        let deviation = self.variance.sqrt() * (MEANS[2] / 60.0).sqrt() + 5e-4;
-        Some((-(-fallen).exp_m1(), fallen / deviation))
+        Some((fallen, self.variance.sqrt() * (MEANS[2] / 60.0).sqrt() + 5e-4))
     }
 
     /// Returns the price of the last whole minute before now: the reference for money lost.

@@ -80,10 +80,20 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
 /// Returns what it says that the coin falls while it is sold: owners sell all they have in the few hours of a year in which
 /// everything falls, and thieves whenever they come.
 ///
-/// It is 2 - z with z how far the price is below its two-hour mean in the pair's own deviations, -3 to 0.
+/// It is 2 - z with z how far the price in dollars is below its two-hour mean in its own deviations, -3 to 0.
 fn falling(case: &Case<'_>) -> Term {
-    let (share, z) = case.pair.and_then(Pair::fall).unwrap_or_default();
+    let (share, z) = fall(case);
     term("falling", Family::Market, (2.0 - z).clamp(-3.0, 0.0), share * 100.0, "% below two hours")
+}
+
+/// Returns how far the coin has fallen in dollars, as far as its markets are followed: as a share, and in deviations.
+pub fn fall(case: &Case<'_>) -> (f64, f64) {
+    let fallen = |market: Option<&Pair>| market.and_then(Pair::fall);
+    match (fallen(case.pair), fallen(case.dollar)) {
+        (None, None) => (0.0, 0.0),
+        (Some(one), None) | (None, Some(one)) => (-(-one.0).exp_m1(), one.0 / one.1),
+        (Some(one), Some(other)) => (-(-one.0 - other.0).exp_m1(), (one.0 + other.0) / one.1.hypot(other.1)),
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +162,10 @@ mod tests {
         assert_eq!((calm, slight, most), (Level::Alert, Level::Alert, some));
         let crash = of(0.12).map(|(level, _)| level);
         assert_eq!(crash, Some(Level::Notice));
+        // It holds against bitcoin, which falls itself.
+        let mut scene = sold(2, 0.3, 60);
+        (scene.pair, scene.dollar) = (Some(market(0.0)), Some(market(0.12)));
+        assert_eq!(level(&scene), Some(Level::Notice));
     }
 
     #[test]

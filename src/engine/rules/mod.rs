@@ -90,6 +90,8 @@ pub struct Case<'a> {
     pub habit: &'a PairHabit,
     /// The pair's market, where it is followed.
     pub pair: Option<&'a Pair>,
+    /// The market of what is paid with against a dollar, where it is followed; for sells alone.
+    pub dollar: Option<&'a Pair>,
     /// Whether the pair is new to the account.
     pub new_pair: bool,
     /// The exchange's time of the order's last fill.

@@ -11,6 +11,7 @@ pub struct Scene {
     pub group: Group,
     pub habit: PairHabit,
     pub pair: Option<Pair>,
+    pub dollar: Option<Pair>,
     pub equity: Option<f64>,
 }
 
@@ -45,7 +46,7 @@ impl Scene {
             turn: Default::default(),
             traded: 0.0,
         };
-        Scene { account, group, habit, pair: None, equity: None }
+        Scene { account, group, habit, pair: None, dollar: None, equity: None }
     }
 
     pub fn ask<T>(&self, question: impl FnOnce(&Case<'_>) -> T) -> T {
@@ -62,6 +63,7 @@ impl Scene {
             equity: self.equity,
             place: None,
             together: None,
+            dollar: self.dollar.as_ref(),
             cap: None,
         })
     }
