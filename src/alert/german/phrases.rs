@@ -18,7 +18,7 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ),
     ("{}: the key is being taken away", "{0}: der Schlüssel wird gerade weggenommen"),
     ("{}: done, {} seen to have taken effect", "{0}: getan, {1} mit sichtbarer Wirkung"),
-    ("{}: only {} of {} took effect; the rest is yours", "{0}: nur {1} von {2} mit Wirkung; der Rest liegt bei Ihnen"),
+    ("{}: only {} of {} took effect; the rest is yours", "{0}: {2}, Wirkung nur bei {1}; der Rest liegt bei Ihnen"),
     ("{}: nothing was done; {}", "{0}: nichts wurde getan; {1}"),
     ("{}: nothing is done; {}", "{0}: nichts wird getan; {1}"),
     (
