@@ -460,3 +460,9 @@ fn our_own_keys_and_those_that_only_look_stay() {
     assert_eq!(plan.keys().into_iter().collect::<Vec<_>>(), [&key(1)]);
     assert_eq!(Duration::from_secs(3_600), settings().cool_down);
 }
+
+#[test]
+fn a_switch_that_was_written_down_without_a_book_is_one_of_all_spot_orders() {
+    let read: Deed = serde_json::from_str(r#"{"switch":{"secs":30}}"#).unwrap();
+    assert_eq!(read, Deed::Switch { secs: 30, book: Wallets::Spot, pairs: Vec::new() });
+}

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use fillguard::domain::{Level, Span, Timestamp, Venue};
+use fillguard::domain::{AccountId, Level, Timestamp, Venue};
 use fillguard::response::{Case, Deed, Memory, Outcome, State};
 use fillguard::runtime::clock;
 use fillguard::simulate::{self, Scenario, Scene, SimAccount};
@@ -117,8 +117,8 @@ impl Theft {
         }
     }
 
-    /// Returns how long it took from the arrival that made an incident say `act` until the key was seen to be gone.
-    fn delays(&self) -> Vec<(Venue, Span)> {
+    /// Returns when the arrival came that made the incident of each account say `act`.
+    fn found(&self) -> BTreeMap<AccountId, Timestamp> {
         let store = Store::read(&self.world.path("state/fillguard.db")).unwrap();
         let filter = Filter { min_level: Some(Level::Act), ..Filter::default() };
         let mut found: BTreeMap<_, Timestamp> = BTreeMap::new();
@@ -128,9 +128,27 @@ impl Theft {
                 steps.iter().filter_map(|step| step.finding.as_ref()).find(|finding| finding.level == Level::Act);
             found.insert(incident.account, first.unwrap().at);
         }
-        let gone = |case: &Case| case.acts.iter().find(|act| matches!(act.deed, Deed::Delete { .. }))?.ended;
-        let cases = self.cases().into_values();
-        cases.filter_map(|case| Some((case.account.venue, gone(&case)?.since(*found.get(&case.account)?)))).collect()
+        found
+    }
+
+    /// Says how long it took from that arrival until the key was seen to be gone, and where the time went.
+    fn stages(&self) -> Vec<String> {
+        let found = self.found();
+        let told = |case: &Case| {
+            let at = found[&case.account];
+            let mut parts = vec![format!("decided after {}", case.found.since(at))];
+            let mut last = case.found;
+            for act in &case.acts {
+                let (Some(begun), Some(ended)) = (act.begun, act.ended) else { continue };
+                let name = act.deed.to_string().split(' ').take(4).collect::<Vec<_>>().join(" ");
+                parts.push(format!("{name} {} (+{})", ended.since(begun), begun.since(last)));
+                last = ended;
+            }
+            let gone = case.acts.iter().find(|act| matches!(act.deed, Deed::Delete { .. })).and_then(|act| act.ended);
+            let all = gone.map_or("never".to_owned(), |gone| gone.since(at).to_string());
+            format!("{}: gone after {all}: {}", case.account, parts.join(", "))
+        };
+        self.cases().values().map(told).collect()
     }
 
     /// What is said is true; returns how many keys are gone, and how many responses were told as done in part.
@@ -160,6 +178,8 @@ pub fn kill(mut child: Child) {
 async fn a_theft_leads_to_a_key_that_is_gone_and_seen_to_be() {
     let mut theft = Theft::new(31, 2).await;
     let daemon = theft.start();
+    // As far away as exchanges are.
+    theft.world.handle.move_away(Duration::from_millis(150));
     theft.world.handle.attack();
     theft.until_all_over().await;
     for (place, case) in theft.cases() {
@@ -169,8 +189,8 @@ async fn a_theft_leads_to_a_key_that_is_gone_and_seen_to_be() {
         // What watches goes on watching.
         assert!(theft.world.handle.takes(leaked.venue, &theft.victims[place].key_id));
     }
-    for (venue, took) in theft.delays() {
-        eprintln!("{venue}: the key was seen to be gone {took} after the finding that says act came in");
+    for told in theft.stages() {
+        eprintln!("{told}");
     }
     let (code, said) = theft.world.run(&["respond", "log"], "");
     assert!(code == 0 && said.matches("  done\n").count() == theft.victims.len(), "{said}");

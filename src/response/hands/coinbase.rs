@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::wire::{Call, Verb, Wire};
-use super::{Asked, Seen, change, read};
+use super::{Asked, Seen, change, change_part, read, together};
 use crate::domain::Timestamp;
 use crate::feed::sign::percent_encode;
 use crate::response::keys::RevokeKey;
@@ -52,7 +52,7 @@ impl CoinbaseArm {
             | Deed::Switch { .. }
             | Deed::Delete { .. }
             | Deed::Give { .. }
-            | Deed::Release => Asked::Refused("Coinbase has no such call".into()),
+            | Deed::Release { .. } => Asked::Refused("Coinbase has no such call".into()),
         }
     }
 
@@ -75,7 +75,7 @@ impl CoinbaseArm {
             | Deed::Switch { .. }
             | Deed::Delete { .. }
             | Deed::Give { .. }
-            | Deed::Release => Seen::Dark("Coinbase has no such call".into()),
+            | Deed::Release { .. } => Seen::Dark("Coinbase has no such call".into()),
         }
     }
 
@@ -141,24 +141,27 @@ impl CoinbaseArm {
             Ok(open) => open,
             Err(why) => return Asked::Refused(format_compact!("the open orders cannot be listed: {why}")),
         };
-        let mut worst = Asked::Taken;
+        let mut parts = Vec::new();
         for some in open.chunks(ORDERS) {
             let body = json!({"order_ids": some}).to_string();
             // HTTP 200 even where nothing was cancelled: the look that follows says what became of it.
-            match change(&self.wire, self.call(Verb::Post, "/orders/batch_cancel", "", Some(body)), judge).await {
-                Asked::Taken => {}
-                other @ (Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => worst = other,
-            }
+            let call = self.call(Verb::Post, "/orders/batch_cancel", "", Some(body));
+            parts.push(change(&self.wire, call, judge).await);
         }
-        worst
+        together(parts)
     }
 
+    /// Returns what is free in the portfolio that money is moved out of.
     async fn money(&self) -> Result<Vec<(String, Decimal)>, CompactString> {
         let (mut money, mut cursor) = (Vec::new(), String::new());
         for _ in 0..PAGES {
             let value = self.asked("/accounts", &format!("limit=250{}", after(&cursor))).await?;
             let rows = value.get("accounts").and_then(Value::as_array).ok_or("the list of balances is none")?;
             for row in rows {
+                let elsewhere = |told: &str| self.from.as_deref().is_some_and(|from| from != told);
+                if row.get("retail_portfolio_id").and_then(Value::as_str).is_some_and(elsewhere) {
+                    continue;
+                }
                 let text = |at: &str| row.pointer(at).and_then(Value::as_str);
                 let amount = text("/available_balance/value").and_then(|text| text.parse::<Decimal>().ok());
                 if let (Some(amount), Some(asset)) = (amount.filter(|amount| !amount.is_zero()), text("/currency")) {
@@ -182,21 +185,18 @@ impl CoinbaseArm {
             Ok(money) => money,
             Err(why) => return Asked::Refused(format_compact!("the balances cannot be listed: {why}")),
         };
-        let mut worst = Asked::Taken;
+        let mut parts = Vec::new();
         for (asset, amount) in money {
             let body = json!({
                 "funds": {"value": amount.to_string(), "currency": asset},
                 "source_portfolio_uuid": from, "target_portfolio_uuid": to,
             });
-            let call = self.call(Verb::Post, "/portfolios/move_funds", "", Some(body.to_string()));
-            match change(&self.wire, call, judge).await {
-                Asked::Taken => {}
-                // A transfer that was turned away must not be tried with those that went through.
-                Asked::Later(_) => worst = Asked::Unclear("too many requests".into()),
-                other @ (Asked::Refused(_) | Asked::Unclear(_)) => worst = other,
-            }
+            let body = body.to_string();
+            let call = || self.call(Verb::Post, "/portfolios/move_funds", "", Some(body.clone()));
+            // The others are not tried again with one that was turned away: their money is gone already.
+            parts.push(change_part(&self.wire, call, judge).await);
         }
-        worst
+        together(parts)
     }
 
     async fn revoke(&self) -> Asked {

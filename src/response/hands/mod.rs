@@ -3,6 +3,7 @@
 mod binance;
 mod coinbase;
 mod kucoin;
+mod listing;
 mod own;
 mod wire;
 
@@ -24,6 +25,7 @@ pub use own::KeyPage;
 use binance::BinanceArm;
 use coinbase::CoinbaseArm;
 use kucoin::KucoinArm;
+use listing::Listing;
 use wire::{Call, Said, Wire};
 
 /// Tries of a request that was turned away before it was looked at.
@@ -44,6 +46,8 @@ pub struct Places {
     pub binance_futures: String,
     /// KuCoin's REST.
     pub kucoin: String,
+    /// KuCoin's futures.
+    pub kucoin_futures: String,
     /// Coinbase's REST.
     pub coinbase: String,
     /// Where Coinbase withdraws the authorisation of applications.
@@ -76,6 +80,7 @@ struct Wires {
     binance: Arc<Wire>,
     futures: Arc<Wire>,
     kucoin: Arc<Wire>,
+    kucoin_futures: Arc<Wire>,
     coinbase: Arc<Wire>,
     login: Arc<Wire>,
 }
@@ -90,8 +95,12 @@ enum Arm {
 
 /// What a request for a step gave.
 enum Asked {
+    /// There is nothing to do, and nothing was asked for.
+    Nothing,
     /// The exchange says that it did it.
     Taken,
+    /// It says what is so now, and nothing else would: its answer is the look.
+    Shown,
     /// The exchange says no, or it never left.
     Refused(CompactString),
     /// It was turned away before it was looked at.
@@ -108,6 +117,8 @@ enum Seen {
     NotSo(CompactString),
     /// It cannot be seen.
     Dark(CompactString),
+    /// The exchange shows it to nobody.
+    Never(CompactString),
 }
 
 impl Places {
@@ -117,6 +128,7 @@ impl Places {
             binance: feed.binance.rest.clone(),
             binance_futures: feed.binance.futures_rest.clone(),
             kucoin: feed.kucoin.rest.clone(),
+            kucoin_futures: feed.kucoin.futures_rest.clone(),
             coinbase: feed.coinbase.rest.clone(),
             coinbase_login: "https://login.coinbase.com".to_owned(),
             extra_ca: feed.extra_ca.clone(),
@@ -135,7 +147,8 @@ impl Reach {
         let tls = tls::client_config(places.extra_ca.as_deref()).map_err(|error| format_compact!("{error}"))?;
         let wire = |base: &str| Wire::new(base, &tls, settings.call_timeout).map(Arc::new);
         let (binance, futures) = (wire(&places.binance)?, wire(&places.binance_futures)?);
-        let (kucoin, coinbase, login) = (wire(&places.kucoin)?, wire(&places.coinbase)?, wire(&places.coinbase_login)?);
+        let (kucoin, kucoin_futures) = (wire(&places.kucoin)?, wire(&places.kucoin_futures)?);
+        let (coinbase, login) = (wire(&places.coinbase)?, wire(&places.coinbase_login)?);
         let mut purses = BTreeMap::new();
         let mut arms = BTreeMap::new();
         for (id, holder) in &keys.holders {
@@ -158,15 +171,18 @@ impl Reach {
                         purse,
                         sub,
                         trade: holder.trade.clone(),
+                        listing: Listing::default(),
                         wallets: wallets.get(id).cloned().unwrap_or_default(),
                     })
                 }
                 Venue::Kucoin => Arm::Kucoin(KucoinArm {
                     wire: Arc::clone(&kucoin),
+                    futures: Arc::clone(&kucoin_futures),
                     master,
                     sub,
                     passphrase: holder.sub_passphrase.clone(),
                     trade: holder.trade.clone(),
+                    listing: Listing::default(),
                 }),
                 Venue::Coinbase => Arm::Coinbase(CoinbaseArm {
                     wire: Arc::clone(&coinbase),
@@ -178,7 +194,7 @@ impl Reach {
             };
             arms.insert(id.clone(), arm);
         }
-        let wires = Wires { binance, futures, kucoin, coinbase, login };
+        let wires = Wires { binance, futures, kucoin, kucoin_futures, coinbase, login };
         Ok(Reach { arms, wires, verify_within: settings.verify_within })
     }
 
@@ -203,14 +219,16 @@ impl Hands for Reach {
             return Outcome::Refused("no key is configured that may do this".into());
         };
         // What is so already needs no request, and could not be told from what the request did.
-        if let Seen::So = arm.look(deed).await {
+        if let Seen::So = arm.before(deed).await {
             return Outcome::Already;
         }
         let deadline = clock::steady() + self.verify_within;
         let (mut tries, mut unclear) = (0, CompactString::default());
         loop {
             match arm.ask(deed).await {
-                Asked::Taken => break,
+                Asked::Nothing if tries == 0 => return Outcome::Already,
+                Asked::Nothing | Asked::Taken => break,
+                Asked::Shown => return Outcome::Done,
                 Asked::Unclear(why) => {
                     unclear = format_compact!(" (the request had no clear answer: {why})");
                     break;
@@ -252,6 +270,21 @@ impl Arm {
         }
     }
 
+    /// Looks how a step stands before it is asked for.
+    async fn before(&self, deed: &Deed) -> Seen {
+        let listed = match self {
+            // What is open is listed for the request itself.
+            _ if matches!(deed, Deed::Cancel { .. }) => Some(Seen::NotSo("it is looked at with the request".into())),
+            Arm::Binance(arm) => arm.listing.before(deed),
+            Arm::Kucoin(arm) => arm.listing.before(deed),
+            Arm::Coinbase(_) => None,
+        };
+        match listed {
+            Some(seen) => seen,
+            None => self.look(deed).await,
+        }
+    }
+
     async fn look(&self, deed: &Deed) -> Seen {
         match self {
             Arm::Binance(arm) => arm.look(deed).await,
@@ -266,18 +299,64 @@ impl Arm {
         let mut wait = LOOK;
         loop {
             let seen = self.look(deed).await;
-            if let Seen::So = seen {
-                return Outcome::Done;
+            match seen {
+                Seen::So => return Outcome::Done,
+                Seen::Never(why) => return Outcome::Unknown(why),
+                Seen::NotSo(_) | Seen::Dark(_) => {}
             }
             if clock::steady() + wait >= deadline {
                 return match seen {
                     Seen::So => Outcome::Done,
                     Seen::NotSo(why) => Outcome::NotDone(why),
-                    Seen::Dark(why) => Outcome::Unknown(why),
+                    Seen::Dark(why) | Seen::Never(why) => Outcome::Unknown(why),
                 };
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(1));
+        }
+    }
+}
+
+/// Says what a step is that was asked for in parts. Those that were turned away unread are asked for again, but not beside
+/// one whose fate is unclear: it might be asked for twice.
+fn together(parts: impl IntoIterator<Item = Asked>) -> Asked {
+    let (mut taken, mut refused, mut later, mut unclear) = (false, None, None, None);
+    for part in parts {
+        match part {
+            Asked::Nothing => {}
+            Asked::Taken | Asked::Shown => taken = true,
+            Asked::Refused(why) => refused = refused.or(Some(why)),
+            Asked::Later(wait) => later = later.max(Some(wait)),
+            Asked::Unclear(why) => unclear = unclear.or(Some(why)),
+        }
+    }
+    match (unclear, later, refused) {
+        (Some(why), _, _) => Asked::Unclear(why),
+        (None, Some(wait), _) => Asked::Later(wait),
+        // "Refused" means that nothing changed.
+        (None, None, Some(why)) if taken => Asked::Unclear(format_compact!("a part was refused: {why}")),
+        (None, None, Some(why)) => Asked::Refused(why),
+        (None, None, None) if taken => Asked::Taken,
+        (None, None, None) => Asked::Nothing,
+    }
+}
+
+/// The longest wait that is taken while the rest of a step stands still.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Sends one part of a step; where it was turned away unread it is sent again, the parts before it are not.
+async fn change_part(wire: &Wire, call: impl Fn() -> Option<Call>, judge: impl Fn(u16, &str) -> Asked) -> Asked {
+    let mut tries = 1;
+    loop {
+        match change(wire, call(), &judge).await {
+            Asked::Later(wait) if tries < TRIES && wait <= PATIENCE => {
+                tries += 1;
+                tokio::time::sleep(wait).await;
+            }
+            Asked::Later(_) => return Asked::Refused("the exchange asks to wait: too many requests".into()),
+            other @ (Asked::Nothing | Asked::Taken | Asked::Shown | Asked::Refused(_) | Asked::Unclear(_)) => {
+                return other;
+            }
         }
     }
 }

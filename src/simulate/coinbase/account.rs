@@ -167,7 +167,7 @@ pub fn batch_cancel(floor: &Floor, who: usize, asked: &Asked, _: &str) -> Result
     Ok(json!({"results": results}))
 }
 
-/// Moves money out of the portfolio that the key sees; the other one is not played.
+/// Moves money out of the portfolio that the key sees; of the other one only what came in is kept.
 pub fn move_funds(floor: &Floor, who: usize, asked: &Asked, _: &str) -> Result<Value, Fault> {
     let body: Value = serde_json::from_str(&asked.body).map_err(|_| invalid("body is not JSON"))?;
     let text = |at: &str| body.pointer(at).and_then(Value::as_str).unwrap_or_default();
@@ -183,6 +183,8 @@ pub fn move_funds(floor: &Floor, who: usize, asked: &Asked, _: &str) -> Result<V
         return Err(invalid("the portfolios or the amount are wrong"));
     }
     owner.change(asset, -amount, Decimal::ZERO);
+    let mut acts = crate::simulate::floor::locked(&floor.acts);
+    *acts.moved.entry((to.to_owned(), asset.to_owned())).or_default() += amount;
     Ok(json!({"source_portfolio_uuid": from, "target_portfolio_uuid": to}))
 }
 

@@ -9,6 +9,8 @@ mod jwt;
 mod market;
 mod rest;
 mod wire;
+
+pub use wire::portfolio;
 mod ws;
 
 use std::sync::Arc;

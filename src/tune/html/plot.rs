@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::axis::Axis;
-use super::page::safe;
+use crate::markup::safe;
 
 /// The colour of a series, in the order in which they are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,9 +211,12 @@ impl Plot {
         let ticks_y = self.y.ticks(if self.height > 220.0 { 6 } else { 4 });
         let left = ticks_y.iter().map(|(_, text)| wide(text)).fold(18.0, f64::max) + 34.0;
         let legend = if self.legend.is_empty() { 0.0 } else { 22.0 };
+        // Words of upright lines stand above the drawing, where nothing that is drawn hides them.
+        let rows = self.marks.iter().map(|mark| if let Mark::Upright { row, .. } = mark { *row + 1 } else { 0 });
+        let words = 15.0 * rows.max().unwrap_or(0) as f64;
         let room = Room {
             left,
-            top: if self.headed { 24.0 } else { 14.0 } + legend,
+            top: if self.headed { 24.0 } else { 14.0 } + legend + words,
             right: self.width - 24.0,
             bottom: self.height - 42.0,
         };
@@ -258,7 +261,7 @@ impl Plot {
                 safe(text)
             );
         }
-        let most = ((right - left) / 62.0) as usize;
+        let most = ((right - left) / 52.0) as usize;
         let mut free = f64::NEG_INFINITY;
         for (place, text) in self.x.ticks(most.max(2)) {
             let x = room.x(place);
@@ -318,7 +321,8 @@ impl Plot {
             }
             Mark::Upright { x, says, hue, row } => {
                 let at = room.x(self.x.place(*x));
-                let (top, bottom) = (px(room.top), px(room.bottom));
+                let base = room.top - 4.0 - 15.0 * *row as f64;
+                let (top, bottom) = (px(base - 8.0), px(room.bottom));
                 let _ = write!(out, "<path class=\"l{} dash\" d=\"M{} {top}V{bottom}\"/>", hue.letter(), px(at));
                 // Words at the right edge turn round, so that they stay on the drawing.
                 let turned = at + wide(says) + 8.0 > room.right;
@@ -327,7 +331,7 @@ impl Plot {
                     out,
                     "<text class=\"h halo\" x=\"{}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
                     px(x),
-                    px(room.top + 11.0 + 15.0 * *row as f64),
+                    px(base),
                     safe(says)
                 );
             }

@@ -1,9 +1,13 @@
 //! The page of `fillguard tune`.
 
+use std::collections::BTreeSet;
+
 use super::axis::Axis;
 use super::charts::named;
 use super::page::{Caption, Page, Table};
 use super::plot::{Form, Hue, Mark, Plot};
+use super::varied::varied;
+use crate::tune::labels::What;
 use crate::tune::score::Interval;
 use crate::tune::search::report::{self, Told};
 use crate::tune::search::tally::Figures;
@@ -24,6 +28,7 @@ pub fn tune(told: &Told<'_>, asked: &[(String, String)]) -> String {
         frontier(&mut page, told);
         candidates(&mut page, outcome);
     }
+    varied(&mut page, told);
     page.section("Chosen, and held out");
     both(&mut page, told);
     kinds(&mut page, outcome);
@@ -111,7 +116,7 @@ fn frontier(page: &mut Page, told: &Told<'_>) {
             figure(tried.figures.false_alerts.value),
             tried.figures.events
         );
-        let (hue, form, size) = if of_last { (Hue::A, Form::Ring, 4.5) } else { (Hue::Pale, Form::Cross, 3.5) };
+        let (hue, form, size) = if of_last { (Hue::A, Form::Ring, 4.5) } else { (Hue::Soft, Form::Cross, 3.5) };
         marks.push(Mark::Dot { at: spot(&tried.figures), hue, form, size, says });
     }
     let points = outcome.front.iter().map(|place| spot(&outcome.tried[*place].figures)).collect();
@@ -119,7 +124,7 @@ fn frontier(page: &mut Page, told: &Told<'_>) {
     let mut legend = vec![
         (Form::Square, Hue::B, "present".to_owned()),
         (Form::Ring, Hue::A, "candidate of the last round".to_owned()),
-        (Form::Cross, Hue::Pale, "dropped before, on fewer events".to_owned()),
+        (Form::Cross, Hue::Soft, "dropped before, on fewer events".to_owned()),
     ];
     crossed(&mut marks, &outcome.present.tuned, Form::Square, Hue::B, "present");
     if let Some(best) = outcome.best.as_ref().filter(|_| outcome.chosen != Some(0)) {
@@ -154,7 +159,7 @@ fn crossed(marks: &mut Vec<Mark>, figures: &Figures, form: Form, hue: Hue, name:
 }
 
 /// An axis of shares that shows where the values are, and never leaves 0 to 100 percent.
-fn shares(title: &str, values: impl Iterator<Item = f64>) -> Axis {
+pub(super) fn shares(title: &str, values: impl Iterator<Item = f64>) -> Axis {
     let Axis { low, high, .. } = Axis::around(title, super::axis::Unit::Share, values);
     let (low, high) = (low.max(0.0), high.min(1.0));
     let (low, high) = if high - low < 0.05 { ((low - 0.03).max(0.0), (high + 0.03).min(1.0)) } else { (low, high) };
@@ -269,12 +274,15 @@ fn kinds(page: &mut Page, outcome: &Outcome) {
     let find = |figures: Option<&Figures>, kind| {
         figures.and_then(|figures| figures.kinds.iter().find(|row| row.kind == kind).copied())
     };
-    for now in &outcome.present.tuned.kinds {
-        let mut cells = vec![named(now.kind)];
+    let figures = [Some(&outcome.present.tuned), outcome.present.held.as_ref()];
+    // A kind may have been held out whole.
+    let kinds: BTreeSet<What> = figures.into_iter().flatten().flat_map(|one| &one.kinds).map(|row| row.kind).collect();
+    for kind in kinds {
+        let mut cells = vec![named(kind)];
         for (old, new) in
             [(Some(&outcome.present.tuned), Some(&best.tuned)), (outcome.present.held.as_ref(), best.held.as_ref())]
         {
-            match (find(old, now.kind), find(new, now.kind)) {
+            match (find(old, kind), find(new, kind)) {
                 (Some(old), Some(new)) => cells.extend([
                     old.n.to_string(),
                     percent(old.saved),
