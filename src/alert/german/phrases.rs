@@ -18,7 +18,7 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ),
     ("{}: the key is being taken away", "{0}: der Schlüssel wird gerade weggenommen"),
     ("{}: done, {} seen to have taken effect", "{0}: getan, {1} mit sichtbarer Wirkung"),
-    ("{}: only {} of {} took effect; the rest is yours", "{0}: nur {1} von {2} mit Wirkung; der Rest liegt bei Ihnen"),
+    ("{}: only {} of {} took effect; the rest is yours", "{0}: {2}, Wirkung nur bei {1}; der Rest liegt bei Ihnen"),
     ("{}: nothing was done; {}", "{0}: nichts wurde getan; {1}"),
     ("{}: nothing is done; {}", "{0}: nichts wird getan; {1}"),
     (
@@ -66,6 +66,33 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
         "have the exchange cancel all orders once more in {} s",
         "die Börse in {0} s noch einmal alle Aufträge streichen lassen",
     ),
+    (
+        "have the exchange cancel all {} orders{} once more in {} s",
+        "die Börse in {2} s noch einmal alle Aufträge streichen lassen ({0}{1})",
+    ),
+    (
+        "call off that the exchange cancels all {} orders{} once more",
+        "abbestellen, dass die Börse noch einmal alle Aufträge streicht ({0}{1})",
+    ),
+    ("a part was refused: {}", "ein Teil wurde abgelehnt: {0}"),
+    (
+        "what the key that cancels may do cannot be asked, so only spot orders are cancelled",
+        "was der Schlüssel zum Streichen darf, ist nicht zu erfragen; daher werden nur Spot-Aufträge gestrichen",
+    ),
+    (
+        "a key of the sub-account may place {} orders, and the key that cancels may not: they stay open",
+        "ein Schlüssel des Unterkontos darf Aufträge stellen ({0}), der Schlüssel zum Streichen nicht: sie bleiben offen",
+    ),
+    ("the list does not tell", "die Liste sagt es nicht"),
+    ("KuCoin has no switch for these orders", "bei KuCoin gibt es für diese Aufträge keinen Schalter"),
+    ("the contracts in use cannot be listed: {}", "die benutzten Kontrakte sind nicht aufzulisten: {0}"),
+    ("Binance does not tell whether a countdown runs", "Binance sagt nicht, ob ein Countdown läuft"),
+    (
+        "{} are in use, which is more than a countdown is set for",
+        "{0} sind in Gebrauch, mehr, als ein Countdown gesetzt wird",
+    ),
+    ("an answer that is no list", "eine Antwort, die keine Liste ist"),
+    ("the answer names no countdown", "die Antwort nennt keinen Countdown"),
     ("move the money to {}", "das Geld nach {0} verschieben"),
     ("withdraw the application's authorisation", "der Anwendung die Freigabe entziehen"),
     ("delete key {}", "den Schlüssel {0} löschen"),

@@ -51,15 +51,18 @@ mod tests {
     use super::*;
 
     /// Where sentences stand that reach people by way of a note, a reason or a message of no incident's own.
-    const SOURCES: [(&str, &str); 14] = [
+    const SOURCES: [(&str, &str); 17] = [
         ("response/machine.rs", include_str!("../../response/machine.rs")),
         ("response/memory.rs", include_str!("../../response/memory.rs")),
         ("response/plan.rs", include_str!("../../response/plan.rs")),
         ("response/words.rs", include_str!("../../response/words.rs")),
         ("response/wording.rs", include_str!("../../response/wording.rs")),
         ("response/hands/mod.rs", include_str!("../../response/hands/mod.rs")),
-        ("response/hands/binance.rs", include_str!("../../response/hands/binance.rs")),
-        ("response/hands/kucoin.rs", include_str!("../../response/hands/kucoin.rs")),
+        ("response/hands/listing.rs", include_str!("../../response/hands/listing.rs")),
+        ("response/hands/binance/mod.rs", include_str!("../../response/hands/binance/mod.rs")),
+        ("response/hands/binance/orders.rs", include_str!("../../response/hands/binance/orders.rs")),
+        ("response/hands/kucoin/mod.rs", include_str!("../../response/hands/kucoin/mod.rs")),
+        ("response/hands/kucoin/orders.rs", include_str!("../../response/hands/kucoin/orders.rs")),
         ("response/hands/coinbase.rs", include_str!("../../response/hands/coinbase.rs")),
         ("alert/plan.rs", include_str!("../plan.rs")),
         ("notify/courier.rs", include_str!("../../notify/courier.rs")),

@@ -10,6 +10,7 @@ use super::super::templates::Part;
 use super::super::wording::{one_line, wrap};
 use super::super::words::{Words, words};
 use super::{EmailSettings, Picture, html};
+use crate::alert::Language;
 use crate::domain::{Message, Timestamp};
 use crate::store::Queued;
 
@@ -131,7 +132,12 @@ pub(super) fn subject(message: &Message, letter: &Letter, words: &Words) -> Stri
     if let Some(own) = &letter.own.subject {
         return own.clone();
     }
-    let level = words.level(message.level).to_lowercase();
+    let level = words.level(message.level);
+    let level = match words.language {
+        Language::English => level.to_lowercase(),
+        // A German noun keeps its capital letter.
+        Language::German => level.to_owned(),
+    };
     format!("[fillguard] {level}: {}", one_line(&message.headline, 180))
 }
 
