@@ -49,6 +49,8 @@ pub struct Acts {
     done: Vec<String>,
     /// Binance's requests about keys of sub-accounts, which weigh 3,000 of an account's 180,000 a minute.
     key_calls: u64,
+    /// How many lists of sub-accounts' keys are answered with 503 from now on.
+    unlisted: u64,
     /// True while a request is carried out in part.
     pub partial: bool,
     /// Tokens of applications that were withdrawn, and those that are taken.
@@ -89,6 +91,17 @@ fn served(
     asked: Asked,
     answer: fn(&Floor, Asked) -> Response,
 ) -> (Response, Option<Duration>) {
+    let lists = asked.path.ends_with("/subAccountApi") || asked.path.ends_with("/sub/api-key");
+    if lists && asked.method == "GET" {
+        let mut acts = locked(&floor.acts);
+        if acts.unlisted > 0 {
+            acts.unlisted -= 1;
+            return (
+                socket::plain(StatusCode::SERVICE_UNAVAILABLE, "<html><h1>503 Service Unavailable</h1></html>"),
+                None,
+            );
+        }
+    }
     if !acts(venue, &asked) {
         return (answer(floor, asked), None);
     }
@@ -196,6 +209,11 @@ impl Handle {
     /// Returns verb and path of each request that took something away, and forgets them.
     pub fn acts(&self) -> Vec<String> {
         std::mem::take(&mut locked(&self.floor.acts).done)
+    }
+
+    /// Answers the next lists of sub-accounts' keys, so many of them, with 503.
+    pub fn fail_listings(&self, count: u64) {
+        locked(&self.floor.acts).unlisted = count;
     }
 
     /// Takes the number of requests about keys of sub-accounts at Binance so far.

@@ -100,6 +100,13 @@ enum Asked {
     Unclear(CompactString),
 }
 
+/// Why something could not be listed.
+struct Unlisted {
+    why: CompactString,
+    /// Whether asking again may find it out: no answer, a fault of theirs, too many requests.
+    passing: bool,
+}
+
 /// What a look gave.
 enum Seen {
     /// It is as it should be.
@@ -108,6 +115,31 @@ enum Seen {
     NotSo(CompactString),
     /// It cannot be seen.
     Dark(CompactString),
+}
+
+impl From<CompactString> for Unlisted {
+    /// What is said without an answer of the exchange may be otherwise a moment later.
+    fn from(why: CompactString) -> Self {
+        Unlisted { why, passing: true }
+    }
+}
+
+impl Unlisted {
+    /// Writes down what could not be found out.
+    fn note(self, survey: &mut Survey) {
+        survey.amiss.push(format_compact!("the sub-account's keys cannot be listed: {}", self.why));
+        survey.again |= self.passing;
+    }
+}
+
+/// Says that a key cannot be asked about: nothing left, and the look that follows tells how it stands.
+fn unlisted(unlisted: Unlisted) -> Asked {
+    Asked::Refused(format_compact!("the sub-account's keys cannot be listed: {}", unlisted.why))
+}
+
+/// A key that is not listed cannot be asked about; the look that follows says whether it is gone.
+fn gone() -> Asked {
+    Asked::Refused("the key is not among those of the sub-account".into())
 }
 
 impl Places {
