@@ -217,7 +217,7 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
     let journal = keeping::journal(root, &state_dir);
     let own = account::accounts(root, taken);
     let (opened, keep_removed) = book::accounts(root, file.clone(), own, taken);
-    let book::Opened { book, faulty, warnings } = opened;
+    let book::Opened { mut book, faulty, warnings } = opened;
     if book.is_empty()
         && faulty.is_empty()
         && !book.has_folder()
@@ -244,6 +244,7 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
     let mut notify = notify::notify(root, &accounts);
     pipeline.alert.language = notify.language;
     let (response, keys) = response::response(root, book.holders(), taken);
+    book.brake(&response, &keys);
     let answers = alive::answers(root);
     (notify.heartbeat, notify.daily) = alive::alive(root);
     let leakcheck = leakcheck::leakcheck(root);
