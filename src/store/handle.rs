@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 
-use super::{Again, Answer, Answered, Attention, Cause, ChannelRoute, Error, Snapshot, Store, Taken};
+use super::{Again, Answer, Answered, Asked, Attention, Cause, ChannelRoute, Error, Snapshot, Store, Taken};
 use crate::domain::{AccountId, Effect, EffectKind, Level, Message, Span, Timestamp};
 
 /// A share of the store. Callers wait for their turn, so what is queued is bounded by how many there are.
@@ -81,6 +81,37 @@ impl Handle {
         self.with(move |store| {
             store.queue(&message, at, &channels, cause)?;
             wake(&commits);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Keeps what the responses remember (see [`Store::save_response`]) with what is told of it about accounts, to every
+    /// channel that wants it, and wakes the channels.
+    pub async fn save_response(
+        &self,
+        memory: String,
+        asked: Vec<Asked>,
+        told: Vec<(Message, AccountId)>,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let channels = |message: &Message, account: &AccountId| {
+            let routes = self.routes.iter().filter(|route| route.accepts(message.level, account));
+            routes.map(|route| route.name.clone()).collect()
+        };
+        let told: Vec<(Message, Vec<String>)> = told
+            .into_iter()
+            .map(|(message, account)| {
+                let channels = channels(&message, &account);
+                (message, channels)
+            })
+            .collect();
+        let commits = self.commits.clone();
+        self.with(move |store| {
+            store.save_response(&memory, &asked, &told, at)?;
+            if !told.is_empty() {
+                wake(&commits);
+            }
             Ok(())
         })
         .await
