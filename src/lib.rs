@@ -16,6 +16,7 @@ pub mod codec;
 pub mod config;
 pub mod cost;
 pub mod domain;
+pub mod drill;
 pub mod engine;
 pub mod evidence;
 pub mod explain;

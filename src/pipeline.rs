@@ -1,5 +1,7 @@
 //! One pure step: an arrival in, effects out. Live, replay and tests call the same.
 
+mod drill;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use compact_str::CompactString;
@@ -141,7 +143,10 @@ impl Pipeline {
                 | EventKind::Leaks(_)
                 | EventKind::Tick => {}
                 EventKind::Answer(answer) => self.alert.answer(answer, self.now, &mut self.wanted),
-                EventKind::Drill(drill) => self.alert.drill(drill, self.now, &mut self.wanted),
+                EventKind::Drill(drill) if drill.attack.is_none() => {
+                    self.alert.drill(drill, self.now, &mut self.wanted);
+                }
+                EventKind::Drill(_) => drill::act_out(&self.engine, &self.alert, arrival, &mut self.wanted),
             }
             self.engine.judge(event, &mut self.findings);
         }

@@ -106,6 +106,18 @@ fn happened(home: &Path) -> IncidentId {
                 "Q": "0.00000000"}}),
         );
     }
+    // One request of the gateway about two accounts, and a switch about another.
+    put(
+        "access/gateway",
+        62,
+        json!({"fillguard": {"request": {"key": "5f", "body": "e0", "accepted": 2, "duplicates": 0}, "lines": [
+            {"account": "bob", "ip": "198.51.100.44"}, {"account": "alice", "ip": "203.0.113.8"}]}}),
+    );
+    put(
+        "operator",
+        62,
+        json!({"leak_mode": [{"account": "binance/bob", "why": "bobs-reason", "until": 1_863_800_000_000_000_000_i64}]}),
+    );
     put("kucoin/stranger", 62, json!({"topic": "of somebody else"}));
     put("respond", 63, json!({"respond": "begun", "account": "binance/alice", "step": 0}));
     journal.commit(at(63)).unwrap();
@@ -160,7 +172,13 @@ fn the_evidence_of_an_incident_holds_its_own_frames_and_a_changed_byte_is_found(
         report["orders"].as_array().unwrap().iter().map(|order| order["sent"].to_string()).collect();
     assert!(sent[0].contains("203.0.113.7") && sent[1] == "\"no\"" && sent[2] == "\"no\"", "{sent:?}");
     assert_eq!(report["spent"]["BTC"], "0.00200000");
-    assert_eq!(report["journal_numbers"], json!([1, 2, 3, 4, 6]), "not the stranger's");
+    assert_eq!(report["journal_numbers"], json!([1, 2, 3, 4, 5, 8]), "not the stranger's");
+    let frames = fs::read_to_string(home.path("case/frames.ndjson")).unwrap();
+    assert!(frames.contains("203.0.113.8") && report["uses"].to_string().contains("203.0.113.8"), "{report}");
+    for told in [&frames, &report.to_string(), &fs::read_to_string(home.path("case/report.html")).unwrap()] {
+        assert!(!told.contains("198.51.100.44") && !told.contains("bobs-reason"), "of another account: {told}");
+    }
+    assert!(frames.contains("\"about_others_left_out\":1"), "{frames}");
     let html = fs::read_to_string(home.path("case/report.html")).unwrap();
     assert!(html.contains("&lt;script&gt;") && !html.contains("<script"));
     assert!(html.contains("2025-11-22"), "the time in UTC");

@@ -21,6 +21,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
 use fillguard::domain::{
     Effect, EffectKind, Family, Finding, Kind, Level, Money, Reason, RuleName, Span, Symbol, Term,
 };
@@ -66,6 +67,7 @@ fn queued(row: u64, level: Level, headline: &str, previous: Option<(&str, Level)
         waited: Span::ZERO,
         previous: previous.map(|(receipt, level)| Sent { receipt: receipt.to_owned(), level }),
         cause: Cause::News,
+        reached: Vec::new(),
     }
 }
 
@@ -236,6 +238,80 @@ impl Office {
             ended.unwrap().unwrap();
         }
         String::from_utf8(self.screen.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// Collects what is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Screen);
+
+impl Log {
+    fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+        let subscriber = subscriber.with_writer(move || writer.0.clone()).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// The password as it is, and as it travels by PLAIN and by LOGIN.
+fn spellings(password: &str) -> [String; 3] {
+    let base64 = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
+    [password.to_owned(), base64(format!("\0{USER}\0{password}")), base64(password.to_owned())]
+}
+
+#[tokio::test]
+async fn each_way_to_sign_in_is_taken_where_the_server_offers_no_other() {
+    for mechanism in ["PLAIN", "LOGIN"] {
+        let Some(postfix) = Postfix::offering(mechanism) else { return };
+        for (port, tls) in [(postfix.submission, Tls::Starttls), (postfix.implicit, Tls::Implicit)] {
+            let mut mailer = Mailer::new(signed(port, tls, &postfix.ca())).unwrap();
+            mailer.carry(&queued(7, Level::Alert, mechanism, None)).await.unwrap();
+            mailer.leave().await;
+        }
+        assert_eq!(postfix.mails(2).len(), 2);
+        let log = postfix.log();
+        let used = format!("sasl_method={mechanism}, sasl_username={USER}");
+        assert_eq!(log.matches(&used).count(), 2, "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_on_the_other_channel_with_the_reason_and_stands_in_no_log() {
+    const WRONG: &str = "a-wrong-horse-that-nobody-may-see";
+    for mechanism in ["PLAIN", "LOGIN"] {
+        let Some(postfix) = Postfix::offering(mechanism) else { return };
+        let (log, _listening) = Log::listen();
+        let mut settings = signed(postfix.submission, Tls::Starttls, &postfix.ca());
+        settings.password = Some(Secret::new(WRONG.to_owned()));
+        let office = Office::open(settings);
+        office.store.take(vec![effect(1, &id(1), Level::Act, "theft")]).await.unwrap();
+        let why = office.until("given_up").await.unwrap_or_default();
+        assert!(why.contains("535") && why.contains("authentication failed"), "{why}");
+        let screen = office.screen.clone();
+        let told = async {
+            while !String::from_utf8_lossy(&screen.0.lock().unwrap()).contains("The channel mail does not deliver") {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), told).await.expect("the other channel is told");
+        let text = office.close().await;
+        assert!(text.contains("theft") && text.contains("535"), "{text}");
+        let (ours, theirs) = (log.text(), postfix.log());
+        assert!(ours.contains("a message was refused for good") && theirs.contains(USER), "{ours}\n{theirs}");
+        for secret in spellings(WRONG) {
+            for (whose, text) in
+                [("the message", &text), ("our log", &ours), ("the server's log", &theirs), ("why", &why)]
+            {
+                assert!(!text.contains(&secret), "{mechanism}: the password stands in {whose}");
+            }
+        }
+        assert!(!theirs.contains("message-id="), "nothing was taken: {theirs}");
     }
 }
 

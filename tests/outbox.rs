@@ -8,8 +8,8 @@ mod story;
 use fillguard::alert::Language;
 use fillguard::domain::{Effect, EffectKind, IncidentId, Level, Span, Timestamp};
 use fillguard::notify::words::words;
-use fillguard::store::{Answer, Answered, Burst, Cause, ChannelRoute, Next, Queued, QuietHours, Store, Verdict};
-use story::{at, effect, id};
+use fillguard::store::{Answer, Answered, Asked, Burst, Cause, ChannelRoute, Next, Queued, QuietHours, Store, Verdict};
+use story::{at, effect, id, message};
 
 fn route(name: &str) -> ChannelRoute {
     ChannelRoute { name: name.to_owned(), ..ChannelRoute::default() }
@@ -87,6 +87,40 @@ fn ten_thousand_incidents_in_a_minute_are_three_messages_that_tell_them_all() {
     told.dedup();
     assert_eq!(told.len(), 10_000, "every incident is in one of them");
     assert!(last.message.headline.starts_with("9"), "{}", last.message.headline);
+}
+
+#[test]
+fn a_question_is_told_by_itself_and_at_once_in_any_storm_and_a_drill_by_itself() {
+    let mut store = Store::in_memory().unwrap();
+    let chat = ChannelRoute { burst: Some(Burst::default()), ..route("chat") };
+    let storm: Vec<Effect> = (1..=200).map(|n| effect(n, &id(n), Level::Act, "hit")).collect();
+    store.take(&storm[..100], std::slice::from_ref(&chat)).unwrap();
+    while send(&mut store, &chat, at(1)).is_some() {}
+    store.take(&storm[100..], std::slice::from_ref(&chat)).unwrap();
+    let drill = IncidentId::of_drill("7f3a");
+    store.take(&[effect(900, &drill, Level::Act, "DRILL")], std::slice::from_ref(&chat)).unwrap();
+    for n in [7, 150] {
+        let asked = [7, 150].map(|n| Asked { incident: id(n), until: at(900), needs: 1, given: 0 });
+        store.save_response("{}", &asked, &[], at(2)).unwrap();
+        let question = message(&id(n).of_response(), Level::Act, "waits for your yes");
+        store.queue(&question, at(2), &["chat".to_owned()], Cause::News).unwrap();
+    }
+    // The burst is used up, and a hundred others wait: the questions go all the same, each as itself.
+    for n in [7, 150] {
+        let sent = send(&mut store, &chat, at(3)).unwrap();
+        assert_eq!((sent.cause, sent.incident), (Cause::News, id(n).of_response()));
+    }
+    assert!(send(&mut store, &chat, at(3)).is_none());
+    let mut later = Vec::new();
+    for minute in 1..4 {
+        while let Some(sent) = send(&mut store, &chat, at(3 + 61 * minute)) {
+            later.push(sent);
+        }
+    }
+    let digests: Vec<&Queued> = later.iter().filter(|sent| sent.cause == Cause::Digest).collect();
+    let told: Vec<IncidentId> = digests.iter().flat_map(|digest| store.digested(digest.id).unwrap()).collect();
+    assert!(told.len() > 90 && !told.contains(&drill), "{}", told.len());
+    assert_eq!(later.iter().filter(|sent| sent.incident == drill && sent.cause == Cause::News).count(), 1);
 }
 
 #[test]
@@ -226,6 +260,36 @@ fn a_silence_holds_back_alerts_counts_them_and_never_act() {
 }
 
 #[test]
+fn a_silenced_account_is_not_asked_about_again_or_elsewhere_but_for_act() {
+    let mut store = Store::in_memory().unwrap();
+    let routes = [route("chat"), ChannelRoute { after: Span::from_secs(600), ..route("mail") }];
+    let effects = [effect(1, &id(1), Level::Alert, "odd"), effect(2, &id(2), Level::Act, "theft")];
+    store.take(&effects, &routes).unwrap();
+    while send(&mut store, &routes[0], at(3)).is_some() {}
+    store.silence(&story::account(), "me", "moving house", at(10), at(50_000)).unwrap();
+    assert_eq!(attend(&mut store, &routes, at(600)), (1, 0), "the theft alone");
+    assert_eq!(attend(&mut store, &routes, at(20_000)), (0, 1));
+    assert_eq!(store.silences(at(20_000)).unwrap()[0].swallowed, 0, "nothing new was held back");
+    assert_eq!(attend(&mut store, &routes, at(50_000)), (1, 1), "the alert, once the silence is over");
+}
+
+#[test]
+fn a_clock_that_is_set_back_mutes_nobody() {
+    let mut store = Store::in_memory().unwrap();
+    let chat = ChannelRoute { burst: Some(Burst::default()), ..route("chat") };
+    let take = |store: &mut Store, n: u64| {
+        store.take(&[effect(n, &id(n), Level::Act, "theft")], std::slice::from_ref(&chat)).unwrap();
+    };
+    for n in 1..=3 {
+        take(&mut store, n);
+        assert!(send(&mut store, &chat, at(3_600)).is_some());
+    }
+    take(&mut store, 4);
+    assert!(send(&mut store, &chat, at(3_601)).is_none(), "three a minute");
+    assert!(send(&mut store, &chat, at(20)).is_some(), "an hour earlier by the clock, which had been ahead");
+}
+
+#[test]
 fn a_message_that_every_channel_refused_waits_again_when_a_channel_starts_anew() {
     let mut store = Store::in_memory().unwrap();
     let routes = [route("chat"), route("mail")];
@@ -239,7 +303,52 @@ fn a_message_that_every_channel_refused_waits_again_when_a_channel_starts_anew()
             }
         }
     }
-    assert_eq!(store.revive("chat").unwrap(), 1, "what somebody got is not sent again");
+    assert_eq!(store.revive("chat", at(0)).unwrap(), 1, "what somebody got is not sent again");
     assert_eq!(store.due("chat", at(6), 9).unwrap()[0].incident, id(2));
-    assert_eq!(store.revive("mail").unwrap(), 0, "it waits on the other channel");
+    assert_eq!(store.revive("mail", at(0)).unwrap(), 0, "it waits on the other channel");
+}
+
+#[test]
+fn a_theft_that_no_channel_delivered_is_tried_again_for_days_although_it_is_over() {
+    let mut store = Store::in_memory().unwrap();
+    let routes = [route("mail")];
+    store.take(&[effect(1, &id(1), Level::Act, "theft"), effect(2, &id(2), Level::Alert, "odd")], &routes).unwrap();
+    for queued in store.due("mail", at(5), 9).unwrap() {
+        store.mark_sending(queued.id, at(5)).unwrap();
+        store.mark_given_up(queued.id, at(5), "535 wrong password").unwrap();
+    }
+    let over = [
+        closed(effect(1_700, &id(1), Level::Act, ""), at(1_700)),
+        closed(effect(1_701, &id(2), Level::Alert, ""), at(1_701)),
+    ];
+    store.take(&over, &routes).unwrap();
+    assert_eq!(store.revive("mail", at(1)).unwrap(), 0, "older than is looked at");
+    assert_eq!(store.revive("mail", at(0)).unwrap(), 1);
+    assert_eq!(store.due("mail", at(2_000), 9).unwrap()[0].message.headline, "theft");
+}
+
+#[test]
+fn people_cannot_be_told_where_every_channel_with_something_to_say_fails() {
+    let mut store = Store::in_memory().unwrap();
+    let routes = [route("mail"), ChannelRoute { min_level: Level::Act, ..route("boss") }];
+    let names = routes.each_ref().map(|route| route.name.clone());
+    let mute = |store: &Store, now: i64| store.is_mute(&names, at(now - 900), at(now - 86_400)).unwrap();
+    assert!(!mute(&store, 10), "nobody had anything to say");
+    store.take(&[effect(1, &id(1), Level::Alert, "one")], &routes).unwrap();
+    assert!(!mute(&store, 10), "it is not late yet");
+    assert!(mute(&store, 2_000), "late");
+    send(&mut store, &routes[0], at(2_000)).unwrap();
+    assert!(!mute(&store, 2_000));
+    // Refused for good: nothing waits, and all is lost.
+    store.take(&[effect(2_001, &id(2), Level::Alert, "two")], &routes).unwrap();
+    let Next::Send(two) = next(&mut store, &routes[0], at(2_001)) else { panic!("nothing to send") };
+    store.mark_sending(two.id, at(2_001)).unwrap();
+    store.mark_given_up(two.id, at(2_001), "535 wrong password").unwrap();
+    assert!(mute(&store, 2_002), "the other channel has never been tried");
+    // A channel that is not configured any more says nothing.
+    store.take(&[effect(2_003, &id(3), Level::Act, "three")], &[route("gone")]).unwrap();
+    assert!(mute(&store, 2_004));
+    store.take(&[effect(2_005, &id(4), Level::Act, "four")], &routes).unwrap();
+    while send(&mut store, &routes[1], at(2_005)).is_some() {}
+    assert!(!mute(&store, 2_006), "the boss was told");
 }

@@ -293,7 +293,7 @@ fn a_staged_rule_is_promoted_when_it_was_quiet_and_its_tests_see_it_speak_and_ta
     }
     let config = |promote: &str| {
         let text = format!(
-            "[rules]\ndir = \"rules\"\n{promote}[[account]]\nexchange = \"binance\"\nname = \"alice\"\nkey_file = \"key\"\n\
+            "[state]\ndir = \"state\"\n[rules]\ndir = \"rules\"\n{promote}[[account]]\nexchange = \"binance\"\nname = \"alice\"\nkey_file = \"key\"\n\
              secret_file = \"secret\"\n[notify.console]\nenabled = true\n"
         );
         fs::write(&file, text).unwrap();

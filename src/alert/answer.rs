@@ -1,4 +1,4 @@
-//! What a person's answer does to an incident, and the marked mock attack that tries the way to people.
+//! What a person's answer does to an incident.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Alert, Open, plan};
 use crate::domain::{
-    AccountId, Answer, Drill, EffectKind, Excuse, Finding, Hidden, Incident, IncidentId, Level, Message, RuleName,
-    Story, Symbol, Timestamp, Transition,
+    AccountId, Answer, EffectKind, Excuse, Finding, Hidden, IncidentId, Level, RuleName, Story, Symbol, Timestamp,
+    Transition,
 };
 
 /// What an owner said was theirs: one rule about one pair or key, up to a level, for a while.
@@ -151,26 +151,5 @@ impl Alert {
             }
         }
         answers.into_values().collect()
-    }
-
-    /// Makes the mock attack of a drill: an incident that is over at once, and a message on every channel.
-    pub fn drill(&self, drill: &Drill, at: Timestamp, out: &mut Vec<EffectKind>) {
-        let id = IncidentId::known(&format!("drill-{}", drill.code));
-        let message = self.settings.language.drill(&id, drill);
-        let incident = Incident {
-            id,
-            account: drill.account.clone(),
-            story: Story::Takeover,
-            level: Level::Act,
-            opened: at,
-            last: at,
-            closed: Some(at),
-            findings: Vec::new(),
-            count: 0,
-            loss: Vec::new(),
-            plan: Vec::new(),
-        };
-        let message: Option<Message> = Some(message);
-        out.push(EffectKind::Incident { transition: Transition::Opened, incident, finding: None, message });
     }
 }

@@ -1,6 +1,7 @@
 //! Findings become incidents: one for each account and story, opened, growing, closed.
 
 mod answer;
+mod drill;
 mod exception;
 mod german;
 mod key;
@@ -10,6 +11,7 @@ mod wording;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use drill::{acted_out, drill};
 pub use exception::{EXCEPTION, Exception, hidden_by};
 pub use language::Language;
 pub use wording::message;
@@ -19,8 +21,8 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AccountId, Asset, Drill, EffectKind, Finding, Incident, IncidentId, Kind, Level, Message, Money, Span, Story,
-    Symbol, Timestamp, Transition,
+    AccountId, Asset, EffectKind, Finding, Incident, IncidentId, Kind, Level, Message, Money, Span, Story, Symbol,
+    Timestamp, Transition,
 };
 
 /// Settings of the stage.
@@ -306,11 +308,6 @@ pub fn label(english: &str, language: Language) -> String {
         Language::English => english.to_owned(),
         Language::German => german::label(english),
     }
-}
-
-/// Returns the message of a drill.
-pub fn drill(id: &IncidentId, drill: &Drill, language: Language) -> Message {
-    language.drill(id, drill)
 }
 
 #[cfg(test)]

@@ -1,15 +1,19 @@
 //! `fillguard drill`: a marked mock attack through the running daemon to an answer, timed stage by stage.
 
+mod stages;
+
 use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
+use serde_json::json;
 
+use self::stages::Stages;
 use super::ack::taken;
-use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE};
+use super::{ConfigFile, FAILED, FINE, FOUND, Format, MISUSE};
 use crate::config::read_time;
-use crate::domain::{AccountId, IncidentId, Span, Timestamp};
+use crate::domain::{AccountId, Attack, IncidentId};
 use crate::live::inbox::{self, Order};
 use crate::runtime::clock;
 use crate::store::Store;
@@ -17,22 +21,29 @@ use crate::store::Store;
 /// Try the way to people: a message marked DRILL goes through the running daemon to every channel, until somebody answers
 ///
 /// It is written to the journal, kept and told like a theft of level act, on the channels that are asked later too, and
-/// touches no exchange and no account's memory. Exchanges' feeds and the rules are not part of it: `fillguard demo` and
-/// `fillguard replay` try those.
+/// touches no exchange and no account's memory. With --attack, invented frames of that attack go the same way as frames of
+/// the account's exchange: the codec reads them and the rules in force judge them, apart from everything real. Sockets to
+/// exchanges are not part of it: `fillguard demo` tries those.
 ///
-/// Exit code: 0 every channel that is told at once delivered it and somebody answered, 1 not within the time, 2 misuse, 3 no
-/// daemon took it.
+/// Exit code: 0 every channel that is told at once delivered it and somebody answered, 1 not within the time, or the rules
+/// said nothing, 2 misuse, 3 no daemon took it.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
     /// Whose account the message names; the first configured one by default
     #[arg(long)]
     pub account: Option<AccountId>,
+    /// Act out an attack, so that codec and rules are tried too: pump, churn, liquidation or address
+    #[arg(long, value_name = "KIND", value_parser = attack)]
+    pub attack: Option<Attack>,
     /// How long an answer is waited for
     #[arg(long, value_name = "TIME", default_value = "10m")]
     pub wait: String,
     /// Do not wait for an answer, only for the channels
     #[arg(long)]
     pub no_answer: bool,
+    /// For people, stage by stage as it goes, or for programs, in the end
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
     /// Which configuration.
     #[command(flatten)]
     pub config: ConfigFile,
@@ -42,6 +53,11 @@ pub struct Args {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often the database is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+
+fn attack(name: &str) -> Result<Attack, String> {
+    let known = || Attack::ALL.map(Attack::as_str).join(", ");
+    Attack::named(name).ok_or_else(|| format!("an attack is one of {}", known()))
+}
 
 /// Begins a drill and times it; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
@@ -59,7 +75,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let code = format!("{:08x}", rand::random::<u32>());
     let by = std::env::var("USER").unwrap_or_else(|_| "command line".to_owned());
     let asked = clock::now();
-    let order = Order::Drill { code: code.clone(), account: account.to_string(), by };
+    let order = Order::Drill { code: code.clone(), account: account.to_string(), by, attack: args.attack };
     let folder = config.inbox();
     let file = inbox::put(&folder, &order).with_context(|| format!("{} cannot be written to", folder.display()))?;
     if !taken(&file, PATIENCE) {
@@ -68,100 +84,47 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
         writeln!(said, "fillguard: no daemon took it within {} s; is it running?", PATIENCE.as_secs())?;
         return Ok(FAILED);
     }
-    let id = IncidentId::known(&format!("drill-{code}"));
-    writeln!(out, "{id}: a message marked DRILL is on its way")?;
-    out.flush()?;
     let store = Store::read(&config.store_file()).context("the database cannot be read")?;
+    let id = IncidentId::of_drill(&code);
+    let mut stages = Stages::begin(&code, asked);
+    let text = args.format == Format::Text;
+    if text {
+        writeln!(out, "{id}: a message marked DRILL is on its way, about {account}")?;
+        writeln!(out, "{}", stages::HEAD)?;
+    }
     let begun = clock::steady();
-    let mut stages = Stages { asked, heard: None, told: Vec::new() };
-    let answer = loop {
-        stages.look(&store, &id, out)?;
-        if let Some(answer) = store.answers(&id)?.pop() {
-            break Some(answer);
+    loop {
+        let new = stages.look(&store)?;
+        if text {
+            for stage in new {
+                writeln!(out, "{stage}")?;
+            }
+            out.flush()?;
         }
-        let settled = stages.settled(&store, &id)?;
-        if (args.no_answer && settled) || begun.elapsed() > wait {
-            break None;
+        let over = stages.answered.is_some() || stages.is_silent() || args.no_answer && stages.settled;
+        if over || begun.elapsed() > wait {
+            break;
         }
         std::thread::sleep(LOOK);
-    };
-    stages.look(&store, &id, out)?;
-    if let Some(answer) = &answer {
-        let first = stages.told.iter().map(|(_, at)| *at).min().unwrap_or(asked);
-        let (verdict, by, via) = (answer.verdict.as_str(), &answer.by, &answer.via);
-        writeln!(out, "answered    {}  {verdict}, by {by} over {via}", brief(answer.at.since(first)))?;
-        writeln!(out, "in all      {}", brief(answer.at.since(asked)))?;
     }
-    let mut missing = Vec::new();
-    for one in store.deliveries(&id)? {
-        if one.state != "sent" && one.state != "superseded" {
-            missing.push(format!("{}: {} {}", one.channel, one.state, one.why.unwrap_or_default()));
+    let mut amiss = stages.missing.clone();
+    if stages.is_silent() {
+        amiss.push("the rules in force would have told nobody of it".to_owned());
+    } else if stages.told == 0 {
+        amiss.push(format!("no channel was told; does one want its level for {account}?"));
+    }
+    if stages.answered.is_none() && !args.no_answer && !stages.is_silent() {
+        amiss.push(format!("nobody answered within {}", args.wait));
+    }
+    match args.format {
+        Format::Text => amiss.iter().try_for_each(|what| writeln!(out, "not done    {what}"))?,
+        Format::Json => {
+            let told = json!({
+                "drill": id, "attack": args.attack.map(Attack::as_str), "account": account.to_string(),
+                "stages": stages.to_json(), "not_done": amiss, "fine": amiss.is_empty(),
+            });
+            writeln!(out, "{told}")?;
         }
     }
-    for one in &missing {
-        writeln!(out, "not told    {one}")?;
-    }
-    if stages.told.is_empty() {
-        writeln!(out, "no channel was told; does one want level act for {account}?")?;
-    }
-    if answer.is_none() && !args.no_answer {
-        writeln!(out, "nobody answered within {}", args.wait)?;
-    }
-    let fine = missing.is_empty() && !stages.told.is_empty() && (answer.is_some() || args.no_answer);
-    Ok(if fine { FINE } else { FOUND })
-}
-
-/// What was seen so far.
-struct Stages {
-    asked: Timestamp,
-    /// When the daemon heard of it.
-    heard: Option<Timestamp>,
-    /// Channels and when they accepted it.
-    told: Vec<(u64, Timestamp)>,
-}
-
-impl Stages {
-    /// Tells what is new.
-    fn look(&mut self, store: &Store, id: &IncidentId, out: &mut dyn Write) -> anyhow::Result<()> {
-        if self.heard.is_none()
-            && let Some(step) = store.history(id)?.first()
-        {
-            self.heard = Some(step.at);
-            writeln!(out, "daemon      {}  heard of it (arrival {})", brief(step.at.since(self.asked)), step.n)?;
-            out.flush()?;
-        }
-        let Some(heard) = self.heard else { return Ok(()) };
-        for one in store.deliveries(id)? {
-            let Some(done) = one.done_at.filter(|_| one.state == "sent") else { continue };
-            if self.told.iter().any(|(row, _)| *row == one.id) {
-                continue;
-            }
-            self.told.push((one.id, done));
-            let tried = one.tried_at.unwrap_or(done);
-            writeln!(
-                out,
-                "told        {}  {}: journal, rules' end and store {}, channel {}, {} attempts",
-                brief(done.since(heard)),
-                one.channel,
-                brief(tried.since(heard)).trim(),
-                brief(done.since(tried)).trim(),
-                one.attempts
-            )?;
-            out.flush()?;
-        }
-        Ok(())
-    }
-
-    /// Says whether nothing waits any more.
-    fn settled(&self, store: &Store, id: &IncidentId) -> anyhow::Result<bool> {
-        let deliveries = store.deliveries(id)?;
-        let waits = deliveries.iter().any(|one| matches!(one.state.as_str(), "waiting" | "sending"));
-        Ok(self.heard.is_some() && !waits)
-    }
-}
-
-/// Writes a time as people measure one, nine columns wide.
-fn brief(span: Span) -> String {
-    let millis = span.nanos() / 1_000_000;
-    if millis < 10_000 { format!("{millis:>6} ms") } else { format!("{:>7} s", millis / 1_000) }
+    Ok(if amiss.is_empty() { FINE } else { FOUND })
 }

@@ -30,6 +30,7 @@ pub mod silence;
 pub mod simulate;
 pub mod stage;
 pub mod test;
+pub mod top;
 pub mod train;
 pub mod tune;
 pub mod verify;
@@ -90,6 +91,7 @@ enum Command {
     Incidents(incidents::Args),
     Ack(ack::Args),
     Drill(drill::Args),
+    Top(top::Args),
     Notify(notify::Args),
     Simulate(simulate::Args),
     ImportTape(import_tape::Args),
@@ -166,6 +168,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::Incidents(args) => incidents::run(args, &mut out),
         Command::Ack(args) => ack::run(args, &mut out),
         Command::Drill(args) => drill::run(args, &mut out),
+        Command::Top(args) => until_stopped(|stop| async move { top::run(args, &mut io::stdout(), stop).await }),
         Command::Notify(args) => notify::run(args, &mut out),
         Command::Simulate(args) => {
             until_stopped(|stop| async move { simulate::run(args, &mut io::stdout(), stop).await.map(|()| FINE) })

@@ -9,17 +9,24 @@ use super::{FINE, FOUND};
 use crate::config::{Config, rule_files, rules_folder, write_time};
 use crate::domain::{EffectKind, Level, Span, Timestamp};
 use crate::engine::STAGED;
+use crate::live::inbox::{self, Order};
 use crate::pipeline::Settings;
 use crate::replay::{Told, replay};
+use crate::runtime::clock;
 use crate::trial;
 
 /// Stands behind the stage of a rule that nobody promoted by hand, so that it may be taken back without asking.
 const NOTE: &str = " # promoted by fillguard";
 
+/// Accounts that are named when a rule is taken back.
+const TOLD_ACCOUNTS: usize = 16;
+
 /// What rules of the user's own said, or would have, in the newest part of a recording.
 struct Heard {
     /// Alarms by rule; what a rule says of one account within half an hour is one.
     alarms: BTreeMap<String, u64>,
+    /// The same by rule and account.
+    whose: BTreeMap<(String, String), u64>,
     /// Account-months of that part.
     months: f64,
     /// How long the whole recording is.
@@ -53,6 +60,7 @@ pub(super) fn run(config: &Path, journal: &[PathBuf], out: &mut dyn Write) -> an
             if rate > rule.budget && texts.iter().any(|text| is_noted(text, name, NOTE)) {
                 writeln!(out, "{name}: {noise}: taken back")?;
                 restage(config, name, false, "", out)?;
+                tell(&read, name, ("live", "staged"), &noise, &heard);
                 taken_back = true;
             }
             continue;
@@ -67,9 +75,40 @@ pub(super) fn run(config: &Path, journal: &[PathBuf], out: &mut dyn Write) -> an
         } else {
             writeln!(out, "{name}: {noise}, and its tests see it speak")?;
             restage(config, name, true, NOTE, out)?;
+            tell(&read, name, ("staged", "live"), &noise, &heard);
         }
     }
     Ok(if taken_back { FOUND } else { FINE })
+}
+
+/// Has the daemon write it down, and tell people where the rule was taken back. The change itself stands in the file: that it
+/// could not be told is no reason to go back on it.
+fn tell(config: &Config, rule: &str, (was, stage): (&str, &str), why: &str, heard: &Heard) {
+    // Where no daemon ever ran there is nobody to tell.
+    if !config.state_dir.is_dir() {
+        return;
+    }
+    let mut accounts: Vec<(String, u64)> = heard
+        .whose
+        .iter()
+        .filter(|((by, _), _)| by == rule)
+        .map(|((_, account), alarms)| (account.clone(), *alarms))
+        .collect();
+    accounts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    accounts.truncate(TOLD_ACCOUNTS);
+    let order = Order::Stage {
+        rule: rule.to_owned(),
+        was: was.to_owned(),
+        stage: stage.to_owned(),
+        why: why.to_owned(),
+        accounts,
+        at: clock::now().nanos(),
+    };
+    let folder = config.inbox();
+    if let Err(error) = inbox::put(&folder, &order) {
+        let folder = folder.display();
+        let _ = writeln!(std::io::stderr(), "fillguard: nobody is told of it: {folder} cannot be written to: {error}");
+    }
 }
 
 fn listen(files: &[PathBuf], settings: &Settings, after: Span) -> anyhow::Result<Heard> {
@@ -93,12 +132,14 @@ fn listen(files: &[PathBuf], settings: &Settings, after: Span) -> anyhow::Result
     .map_err(|error| anyhow::anyhow!("fillguard: {error}"))?;
     let mut alarms: BTreeMap<String, u64> = BTreeMap::new();
     // Where nothing was said for long, the end of what was said lies before the recording's: more alarms count, not fewer.
-    for (_, rule, _) in said.iter().filter(|(at, ..)| *at >= end - after) {
+    let mut whose: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for (_, rule, account) in said.into_iter().filter(|(at, ..)| *at >= end - after) {
         *alarms.entry(rule.clone()).or_default() += 1;
+        *whose.entry((rule, account)).or_default() += 1;
     }
     let seconds = summary.seconds.min(after.secs_f64());
     let months = summary.accounts as f64 * seconds / (30.0 * 86_400.0);
-    Ok(Heard { alarms, months, span: Span::from_secs(summary.seconds as i64) })
+    Ok(Heard { alarms, whose, months, span: Span::from_secs(summary.seconds as i64) })
 }
 
 /// Runs the tests that stand in the rules' folder with the staged rules as if they were live. All must pass, and one must see it

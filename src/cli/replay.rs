@@ -96,7 +96,9 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
                 failed = match told {
                     Told::Effect(effect) => {
                         let EffectKind::Incident { incident, .. } = &effect.kind;
-                        loudest = loudest.max(Some(incident.level));
+                        if !incident.id.is_drill() {
+                            loudest = loudest.max(Some(incident.level));
+                        }
                         bar.suspend(|| print(args.format, effect, out))
                     }
                     Told::Unreadable { n, from, why } => {

@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
 
 fn settings(config: Config, read: bool, arms: watch::Receiver<Option<Arms>>) -> Settings {
     let (inbox, leak_file, store_file) = (Some(config.respond_folder()), config.leak_file(), config.store_file());
-    let config_inbox = config.inbox();
+    let (config_inbox, status) = (config.inbox(), Some(config.status_file()));
     let setup = desk::Setup { settings: config.response, read, inbox, language: config.notify.language };
     let places = hands::Places::of(&config.feed);
     let leak_watch = config.leakcheck.map(|folder| {
@@ -88,6 +88,7 @@ fn settings(config: Config, read: bool, arms: watch::Receiver<Option<Arms>>) -> 
     Settings {
         response: Some(Answering { setup, keys: config.keys, places, arms: Some(arms) }),
         inbox: Some(config_inbox),
+        status,
         answers: config.answers.clone(),
         leak_file: Some(leak_file),
         leak_watch,

@@ -13,6 +13,7 @@ use crate::domain::{EffectKind, Span, Timestamp};
 use crate::engine::STAGED;
 use crate::pipeline::Settings;
 use crate::replay::{Told, replay};
+use crate::store::{Restaged, Store};
 
 /// Show how staged rules did on recordings, and change a rule's stage
 ///
@@ -52,6 +53,8 @@ pub enum What {
         #[arg(long, value_name = "FILE", requires = "auto")]
         journal: Vec<PathBuf>,
     },
+    /// List what `promote --auto` changed, when and why
+    Log,
     /// live to staged, staged to draft
     Demote {
         /// The rule
@@ -68,6 +71,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
         What::Status { files } => status(&args.config.path, files, out),
         What::Promote { rule: Some(rule), .. } => restage(&args.config.path, rule, true, "", out).map(|()| FINE),
         What::Promote { journal, .. } => super::promotion::run(&args.config.path, journal, out),
+        What::Log => log(&args.config.path, out),
         What::Demote { rule } => restage(&args.config.path, rule, false, "", out).map(|()| FINE),
     };
     match done {
@@ -125,6 +129,23 @@ fn status(config: &Path, files: &[PathBuf], out: &mut dyn Write) -> anyhow::Resu
         )?;
     }
     Ok(if over { FOUND } else { FINE })
+}
+
+fn log(config: &Path, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let config = Config::check(config).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+    let stages = match Store::read(&config.store_file()) {
+        Ok(store) => store.stages().context("fillguard: the database cannot be read")?,
+        // No daemon ran yet.
+        Err(crate::store::Error::Absent { .. }) => Vec::new(),
+        Err(error) => anyhow::bail!("fillguard: {error}"),
+    };
+    for Restaged { rule, was, stage, why, at } in &stages {
+        writeln!(out, "{at}  {rule}: {was} to {stage}; {why}")?;
+    }
+    if stages.is_empty() {
+        writeln!(out, "no rule was given another stage without a person")?;
+    }
+    Ok(FINE)
 }
 
 /// Changes one word of the rule's file, and takes it back where the file is not fine after that.

@@ -4,6 +4,7 @@ pub mod access;
 pub mod binance;
 pub mod coinbase;
 pub mod dedupe;
+pub mod drill;
 mod key;
 pub mod kucoin;
 pub mod market_cap;

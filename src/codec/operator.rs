@@ -1,7 +1,8 @@
 //! What the operator switched: `{"leak_mode":[{"tag":"3commas","why":"...","until":1747385641636000000}]}`, or said of an
 //! alarm: `{"answer":{"account":"binance/alice","first":4711,"last":4800,"mine":true,"by":"telegram"}}`.
 //!
-//! A drill is `{"drill":{"code":"7f3a","account":"binance/alice","by":"me"}}`.
+//! A drill is `{"drill":{"code":"7f3a","account":"binance/alice","by":"me"}}`, with the frames of a mock attack where it has
+//! one: see [`drill`].
 //!
 //! A key that stands in a published file is `{"leak":{"account":"binance/alice","part":"secret","spelling":"plain",
 //! "file":"dump.csv","byte":4711}}`: it is kept as evidence, and nothing of the key is in it.
@@ -12,10 +13,11 @@
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use super::drill;
 use super::shape::{Heard, unread};
 use super::unread::Unread;
 use crate::arrival::{Arrival, Body};
-use crate::domain::{AccountId, Answer, Drill, Event, EventKind, LeakMode, Timestamp, Venue};
+use crate::domain::{AccountId, Answer, Event, EventKind, LeakMode, Timestamp, Venue};
 
 #[derive(Deserialize)]
 struct Frame {
@@ -51,7 +53,7 @@ pub(super) fn decode(arrival: &Arrival, out: &mut Vec<Event>) -> Result<(), Unre
         return Ok(());
     }
     let kind = read(frame.get()).map(EventKind::Leaks).or_else(|| answer(frame.get()).map(EventKind::Answer));
-    let kind = kind.or_else(|| drill(frame.get()).map(EventKind::Drill));
+    let kind = kind.or_else(|| drill::read(arrival).map(|(drill, _)| EventKind::Drill(drill)));
     let kind = kind.ok_or_else(|| unread("an operator's switch that is not understood"))?;
     Heard::new(arrival, out).push(kind);
     Ok(())
@@ -76,35 +78,27 @@ fn is_leak(text: &str) -> bool {
     serde_json::from_str::<Frame>(text).is_ok()
 }
 
+/// Writes an answer as the frame of an arrival from `operator`, with the number it has where answers are kept.
+pub fn write_kept(answer: &Answer, id: u64) -> String {
+    let mut frame = said(answer);
+    frame["answer"]["id"] = id.into();
+    frame.to_string()
+}
+
+/// Returns the number that an answer in a frame of the operator has where answers are kept.
+pub fn kept_as(text: &str) -> Option<u64> {
+    serde_json::from_str::<serde_json::Value>(text).ok()?.pointer("/answer/id")?.as_u64()
+}
+
 /// Writes an answer as the frame of an arrival from `operator`.
 pub fn write(answer: &Answer) -> String {
+    said(answer).to_string()
+}
+
+fn said(answer: &Answer) -> serde_json::Value {
     let Answer { account, first, last, mine, by } = answer;
     let said = Said { account: account.to_string(), first: *first, last: *last, mine: *mine, by: by.clone() };
-    serde_json::json!({ "answer": said }).to_string()
-}
-
-/// Writes a drill as the frame of an arrival from `operator`.
-pub fn write_drill(drill: &Drill) -> String {
-    let Drill { code, account, by } = drill;
-    serde_json::json!({ "drill": { "code": code, "account": account.to_string(), "by": by } }).to_string()
-}
-
-/// Reads a drill out of a frame's text.
-fn drill(text: &str) -> Option<Drill> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Frame {
-        drill: Row,
-    }
-    #[derive(Deserialize)]
-    struct Row {
-        code: CompactString,
-        account: String,
-        #[serde(default)]
-        by: CompactString,
-    }
-    let Frame { drill: Row { code, account, by } } = serde_json::from_str(text).ok()?;
-    Some(Drill { code, account: account.parse().ok()?, by }).filter(Drill::is_fine)
+    serde_json::json!({ "answer": said })
 }
 
 /// Reads an answer out of a frame's text.

@@ -161,6 +161,11 @@ impl Config {
         self.state_dir.join("leak-mode.json")
     }
 
+    /// Returns the file in which a running daemon writes down how it does.
+    pub fn status_file(&self) -> PathBuf {
+        self.state_dir.join("status.json")
+    }
+
     /// Returns the folder in which commands ask something of a running daemon.
     pub fn inbox(&self) -> PathBuf {
         self.state_dir.join("inbox")

@@ -49,6 +49,15 @@ pub(super) fn notify(root: &mut Section<'_>, accounts: &[Account]) -> Settings {
     let email: Vec<_> = section.sections("email").into_iter().filter_map(|one| channels.email(one)).collect();
     let telegram: Vec<_> = section.sections("telegram").into_iter().filter_map(|one| channels.telegram(one)).collect();
     let webhook: Vec<_> = section.sections("webhook").into_iter().filter_map(|one| channels.webhook(one)).collect();
+    // The bot could not tell for which of the two a button was pressed.
+    let twice = telegram.iter().enumerate().find_map(|(place, one)| {
+        let same = |other: &&TelegramSettings| (&other.chat, &other.token) == (&one.chat, &one.token);
+        telegram.iter().skip(place + 1).find(same).map(|other| (one.channel.name.clone(), other.channel.name.clone()))
+    });
+    if let Some((first, second)) = twice.filter(|_| section.gather.scope == Scope::Run) {
+        let reason = format!("`{first}` and `{second}` are one chat with one bot; use one of them, or another bot");
+        section.refuse("telegram", reason);
+    }
     let console = console_enabled(&mut section);
     let backoff = retry(&mut section);
     if root.gather.scope != Scope::Middle {

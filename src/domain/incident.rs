@@ -123,6 +123,9 @@ pub struct Message {
     pub table: Vec<(String, String)>,
 }
 
+/// How the names of drills begin; names of incidents begin with an exchange.
+pub const DRILL: &str = "drill-";
+
 /// How the name of messages about a response ends; names of incidents end in a number.
 const RESPONSE: &str = "-response";
 
@@ -134,6 +137,16 @@ impl IncidentId {
             0 => format_compact!("{}-{}-{n}", account.venue, account.name),
             twin => format_compact!("{}-{}-{n}-{twin}", account.venue, account.name),
         })
+    }
+
+    /// Makes the name of a drill's incident.
+    pub fn of_drill(code: &str) -> Self {
+        IncidentId(compact_str::format_compact!("{DRILL}{code}"))
+    }
+
+    /// Says whether this is a drill: nothing is done, learnt or counted because of one.
+    pub fn is_drill(&self) -> bool {
+        self.0.starts_with(DRILL)
     }
 
     /// Takes a name that was made before, as the store or a person hands it back.

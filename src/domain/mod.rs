@@ -18,7 +18,7 @@ mod wallet;
 pub use access::{LogMark, LogProgress, LogRequest};
 pub use account::{AccountId, NotAnAccount, Venue};
 pub use answer::Answer;
-pub use drill::Drill;
+pub use drill::{Attack, Drill};
 pub use event::{
     Access, BY_EXCHANGE, Balance, BalanceWhy, Basis, Cap, Confirmation, Event, EventKind, FeedChange, FeedKind, Fill,
     Market, MarketKind, OrderChange, OrderStep, Side, Via,

@@ -139,6 +139,11 @@ impl Engine {
         Engine { settings, networks, memory, passed: Timestamp::EPOCH, failures: Default::default() }
     }
 
+    /// Returns an engine with the same rules that remembers nothing.
+    pub fn anew(&self) -> Self {
+        Engine::new(self.settings.clone(), self.networks.clone())
+    }
+
     /// Judges by other rules from now on; what was learnt stays.
     pub fn set(&mut self, settings: Settings, networks: Networks) {
         (self.settings, self.networks) = (settings, networks);

@@ -11,7 +11,8 @@ use super::record::{AnswerRow, FillRow, GapRow, HistoryRow, KeyRow, OrderRow, Re
 use crate::arrival::{Arrival, Body, Source};
 use crate::codec::{self, Codecs};
 use crate::domain::{
-    AccountId, Event, EventKind, FeedKind, Incident, MarketKind, Restriction, Side, Span, Symbol, Timestamp, WhichKey,
+    Access, AccountId, Event, EventKind, FeedKind, Incident, MarketKind, Restriction, Side, Span, Symbol, Timestamp,
+    WhichKey,
 };
 use crate::journal::{Header, ReadError, Reader, Recorder, Segment, segments};
 use crate::response::Case;
@@ -153,10 +154,54 @@ impl Pile {
             return;
         }
         let frame = self.kept.len() as u64 + 1;
+        let strangers = events.iter().any(|event| {
+            matches!(&event.kind, EventKind::Leaks(_))
+                || matches!(&event.kind, EventKind::Access(used) if !self.is_ours(used))
+        });
         for event in events {
             self.note(frame, event);
         }
-        self.kept.push(arrival);
+        self.kept.push(if strangers { self.without_strangers(arrival) } else { arrival });
+    }
+
+    fn is_ours(&self, used: &Access) -> bool {
+        used.name == self.account.name && used.venue.is_none_or(|venue| venue == self.account.venue)
+    }
+
+    /// Says whether a leak mode is on for our account, as far as it tells: which accounts carry a tag it does not.
+    fn may_concern(&self, mode: &serde_json::Value) -> bool {
+        let is = |key: &str, ours: String| mode.get(key).and_then(|told| told.as_str()).is_none_or(|told| told == ours);
+        is("account", self.account.to_string()) && is("venue", self.account.venue.to_string())
+    }
+
+    /// Returns a request of an access log, or a switch of leak modes, with what is about us alone: it says how many it
+    /// leaves out, and what is about other accounts is nobody's business who reads this.
+    fn without_strangers(&self, arrival: Arrival) -> Arrival {
+        let Body::Frame(frame) = &arrival.body else { return arrival };
+        let told: serde_json::Value = serde_json::from_str(frame.get()).unwrap_or_default();
+        if let Some(modes) = told.get("leak_mode").and_then(|modes| modes.as_array()) {
+            let ours: Vec<_> = modes.iter().filter(|mode| self.may_concern(mode)).collect();
+            if ours.len() == modes.len() {
+                return arrival;
+            }
+            let left_out = modes.len() - ours.len();
+            let text = serde_json::json!({ "leak_mode": ours, "about_others_left_out": left_out });
+            return Arrival { body: Body::from_text(text.to_string()), ..arrival };
+        }
+        let lines = told.pointer("/fillguard/lines").and_then(|lines| lines.as_array()).cloned().unwrap_or_default();
+        let all = lines.len();
+        let ours: Vec<serde_json::Value> = lines
+            .into_iter()
+            .filter(|line| {
+                let single = Arrival { body: Body::from_text(line.to_string()), ..arrival.clone() };
+                let mut events = Vec::new();
+                Codecs::new(&codec::Settings::default()).decode(&single, &mut events);
+                events.iter().any(|event| matches!(&event.kind, EventKind::Access(used) if self.is_ours(used)))
+            })
+            .collect();
+        let left_out = all - ours.len();
+        let text = serde_json::json!({ "fillguard": { "lines": ours }, "about_others_left_out": left_out });
+        Arrival { body: Body::from_text(text.to_string()), ..arrival }
     }
 
     fn concerns(&mut self, arrival: &Arrival, events: &[Event]) -> bool {
@@ -165,10 +210,9 @@ impl Pile {
             | Source::AccountRest(account)
             | Source::Wallet(account, _)
             | Source::WalletRest(account, _) => *account == self.account,
-            Source::Access(_) => events.iter().any(|event| {
-                let EventKind::Access(used) = &event.kind else { return false };
-                used.name == self.account.name && used.venue.is_none_or(|venue| venue == self.account.venue)
-            }),
+            Source::Access(_) => {
+                events.iter().any(|event| matches!(&event.kind, EventKind::Access(used) if self.is_ours(used)))
+            }
             Source::Respond => {
                 let Body::Frame(frame) = &arrival.body else { return false };
                 let told: serde_json::Value = serde_json::from_str(frame.get()).unwrap_or_default();
@@ -177,7 +221,14 @@ impl Pile {
             Source::Operator => {
                 let Body::Frame(frame) = &arrival.body else { return false };
                 let told: serde_json::Value = serde_json::from_str(frame.get()).unwrap_or_default();
+                // What was acted out never happened.
+                if told.get("drill").is_some_and(|drill| drill.get("attack").is_some()) {
+                    return false;
+                }
                 let ours = self.account.to_string();
+                if let Some(modes) = told.get("leak_mode").and_then(|modes| modes.as_array()) {
+                    return modes.is_empty() || modes.iter().any(|mode| self.may_concern(mode));
+                }
                 // What was said of other accounts is nobody's business who reads this.
                 let whose =
                     ["answer", "drill", "leak"].iter().find_map(|kind| told.get(kind)?.get("account")?.as_str());
@@ -218,6 +269,7 @@ impl Pile {
                 trade_id: fill.trade_id.map(Into::into),
                 client_order_id: fill.client_order_id.map(Into::into),
             }),
+            EventKind::Access(used) if !self.is_ours(&used) => {}
             EventKind::Access(used) => self.uses.push(UseRow {
                 frame,
                 time: used.time,

@@ -353,7 +353,7 @@ impl Page<'_> {
             "<li>It names the key that signed: <code>{}</code>. Compare it with the one the owner gives you by another way.</li>",
             safe(signer)
         ));
-        self.put("<li><code>frames.ndjson</code> holds the exchange's own messages, byte for byte as they were received, one a line; <em>Frame</em> in the tables is the line's number. Nothing in them was changed but secrets, which were never written down.</li>");
+        self.put("<li><code>frames.ndjson</code> holds the exchange's own messages, byte for byte as they were received, one a line; <em>Frame</em> in the tables is the line's number. Nothing in them was changed but secrets, which were never written down. From the owner's own access log and switches, lines about other accounts are left out; each such line says how many.</li>");
         self.put("<li>The journal they were taken from is sealed: each of its files carries a running hash (BLAKE3), and a file that was altered or left out does not fit the next one. The owner keeps it; these are its files as they were:</li></ol>");
         self.put("<table><tr><th>Journal file</th><th>Arrivals</th><th>Hash of the file now (BLAKE3)</th><th>Last seal</th><th>Faults</th></tr>");
         for segment in &record.segments {

@@ -135,7 +135,9 @@ fn walk(folder: &Path, depth: usize, files: &mut BTreeMap<PathBuf, Mark>, amiss:
 fn mark(path: &Path, about: &Metadata) -> Mark {
     let mut hasher = blake3::Hasher::new();
     hasher.update(path.as_os_str().as_encoded_bytes());
-    for number in [about.dev(), about.ino(), about.len(), about.mtime() as u64, about.mtime_nsec() as u64] {
+    // The time of its last change of any kind too: a file that could not be opened and now can be is another.
+    let times = [about.mtime(), about.mtime_nsec(), about.ctime(), about.ctime_nsec()].map(|time| time as u64);
+    for number in [about.dev(), about.ino(), about.len()].into_iter().chain(times) {
         hasher.update(&number.to_le_bytes());
     }
     hasher.finalize().to_hex()[..32].to_owned()
@@ -143,6 +145,8 @@ fn mark(path: &Path, about: &Metadata) -> Mark {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn names(look: &Look) -> Vec<String> {
@@ -169,6 +173,11 @@ mod tests {
         std::fs::write(home.path().join("a"), "other").unwrap();
         folder.look();
         assert_eq!(names(&folder.look()), ["a"]);
+        let mark = folder.look().rested.remove(0).mark;
+        folder.finish(mark);
+        std::fs::set_permissions(home.path().join("a"), std::fs::Permissions::from_mode(0o640)).unwrap();
+        folder.look();
+        assert_eq!(names(&folder.look()), ["a"], "it may not have been readable before");
         std::fs::remove_file(home.path().join("a")).unwrap();
         folder.look();
         assert!(folder.done().is_empty(), "what is gone is forgotten");

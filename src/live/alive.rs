@@ -86,8 +86,7 @@ pub(super) fn tasks(
                                 ..Default::default()
                             };
                             let incidents = store.incidents(&filter)?;
-                            let incidents =
-                                incidents.iter().filter(|one| !one.id.as_str().starts_with("drill-")).count();
+                            let incidents = incidents.iter().filter(|one| !one.id.is_drill()).count();
                             Ok((incidents, store.mark("drill")?, store.staged(now - Span::from_secs(86_400))?))
                         })
                         .await?;
@@ -118,11 +117,13 @@ fn wait(daily: &Daily) -> Duration {
     daily.wait(clock::now()).clamp(Duration::from_secs(1), Duration::from_secs(60))
 }
 
-/// Says whether every channel that has something to send is late with it, so that people cannot be told.
+/// How long ago a channel's last success still says that people can be told.
+const LATELY: Span = Span::from_secs(86_400);
+
+/// Says whether people cannot be told, by any channel that had something to send.
 async fn stuck(store: &Handle, late: Duration) -> Result<bool, crate::store::Error> {
-    let before = clock::now() - late.into();
-    let backlog = store.with(|store| store.backlog()).await?;
-    let mut waiting = backlog.iter().filter(|one| one.channel != notify::console::NAME).peekable();
-    let some = waiting.peek().is_some();
-    Ok(some && waiting.all(|one| one.oldest.is_some_and(|oldest| oldest < before)))
+    let now = clock::now();
+    let names = store.routes().iter().map(|route| route.name.clone());
+    let channels: Vec<String> = names.filter(|name| name != notify::console::NAME).collect();
+    store.with(move |store| store.is_mute(&channels, now - late.into(), now - LATELY)).await
 }

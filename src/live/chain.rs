@@ -8,11 +8,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::counters::Counters;
+use super::drills::Drills;
 use super::fault::Faults;
 use super::feed_log::FeedLog;
+use super::gauges::Gauges;
 use super::roll::{Calls, RollBook};
 use super::roll_call::RollCall;
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, Body, Source};
+use crate::codec::operator;
 use crate::domain::{Effect, EventKind, Symbol, Venue};
 use crate::feed::Roll;
 use crate::feed::access::Receipts;
@@ -68,6 +71,8 @@ pub(super) struct Chain {
     pub(super) watchdog: Watchdog,
     /// How it goes, for those who are asked.
     pub(super) pulse: watch::Sender<Pulse>,
+    /// What is shown to whoever looks.
+    pub(super) gauges: Gauges,
     /// Pairs that were left out at the start.
     pub(super) left_out: usize,
     /// How far the store knows what was hidden, and what the log was told of rules that could not be judged.
@@ -139,6 +144,7 @@ impl Chain {
                 }
                 accounts = called(&mut self.calls) => {
                     self.roll_call.change(accounts.watched().collect());
+                    self.gauges.retain(&self.roll_call);
                     self.roll.follow(accounts, &self.pipeline);
                 }
                 rules = new_rules(&mut self.rules) => {
@@ -148,6 +154,7 @@ impl Chain {
                     tracing::info!(after_arrival = self.pipeline.counts().last, "other rules judge from here on");
                 }
                 () = self.roll_call.patience() => self.roll_call.say_ready(),
+                () = self.gauges.due() => {}
                 Some(_) = saving.join_next(), if !saving.is_empty() => {}
                 Some(_) = forgetting.join_next(), if !forgetting.is_empty() => {}
             }
@@ -160,6 +167,8 @@ impl Chain {
                 forgetting.spawn(async move { forget(&store, keep).await });
             }
             self.tell_status(&mut done);
+            let (gauges, waiting) = (&mut self.gauges, self.batches.len());
+            self.faults.beside(|| gauges.tell(&self.pipeline, &self.roll_call, waiting));
             if done.totalled.elapsed() >= TOTALS_EVERY {
                 done.totalled = clock::steady();
                 self.feed_log.totals(&self.counters.take());
@@ -178,8 +187,12 @@ impl Chain {
         // The journal passes on only what is on disk.
         self.receipts.note(batch);
         let mut effects = Vec::new();
+        let mut drills = Drills::begin();
         for arrival in batch {
-            effects.append(&mut self.faults.step(&mut self.pipeline, arrival));
+            let mut wanted = self.faults.step(&mut self.pipeline, arrival);
+            self.measure(arrival, &wanted);
+            effects.append(&mut wanted);
+            drills.note(arrival, self.pipeline.events());
             self.counters.note(arrival, self.pipeline.events(), self.pipeline.counts().repeats);
             for event in self.pipeline.events() {
                 if let EventKind::Feed(change) = &event.kind {
@@ -191,6 +204,9 @@ impl Chain {
             }
         }
         self.keep(effects).await?;
+        self.keep_answers(batch).await?;
+        self.gauges.kept(batch);
+        drills.keep(&self.store).await;
         self.keep_hidden().await;
         self.tell_failures();
         if self.faults.none() {
@@ -207,6 +223,32 @@ impl Chain {
             });
         }
         Ok(())
+    }
+
+    /// Notes the people's answers that are durable now.
+    async fn keep_answers(&self, batch: &[Arrival]) -> Result<(), Error> {
+        for arrival in batch {
+            let (Source::Operator, Body::Frame(frame)) = (&arrival.from, &arrival.body) else { continue };
+            if let Some(id) = operator::kept_as(frame.get()) {
+                match self.store.with(move |store| store.mark_journaled(id)).await {
+                    // Handed over again after a restart, which does no harm.
+                    Err(error) if error.is_passing() => tracing::debug!(%error, "an answer is not marked yet"),
+                    done => done?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what is shown to whoever looks, and now and then times the rules, beside the judging.
+    fn measure(&mut self, arrival: &Arrival, effects: &[Effect]) {
+        let (gauges, pipeline) = (&mut self.gauges, &self.pipeline);
+        self.faults.beside(|| {
+            gauges.note(arrival, pipeline, effects);
+            if let Some(order) = gauges.sampled(pipeline) {
+                gauges.time(pipeline, &order);
+            }
+        });
     }
 
     /// Has the store take effects. While it is busy or its disk is full, arrivals wait: they are in the journal.

@@ -1,5 +1,7 @@
 //! Answers on their way into the journal: what people said is judged like everything else, and a replay knows it too.
 
+use std::collections::BTreeSet;
+
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -12,18 +14,24 @@ use crate::runtime::clock;
 use crate::runtime::supervisor::{Outcome, Stage, Task};
 use crate::store::{self, Answer, Cause, Handle, Verdict};
 
-/// Returns the task that hands answers over. An answer is marked once the journal's queue has it; one that a crash
-/// lost in between is handed over again, and what is answered twice changes nothing.
+/// Returns the task that hands answers over. An answer is marked once the journal has it on disk (see `chain`); one that
+/// a crash lost before is handed over again, and what is answered twice changes nothing.
 pub(super) fn task(store: Handle, settings: &notify::Settings, quiet: Span, incoming: mpsc::Sender<Incoming>) -> Task {
     let words = words::words(settings.language);
     Task::restartable("desk", Stage::Feeds, move |stop| {
         let (store, incoming) = (store.clone(), incoming.clone());
         async move {
             let mut answered = store.answered();
+            // Those that are on their way.
+            let mut handed = BTreeSet::new();
             loop {
                 answered.borrow_and_update();
                 let waiting = store.with(|store| store.unjournaled_answers()).await?;
+                handed.retain(|id| waiting.iter().any(|answer| answer.id == *id));
                 for answer in waiting {
+                    if !handed.insert(answer.id) {
+                        continue;
+                    }
                     if !hand_over(&store, &incoming, &answer, (words, quiet), &stop).await? {
                         return Outcome::Ok(());
                     }
@@ -54,8 +62,8 @@ async fn hand_over(
         // Who looks after it, and when to ask again, concerns people only.
         Verdict::Seen | Verdict::Later => None,
     };
-    if let (Some(mine), Some(incident)) = (mine, incident.filter(|incident| !is_drill(incident))) {
-        let text = operator::write(&domain::Answer::to(&incident, mine, &answer.by));
+    if let (Some(mine), Some(incident)) = (mine, incident.filter(|incident| !incident.id.is_drill())) {
+        let text = operator::write_kept(&domain::Answer::to(&incident, mine, &answer.by), id);
         let said = Incoming { at: clock::now(), from: Source::Operator, body: Body::from_text(text) };
         tokio::select! {
             () = stop.cancelled() => return Ok(false),
@@ -66,6 +74,7 @@ async fn hand_over(
         if !mine && is_over {
             tell_late(store, &incident, answer, words).await?;
         }
+        return Ok(true);
     }
     store.with(move |store| store.mark_journaled(id)).await?;
     Ok(true)
@@ -87,8 +96,4 @@ async fn tell_late(
         store.routes().iter().filter(|route| !route.is_later() && route.accepts(Level::Act, &incident.account));
     let channels = channels.map(|route| route.name.clone()).collect();
     store.queue(message, clock::now(), channels, Cause::News).await
-}
-
-fn is_drill(incident: &Incident) -> bool {
-    incident.id.as_str().starts_with("drill-")
 }

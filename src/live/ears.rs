@@ -36,7 +36,7 @@ pub(super) fn tasks(settings: &Settings, store: &Handle, pulse: watch::Receiver<
             let folder = inbox.as_deref().ok_or("No folder for commands is configured.")?;
             let account = account.clone().ok_or("No account is watched, so there is nothing to try.")?;
             let code = format!("{:08x}", rand::random::<u32>());
-            let order = Order::Drill { code, account, by: by.to_owned() };
+            let order = Order::Drill { code, account, by: by.to_owned(), attack: None };
             inbox::put(folder, &order).map(drop).map_err(|why| format!("The drill cannot be begun: {why}"))
         }),
     };

@@ -20,6 +20,13 @@ impl Faults {
         self.outlive(arrival.n, || pipeline.step(arrival))
     }
 
+    /// Does something beside the judging whose failure costs nothing.
+    pub(super) fn beside(&self, work: impl FnOnce()) {
+        if self.none() && catch_unwind(AssertUnwindSafe(work)).is_err() {
+            tracing::error!("what is only measured could not be, by a fault of fillguard; please report this");
+        }
+    }
+
     /// Says whether the last arrival was judged.
     pub(super) fn none(&self) -> bool {
         self.0 == 0

@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::arrival::{Body, Incoming, Source};
-use crate::codec::operator;
-use crate::domain::{Drill, IncidentId, Span, Timestamp};
+use crate::codec;
+use crate::domain::{Attack, Drill, IncidentId, Level, Span, Timestamp};
+use crate::drill;
 use crate::notify::{self, words};
 use crate::runtime::clock;
 use crate::runtime::letterbox::{self, Owner};
 use crate::runtime::supervisor::{Outcome, Stage, Task};
-use crate::store::{self, Answer, Answered, Cause, Handle, Verdict};
+use crate::store::{self, Answer, Answered, Cause, Handle, Restaged, Verdict};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,9 @@ pub enum Order {
         account: String,
         /// Who asks.
         by: String,
+        /// Which attack is acted out, where one is.
+        #[serde(default)]
+        attack: Option<Attack>,
     },
     /// No messages about an account for a while, but those of level act.
     Silence {
@@ -60,6 +64,21 @@ pub enum Order {
     Unsilence {
         /// Whose.
         account: String,
+        /// When, in nanoseconds since 1970.
+        at: i64,
+    },
+    /// A rule was given another stage without a person.
+    Stage {
+        /// The rule.
+        rule: String,
+        /// The stage it had.
+        was: String,
+        /// The stage it has now.
+        stage: String,
+        /// Its noise and its budget.
+        why: String,
+        /// The accounts that its alarms were about, with how many; the most first.
+        accounts: Vec<(String, u64)>,
         /// When, in nanoseconds since 1970.
         at: i64,
     },
@@ -186,14 +205,16 @@ async fn carry_out(
                 Answered::Unknown => Some(format!("there is no incident {incident}")),
             })
         }
-        Order::Drill { code, account, by } => {
+        Order::Drill { code, account, by, attack } => {
             let Ok(account) = account.parse() else { return Ok(Some("it names no account".to_owned())) };
-            let drill = Drill { code: code.into(), account, by: by.chars().take(100).collect::<String>().into() };
+            let by = by.chars().take(100).collect::<String>().into();
+            let drill = Drill { code: code.into(), account, by, attack };
             if !drill.is_fine() {
                 return Ok(Some("its name is not 1 to 16 letters and digits".to_owned()));
             }
             let now = clock::now();
-            let text = operator::write_drill(&drill);
+            let mocks = attack.map(|attack| drill::act_out(&drill.account, attack, now)).unwrap_or_default();
+            let text = codec::drill::write(&drill, &mocks);
             let asked = Incoming { at: now, from: Source::Operator, body: Body::from_text(text) };
             if incoming.send(asked).await.is_err() {
                 return Ok(Some("the daemon is stopping".to_owned()));
@@ -228,6 +249,21 @@ async fn carry_out(
             store.with(move |store| store.end_silences(&account, Timestamp::from_nanos(at))).await?;
             Ok(None)
         }
+        Order::Stage { rule, was, stage, why, accounts, at } => {
+            let cut = |text: &str| text.chars().filter(|letter| !letter.is_control()).take(200).collect::<String>();
+            let (rule, was, stage, why) = (cut(&rule), cut(&was), cut(&stage), cut(&why));
+            if rule.trim().is_empty() {
+                return Ok(Some("it names no rule".to_owned()));
+            }
+            // That a rule got louder is seen when it speaks; that it falls silent must be told.
+            let is_told = was == "live" && stage != "live";
+            let message = is_told.then(|| words.demoted(&rule, &why, &accounts));
+            let channels = if is_told { concerned(store, &accounts) } else { Vec::new() };
+            tracing::warn!(%rule, %was, %stage, %why, "a rule was given another stage without a person");
+            let at = Timestamp::from_nanos(at);
+            store.restaged(Restaged { rule, was, stage, why, at }, message, channels).await?;
+            Ok(None)
+        }
         Order::Test { channel, by, at } => {
             if !store.routes().iter().any(|route| route.name == channel) {
                 return Ok(Some(format!("there is no channel {channel}")));
@@ -237,6 +273,18 @@ async fn carry_out(
             Ok(None)
         }
     }
+}
+
+/// Returns the channels of those who look after the daemon, and of those whom the rule's alarms reached: all that want alerts
+/// about every account, or about one of these; where that is nobody, all that want alerts.
+fn concerned(store: &Handle, accounts: &[(String, u64)]) -> Vec<String> {
+    let told = || store.routes().iter().filter(|route| !route.is_later() && route.min_level <= Level::Alert);
+    let theirs = |wanted: &[crate::domain::AccountId]| {
+        accounts.iter().any(|(name, _)| wanted.iter().any(|account| account.to_string() == *name))
+    };
+    let near = told().filter(|route| route.accounts.as_deref().is_none_or(theirs));
+    let near: Vec<String> = near.map(|route| route.name.clone()).collect();
+    if near.is_empty() { told().map(|route| route.name.clone()).collect() } else { near }
 }
 
 #[cfg(test)]
@@ -294,5 +342,49 @@ mod tests {
         put(&folder, &Order::Unsilence { account: "binance/alice".into(), at: at.nanos() }).unwrap();
         take(&waiting(&folder).unwrap()[0], &store, words, &nobody).await.unwrap();
         assert!(store.with(move |store| store.silences(at)).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_rule_that_was_taken_back_is_told_once_to_those_it_concerns_and_a_promotion_to_nobody() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("inbox");
+        let route = |name: &str, min_level, accounts: Option<&str>| crate::store::ChannelRoute {
+            name: name.into(),
+            min_level,
+            accounts: accounts.map(|account| vec![account.parse().unwrap()]),
+            ..Default::default()
+        };
+        let routes = vec![
+            route("desk", Level::Alert, None),
+            route("pager", Level::Act, None),
+            route("alice", Level::Notice, Some("binance/alice")),
+            route("bob", Level::Notice, Some("binance/bob")),
+            crate::store::ChannelRoute { after: Span::from_secs(60), ..route("later", Level::Notice, None) },
+        ];
+        let store = Handle::new(Store::in_memory().unwrap(), routes);
+        let words = words::words(crate::alert::Language::English);
+        let stage = |was: &str, stage: &str, at| Order::Stage {
+            rule: "big_\u{1b}buys".into(),
+            was: was.into(),
+            stage: stage.into(),
+            why: "3 alarms, 0.6 an account-month, budget 0.1".into(),
+            accounts: vec![("binance/alice".into(), 3)],
+            at,
+        };
+        for order in [stage("staged", "live", 1), stage("live", "staged", 2), stage("live", "staged", 2)] {
+            put(&folder, &order).unwrap();
+        }
+        for file in waiting(&folder).unwrap() {
+            take(&file, &store, words, &mpsc::channel(1).0).await.unwrap();
+        }
+        let (kept, backlog) = store.with(|store| Ok((store.stages()?, store.backlog()?))).await.unwrap();
+        let kept: Vec<_> = kept.iter().map(|one| (one.rule.as_str(), one.stage.as_str())).collect();
+        assert_eq!(kept, [("big_buys", "live"), ("big_buys", "staged")]);
+        let told: Vec<_> = backlog.iter().map(|one| (one.channel.as_str(), one.waiting)).collect();
+        assert_eq!(told, [("alice", 1), ("desk", 1)]);
+        let due = store.with(|store| store.due("alice", Timestamp::EPOCH, 1)).await.unwrap();
+        assert!(
+            due[0].message.headline.contains("big_buys") && due[0].message.facts.join(" ").contains("binance/alice 3")
+        );
     }
 }

@@ -111,6 +111,11 @@ async fn tell(report: &Report, store: &Handle, incoming: &mpsc::Sender<Incoming>
     for (file, why) in &report.unread {
         tracing::warn!(%file, %why, "a file could not be searched whole for leaked keys");
     }
+    if !report.unread.is_empty() {
+        // Whoever laid it there takes silence for an answer.
+        let channels = store.routes().iter().filter(|route| !route.is_later()).map(|route| route.name.clone());
+        store.queue(unsearched(&report.unread), clock::now(), channels.collect(), Cause::News).await?;
+    }
     for find in report.finds.iter().take(MOST_LINES) {
         let line = Incoming { at: clock::now(), from: Source::Operator, body: Body::from_text(frame(find)) };
         if incoming.send(line).await.is_err() {
@@ -134,6 +139,23 @@ async fn tell(report: &Report, store: &Handle, incoming: &mpsc::Sender<Incoming>
         store.queue(message(owner, account.as_ref(), &finds, report.more), clock::now(), channels, Cause::News).await?;
     }
     Ok(())
+}
+
+fn unsearched(unread: &[(String, String)]) -> Message {
+    let named = unread.iter().take(MOST_NAMED).map(|(file, why)| format!("{file}: {why}."));
+    let more = unread.len() - unread.len().min(MOST_NAMED);
+    let more = (more > 0).then(|| format!("And {more} more."));
+    let first = unread.first().map(|(file, _)| file.as_str()).unwrap_or_default();
+    Message {
+        incident: IncidentId::known(&format!("leak/unsearched/{first}")),
+        level: Level::Notice,
+        headline: format!("{first} could not be searched whole for leaked keys"),
+        facts: named.chain(more).collect(),
+        next_step: "Lay it there unpacked and readable for fillguard".to_owned(),
+        otherwise: "Nobody knows whether a key of yours is in it.".to_owned(),
+        link: String::new(),
+        table: vec![("files".to_owned(), unread.len().to_string())],
+    }
 }
 
 /// Returns whose account a key is of, `binance/alice (its key that cancels)` of Alice's.

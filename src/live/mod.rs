@@ -7,9 +7,11 @@ mod chain;
 pub mod counters;
 mod courier;
 mod desk;
+pub mod drills;
 mod ears;
 mod fault;
 mod feed_log;
+pub mod gauges;
 pub mod inbox;
 mod leak_watch;
 pub mod leaks;
@@ -59,6 +61,8 @@ pub struct Settings {
     pub response: Option<Answering>,
     /// The folder in which commands ask something of the daemon, where there is one.
     pub inbox: Option<PathBuf>,
+    /// The file in which it is written down every second how the daemon does, where there is one.
+    pub status: Option<PathBuf>,
     /// Where the answer page is served, if it is.
     pub answers: Option<crate::serve::Settings>,
     /// How many faults are borne, and how long stopping may take.
@@ -95,6 +99,7 @@ impl Default for Settings {
             leak_watch: None,
             response: None,
             inbox: None,
+            status: None,
             answers: None,
             feed: feed::Settings::default(),
             supervisor: supervisor::Settings::default(),
@@ -236,6 +241,9 @@ pub async fn run_fed_by(
         tasks.push(inbox::task(folder, store.clone(), &settings.notify, incoming.clone()));
     }
     tasks.extend(settings.answers.take().and_then(|answers| page(answers, &settings.notify, &store)));
+    let (shown, looked) = watch::channel(None);
+    let gauges = gauges::Gauges::begin(incoming.downgrade(), settings.status.is_some().then_some(shown));
+    tasks.extend(settings.status.take().map(|file| gauges::task(file, looked)));
     tasks.push(ticks(incoming, settings.tick));
     let journal = resumed.journal;
     tasks.push(Task::once("journal", Stage::Pipeline, move |stop| async move {
@@ -265,6 +273,7 @@ pub async fn run_fed_by(
         counters: counters::Counters::default(),
         watchdog: systemd::Watchdog::from_env(),
         pulse,
+        gauges,
         kept: chain::Kept::default(),
     };
     // It ends when the journal has, not when it is told to: until then there is something to judge.

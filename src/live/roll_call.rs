@@ -118,6 +118,21 @@ impl RollCall {
         self.ready.send_replace(true);
     }
 
+    /// Returns who should report, in order.
+    pub(super) fn watched(&self) -> impl Iterator<Item = &Watched> {
+        self.accounts.iter()
+    }
+
+    /// Returns those of them that are not up.
+    pub(super) fn not_up(&self) -> impl Iterator<Item = &Watched> {
+        self.accounts.difference(&self.up)
+    }
+
+    /// Says whether one of them is up.
+    pub(super) fn is_up(&self, watched: &Watched) -> bool {
+        self.up.contains(watched)
+    }
+
     /// Returns how many accounts are seen now, of how many.
     pub(super) fn seen(&self) -> (usize, usize) {
         (self.up.len(), self.accounts.len())

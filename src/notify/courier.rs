@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::words::{Words, words};
 use super::{backoff, wording};
 use crate::alert::Language;
-use crate::domain::{IncidentId, Level, Message, Timestamp};
+use crate::domain::{IncidentId, Level, Message, Span, Timestamp};
 use crate::store::{Cause, ChannelRoute, Error, Handle, Next, Queued};
 
 /// Where a courier reads the time of day.
@@ -32,6 +32,11 @@ pub trait Carrier: Send {
         std::future::pending()
     }
 
+    /// Returns what was said of people who will never be reached this way, although the last message reached others.
+    fn refused(&self) -> Option<&str> {
+        None
+    }
+
     /// Closes what was kept open.
     fn leave(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
@@ -44,6 +49,13 @@ pub enum Failure {
     /// This message was put off; others may pass.
     Later {
         /// What the server said.
+        why: String,
+    },
+    /// Some of the channel's people have it and the others were put off: it is tried again for those alone.
+    Partly {
+        /// Who has it, with those who had it before.
+        reached: Vec<String>,
+        /// What the server said of the others.
         why: String,
     },
     /// The channel cannot be reached or wants to be left alone.
@@ -75,10 +87,14 @@ pub struct Courier<C> {
     /// The wait after the last failure of the channel as a whole; zero while it works.
     down: Duration,
     told: bool,
+    /// What the others were told of people this channel does not reach.
+    refused: Option<String>,
 }
 
 /// How long a channel with nothing to do sleeps at most, should the clock have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
+/// For how long a theft that no channel delivered is tried again.
+const NEWS: Span = Span::from_secs(3 * 86_400);
 /// Starts the names of incidents that tell about channels; no account's incident can be named so.
 const ABOUT_A_CHANNEL: &str = "channel/";
 
@@ -86,8 +102,8 @@ impl<C: Carrier> Courier<C> {
     /// Joins a channel's name and its way to carry.
     pub fn new(name: String, carrier: C, store: Handle, backoff: backoff::Settings, clock: Clock) -> Self {
         let (route, words) = (store.route(&name), words(Language::English));
-        let (others, down, told) = (Vec::new(), Duration::ZERO, false);
-        Courier { name, carrier, store, backoff, clock, others, route, words, down, told }
+        let (others, down, told, refused) = (Vec::new(), Duration::ZERO, false, None);
+        Courier { name, carrier, store, backoff, clock, others, route, words, down, told, refused }
     }
 
     /// Has the courier word what it says itself in a language.
@@ -116,14 +132,16 @@ impl<C: Carrier> Courier<C> {
         if interrupted > 0 {
             tracing::warn!(channel = %self.name, interrupted, "messages were being sent when the process ended; sending again");
         }
-        let name = self.name.clone();
-        let revived = self.store.with(move |store| store.revive(&name)).await?;
-        if revived > 0 {
-            tracing::warn!(channel = %self.name, revived, "messages that nobody got are tried again");
-        }
+        let mut revive_at = (self.clock)();
         let mut commits = self.store.commits();
         while !stop.is_cancelled() {
             commits.borrow_and_update();
+            let now = (self.clock)();
+            // At the start, and then each quarter of an hour; also where the clock was set back.
+            if now >= revive_at || revive_at > now + Span::from(LOOK_AGAIN) {
+                revive_at = now + LOOK_AGAIN.into();
+                self.revive(now).await?;
+            }
             let pause = match self.next().await? {
                 Next::Send(queued) => self.deliver(*queued).await?,
                 Next::Wait(until) => {
@@ -143,6 +161,16 @@ impl<C: Carrier> Courier<C> {
             }
         }
         self.carrier.leave().await;
+        Ok(())
+    }
+
+    /// Tries again what nobody got.
+    async fn revive(&mut self, now: Timestamp) -> Result<(), Error> {
+        let name = self.name.clone();
+        let revived = self.store.with(move |store| store.revive(&name, now - NEWS)).await?;
+        if revived > 0 {
+            tracing::warn!(channel = %self.name, revived, "messages that nobody got are tried again");
+        }
         Ok(())
     }
 
@@ -170,7 +198,15 @@ impl<C: Carrier> Courier<C> {
                 self.store.with(move |store| store.mark_sent(id, now, &receipt)).await?;
                 tracing::info!(channel = %self.name, incident = %queued.incident, row = id, "told");
                 self.recovered().await?;
+                self.tell_refused(&queued, now).await?;
                 Ok(self.carrier.pace())
+            }
+            Err(Failure::Partly { reached, why }) => {
+                self.store.with(move |store| store.mark_reached(id, &reached)).await?;
+                let wait = self.backoff.after(waited(&queued), rand::random());
+                self.failed(&queued, now, wait, false, why).await?;
+                self.tell_refused(&queued, now).await?;
+                Ok(Duration::ZERO)
             }
             Err(Failure::Later { why }) => {
                 let wait = self.backoff.after(waited(&queued), rand::random());
@@ -191,7 +227,10 @@ impl<C: Carrier> Courier<C> {
                 );
                 let reason = why.clone();
                 self.store.with(move |store| store.mark_given_up(id, now, &reason)).await?;
-                self.tell(&queued, now, &why).await?;
+                // What is tried again because nobody got it was told of the first time.
+                if queued.attempts == 0 {
+                    self.tell(&queued, now, &why).await?;
+                }
                 Ok(self.carrier.pace())
             }
         }
@@ -214,6 +253,18 @@ impl<C: Carrier> Courier<C> {
         if !self.told && now.since(queued.first_at) >= self.backoff.late.into() {
             self.told = true;
             self.tell(queued, now, &why).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the others, once, of people whom the channel's server refuses while it takes the mail for the rest.
+    async fn tell_refused(&mut self, queued: &Queued, now: Timestamp) -> Result<(), Error> {
+        let refused = self.carrier.refused().map(str::to_owned);
+        if let Some(why) = refused.as_ref().filter(|_| refused != self.refused) {
+            self.tell(queued, now, why).await?;
+        }
+        if refused.is_some() {
+            self.refused = refused;
         }
         Ok(())
     }

@@ -49,6 +49,7 @@ impl Sample {
             waited: Span::ZERO,
             previous: None,
             cause: self.cause,
+            reached: Vec::new(),
         }
     }
 }
@@ -470,15 +471,21 @@ impl Cast {
             since: at(0),
             until: at(600),
         };
-        let drill = Drill { code: "7f3a".into(), account: self.account.clone(), by: "@alice".into() };
+        let drill = Drill { code: "7f3a".into(), account: self.account.clone(), by: "@alice".into(), attack: None };
         let pulse = super::telegram::Pulse { seen: 2, accounts: 3, fills: 1_204, ..Default::default() };
+        let noisy = [(self.account.to_string(), 7)];
         let broken = report("chat", &grown.queued(), "Telegram refused (403): bot was blocked by the user");
         vec![
             again("repeat", Cause::Repeat),
             again("escalation", Cause::Escalation),
             plain("digest", Cause::Digest, words.digest()(&gathered)),
-            plain("drill", Cause::News, alert::drill(&IncidentId::known("drill-7f3a"), &drill, language)),
+            plain("drill", Cause::News, alert::drill(&drill, language)),
             plain("channel", Cause::Report, broken),
+            plain(
+                "demotion",
+                Cause::News,
+                words.demoted("big_buys", "7 alarms, 0.4 an account-month, budget 0.1", &noisy),
+            ),
             plain("daily", Cause::Test, words.daily(&pulse, 1, Some("2026-02-20"))),
             plain("test", Cause::Test, words.test("mail", "alice", at(600))),
         ]

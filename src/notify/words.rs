@@ -263,6 +263,40 @@ impl Words {
         }
     }
 
+    /// Returns what is told when fillguard itself took a rule back that was too loud.
+    pub fn demoted(&self, rule: &str, noise: &str, accounts: &[(String, u64)]) -> Message {
+        let (rule, noise) = (one_line(rule, 60), one_line(noise, 160));
+        let id = IncidentId::known(&format!("rule/{rule}"));
+        let whose: Vec<String> =
+            accounts.iter().take(8).map(|(account, alarms)| format!("{} {alarms}", one_line(account, 60))).collect();
+        let whose = whose.join(", ");
+        let (headline, fact, most, next_step, otherwise) = match self.language {
+            Language::English => (
+                format!("Rule {rule} is only tried out again: {noise}"),
+                "fillguard had made it live by itself, and it did not keep to its budget. What it finds stands in the \
+                 history from now on and calls nobody.",
+                format!("Its alarms were about: {whose}."),
+                format!(
+                    "Look at its alarms. Narrow its condition or raise its budget; then: fillguard stage promote {rule}"
+                ),
+                "What this rule alone sees is told to nobody.",
+            ),
+            Language::German => (
+                format!("Regel {rule} läuft wieder nur auf Probe: {noise}"),
+                "fillguard hatte sie von selbst scharf geschaltet, und sie hielt ihr Budget nicht ein. Was sie findet, steht \
+                 von jetzt an nur im Verlauf und ruft niemanden.",
+                format!("Ihre Alarme betrafen: {whose}."),
+                format!(
+                    "Sehen Sie ihre Alarme an. Engen Sie die Bedingung ein oder erhöhen Sie das Budget; dann: fillguard \
+                     stage promote {rule}"
+                ),
+                "Was nur diese Regel sieht, wird niemandem gemeldet.",
+            ),
+        };
+        let facts = std::iter::once(fact.to_owned()).chain((!whose.is_empty()).then_some(most)).collect();
+        Message { headline, facts, next_step, otherwise: otherwise.to_owned(), ..bare(&id, Level::Alert) }
+    }
+
     /// Returns how a message says that it comes again.
     pub fn again(&self) -> fn(&mut Message, Cause, Span) {
         match self.language {

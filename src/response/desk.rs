@@ -200,8 +200,8 @@ impl<H: Hands> Desk<H> {
                 Some(case) => case.is_open_to(disowned),
                 None => disowned || !self.known.contains(&incident.id),
             };
-            // Nothing is done without evidence; a drill has none.
-            if !new || incident.findings.is_empty() || !self.is_ours(&incident.account, now) {
+            // Nothing is done because of an exercise, and nothing without evidence.
+            if incident.id.is_drill() || !new || incident.findings.is_empty() || !self.is_ours(&incident.account, now) {
                 continue;
             }
             self.known.insert(incident.id.clone());
@@ -228,7 +228,8 @@ impl<H: Hands> Desk<H> {
             // An account that nothing can be done about needs no second message beside the incident's own.
             if !plan.deeds.is_empty() || !plan.amiss.is_empty() {
                 let facts = Facts::of(&incident, disowned);
-                self.step(Input::Found { facts, plan, origin: Origin::Live }).await?;
+                let origin = if incident.id.is_drill() { Origin::Drill } else { Origin::Live };
+                self.step(Input::Found { facts, plan, origin }).await?;
             }
         }
         if std::mem::take(&mut self.missed) { self.look().await } else { Ok(()) }

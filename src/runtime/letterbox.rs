@@ -75,6 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
     fn a_folder_of_another_user_is_handed_to_the_one_whose_state_it_is_and_a_file_keeps_its_sender() {
         let home = tempfile::tempdir().unwrap();
         let own = fs::metadata(home.path()).unwrap().uid();

@@ -6,7 +6,7 @@ use super::answers::rank;
 use super::incidents::read;
 use super::outbox::Cause;
 use super::take::queue;
-use super::{ChannelRoute, Error, Store};
+use super::{ChannelRoute, Error, Store, silences};
 use crate::domain::{Level, Message, Span, Timestamp};
 
 /// What one look came to.
@@ -39,7 +39,8 @@ impl Store {
     /// Queues incidents that nobody answered: for the channels that are to be asked after a while, and again where they
     /// were told, each `repeat`, while they are open. Somebody who asked to be asked later is asked when that time is over.
     ///
-    /// An answer holds for the level the incident had then. `act` is asked about although the incident is over.
+    /// An answer holds for the level the incident had then. `act` is asked about although the incident is over; below it
+    /// nobody is asked about an account while it is silenced.
     pub fn attend(
         &mut self,
         routes: &[ChannelRoute],
@@ -81,6 +82,9 @@ impl Store {
         for one in &unanswered {
             let Ok(account) = one.account.parse() else { continue };
             let level: Level = read(&format!("\"{}\"", one.level), || format!("incident {}", one.id))?;
+            if level < Level::Act && silences::holds(&transaction, &account, now)? {
+                continue;
+            }
             let opened = Timestamp::from_nanos(one.opened);
             let mut message = None;
             for route in routes.iter().filter(|route| route.accepts(level, &account)) {

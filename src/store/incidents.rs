@@ -126,6 +126,7 @@ impl Store {
     pub fn forget(&mut self, before: Timestamp) -> Result<usize, Error> {
         let transaction = self.connection.transaction()?;
         transaction.execute("DELETE FROM outbox WHERE done_at IS NOT NULL AND done_at < ?1", [before.nanos()])?;
+        transaction.execute("DELETE FROM stages WHERE at < ?1", [before.nanos()])?;
         let gone =
             transaction.execute("DELETE FROM incidents WHERE closed IS NOT NULL AND closed < ?1", [before.nanos()])?;
         transaction.commit()?;

@@ -19,6 +19,7 @@ mod schema;
 mod silences;
 mod snapshot;
 mod staged;
+mod stages;
 mod take;
 
 use std::fs::File;
@@ -39,6 +40,7 @@ pub use outbox::{Backlog, Cause, Delivery, Queued, Sent};
 pub use route::{Burst, ChannelRoute, QuietHours};
 pub use silences::Silence;
 pub use snapshot::Snapshot;
+pub use stages::Restaged;
 pub use take::Taken;
 
 /// Where the database is and how long it remembers.

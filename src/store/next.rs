@@ -4,7 +4,7 @@ use rusqlite::{TransactionBehavior, params};
 
 use super::incidents::read;
 use super::take::json;
-use super::{Burst, ChannelRoute, Error, Queued, Store, column, number};
+use super::{Burst, Cause, ChannelRoute, Error, Queued, Store, column, number};
 use crate::domain::{IncidentId, Level, Message, Span, Timestamp};
 
 /// What a channel should do.
@@ -37,6 +37,10 @@ const QUOTED: u32 = 8;
 const LOOKED_AT: u32 = 50;
 /// Starts the names of messages that tell many incidents.
 pub const DIGEST: &str = "digest/";
+/// Messages that ask for a yes. A line among many would bury the question, so they are told one by one, and at once.
+pub(super) const QUESTION: &str = "incident IN (SELECT incident || '-response' FROM asked)";
+/// Messages that are never told together with others: questions, and drills, which are no incidents.
+const APART: &str = "(incident IN (SELECT incident || '-response' FROM asked) OR incident LIKE 'drill-%')";
 
 impl Gathered {
     /// Returns how many incidents it tells.
@@ -49,7 +53,8 @@ impl Store {
     /// Returns what `route` should send at `now`. When as many as its burst allows went out lately, the last place in
     /// it tells all that is due as one message, which `word` puts into words; after it the channel waits.
     ///
-    /// An edit makes no sound and is not counted; `act` is never held back by quiet hours.
+    /// An edit makes no sound and is not counted; `act` is never held back by quiet hours. A message that asks for a yes is
+    /// never held back and never told together with others.
     pub fn next(
         &mut self,
         route: &ChannelRoute,
@@ -64,6 +69,9 @@ impl Store {
                 None => self.rest(route, now, quiet),
             };
         };
+        if let Some(question) = self.questions(&route.name, now, 1)?.pop().filter(wanted) {
+            return Ok(Next::Send(Box::new(question)));
+        }
         let mut due: Vec<Queued> = self.due(&route.name, now, LOOKED_AT)?.into_iter().filter(wanted).collect();
         if route.edits
             && let Some(place) = due.iter().position(Queued::is_edit)
@@ -71,7 +79,7 @@ impl Store {
             return Ok(Next::Send(Box::new(due.swap_remove(place))));
         }
         let Some(first) = due.into_iter().next() else { return self.rest(route, now, quiet) };
-        let (recent, oldest) = self.recent(&route.name, now - burst.window)?;
+        let (recent, oldest) = self.recent(&route.name, now - burst.window, now)?;
         if recent >= u64::from(burst.most) {
             return Ok(Next::Wait(oldest.map(|oldest| oldest + burst.window)));
         }
@@ -80,7 +88,8 @@ impl Store {
             return Ok(Next::Send(Box::new(first)));
         }
         self.gather(route, now, quiet.is_some(), word)?;
-        let digest = self.due(&route.name, now, 1)?.pop();
+        // A drill that waits beside it is no louder, and older.
+        let digest = self.due(&route.name, now, LOOKED_AT)?.into_iter().find(|queued| queued.cause == Cause::Digest);
         Ok(digest.map_or(Next::Wait(None), |queued| Next::Send(Box::new(queued))))
     }
 
@@ -93,27 +102,28 @@ impl Store {
         }))
     }
 
-    /// Counts messages that reached the channel since `since`, without edits; and says when the first of them did.
-    fn recent(&self, channel: &str, since: Timestamp) -> Result<(u64, Option<Timestamp>), Error> {
+    /// Counts messages that reached the channel since `since`, without edits; and says when the first of them did. What
+    /// was sent later than now was sent by a clock that has been set back.
+    fn recent(&self, channel: &str, since: Timestamp, now: Timestamp) -> Result<(u64, Option<Timestamp>), Error> {
         let (count, oldest): (i64, Option<i64>) = self
             .connection
             .prepare_cached(
                 "SELECT count(*), min(done_at) FROM outbox AS sent
-                 WHERE channel = ?1 AND done_at > ?2 AND state = 'sent' AND NOT (receipt <> '' AND EXISTS (
+                 WHERE channel = ?1 AND done_at > ?2 AND done_at <= ?3 AND state = 'sent' AND NOT (receipt <> '' AND EXISTS (
                      SELECT 1 FROM outbox AS older WHERE older.channel = ?1 AND older.incident = sent.incident
                      AND older.receipt = sent.receipt AND older.id < sent.id))",
             )?
-            .query_row(params![channel, since.nanos()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_row(params![channel, since.nanos(), now.nanos()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok((number(count), oldest.map(Timestamp::from_nanos)))
     }
 
     fn waiting(&self, channel: &str, now: Timestamp, loud_only: bool) -> Result<u64, Error> {
         let count: i64 = self
             .connection
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT count(*) FROM outbox WHERE channel = ?1 AND state = 'waiting' AND (retry_at <= ?2 OR tried_at > ?2)
-                 AND (level = 'act' OR NOT ?3)",
-            )?
+                 AND (level = 'act' OR NOT ?3) AND NOT {APART}"
+            ))?
             .query_row(params![channel, now.nanos(), loud_only], |row| row.get(0))?;
         Ok(number(count))
     }
@@ -143,11 +153,11 @@ impl Store {
             )?
             .execute(params![channel, now.nanos(), row])?;
         transaction
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "UPDATE outbox SET state = 'superseded', done_at = ?2, digest = ?3
                  WHERE channel = ?1 AND state = 'waiting' AND id <> ?3 AND (retry_at <= ?2 OR tried_at > ?2)
-                 AND (level = 'act' OR NOT ?4)",
-            )?
+                 AND (level = 'act' OR NOT ?4) AND NOT {APART}"
+            ))?
             .execute(params![channel, now.nanos(), row, loud_only])?;
         let told = "digest = ?1 AND cause <> 'digest'";
         let mut levels = Vec::new();
@@ -226,7 +236,7 @@ impl Queued {
 
     /// Says whether the channel may change an earlier message instead of sending one: nothing became louder.
     pub fn is_edit(&self) -> bool {
-        self.cause == super::Cause::News
+        self.cause == Cause::News
             && self.previous.as_ref().is_some_and(|sent| !sent.receipt.is_empty() && self.message.level <= sent.level)
     }
 }

@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::incidents::read;
+use super::next::QUESTION;
 use super::take::queue;
 use super::{Error, Store, column, number};
 use crate::domain::{IncidentId, Level, Message, Span, Timestamp};
@@ -39,6 +40,8 @@ pub struct Queued {
     pub previous: Option<Sent>,
     /// Why it is sent.
     pub cause: Cause,
+    /// Who of the channel's people has it already.
+    pub reached: Vec<String>,
 }
 
 /// Why a message is sent.
@@ -133,16 +136,25 @@ pub struct Backlog {
 }
 
 const COLUMNS: &str =
-    "id, channel, incident, message, at, first_at, merged, attempts, uncertain, tried_at, retry_at, cause";
+    "id, channel, incident, message, at, first_at, merged, attempts, uncertain, tried_at, retry_at, cause, reached";
 
 impl Store {
     /// Returns what `channel` should send now, the loudest first, then the oldest; at most `limit` rows.
     ///
     /// A row last tried in the future is due, because the clock was set back.
     pub fn due(&self, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<Queued>, Error> {
+        self.due_of("TRUE", channel, now, limit)
+    }
+
+    /// Returns those of them that ask a person for a yes.
+    pub(super) fn questions(&self, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<Queued>, Error> {
+        self.due_of(QUESTION, channel, now, limit)
+    }
+
+    fn due_of(&self, which: &str, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<Queued>, Error> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM outbox
-             WHERE channel = ?1 AND state = 'waiting' AND (retry_at <= ?2 OR tried_at > ?2)
+             WHERE channel = ?1 AND state = 'waiting' AND (retry_at <= ?2 OR tried_at > ?2) AND {which}
              ORDER BY CASE level WHEN 'act' THEN 0 WHEN 'alert' THEN 1 ELSE 2 END, id LIMIT ?3"
         ))?;
         let mut rows = statement.query(params![channel, now.nanos(), limit])?;
@@ -168,6 +180,10 @@ impl Store {
                 previous: self.previous(channel, &incident)?,
                 incident: IncidentId::known(&incident),
                 cause: Cause::from_word(&row.get::<_, String>(11)?),
+                reached: match row.get::<_, Option<String>>(12)? {
+                    Some(reached) => read(&reached, || format!("whom message {id} reached"))?,
+                    None => Vec::new(),
+                },
             });
         }
         Ok(queued)
@@ -242,6 +258,16 @@ impl Store {
         Ok(())
     }
 
+    /// Writes down who of the channel's people has a message that is not through with the others; [`Store::mark_failed`]
+    /// says when they are tried again.
+    pub fn mark_reached(&mut self, id: u64, reached: &[String]) -> Result<(), Error> {
+        let reached = super::take::json(&reached, || format!("whom message {id} reached"))?;
+        self.connection
+            .prepare_cached("UPDATE outbox SET reached = ?2 WHERE id = ?1")?
+            .execute(params![column(id), reached])?;
+        Ok(())
+    }
+
     /// Writes down that the channel refused the message for good.
     pub fn mark_given_up(&mut self, id: u64, now: Timestamp, why: &str) -> Result<(), Error> {
         self.connection
@@ -269,20 +295,22 @@ impl Store {
         Ok(())
     }
 
-    /// Makes messages of incidents that are open and that no channel delivered wait again on a channel that refused them
-    /// for good: it starts anew, so somebody may have corrected its settings. Returns how many.
-    pub fn revive(&mut self, channel: &str) -> Result<usize, Error> {
+    /// Makes messages that no channel delivered wait again on a channel that refused them for good, about incidents that
+    /// are open, and about all of `since` that say `act`: a theft nobody heard of is news for days. Somebody may have
+    /// corrected the channel's settings, or the server its mind. Returns how many.
+    pub fn revive(&mut self, channel: &str, since: Timestamp) -> Result<usize, Error> {
         let rows = self
             .connection
             .prepare_cached(
                 "UPDATE outbox SET state = 'waiting', retry_at = 0, done_at = NULL
                  WHERE channel = ?1 AND state = 'given_up' AND cause <> 'report'
-                 AND EXISTS (SELECT 1 FROM incidents WHERE id = outbox.incident AND closed IS NULL)
+                 AND EXISTS (SELECT 1 FROM incidents WHERE id = outbox.incident
+                     AND (closed IS NULL OR level = 'act' AND opened >= ?2))
                  AND NOT EXISTS (SELECT 1 FROM outbox AS told WHERE told.incident = outbox.incident
                      AND told.state IN ('sent', 'waiting', 'sending'))
                  AND id = (SELECT max(id) FROM outbox AS last WHERE last.channel = ?1 AND last.incident = outbox.incident)",
             )?
-            .execute([channel])?;
+            .execute(params![channel, since.nanos()])?;
         Ok(rows)
     }
 
@@ -318,6 +346,30 @@ impl Store {
         }
         transaction.commit()?;
         Ok(())
+    }
+
+    /// Says whether none of `channels` can tell anybody anything: each that had something to send since `lately` (or ever
+    /// refused its last message for good) has it waiting from before `late`, or was refused it for good. Channels with
+    /// nothing to send say nothing either way.
+    pub fn is_mute(&self, channels: &[String], late: Timestamp, lately: Timestamp) -> Result<bool, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT (SELECT min(first_at) FROM outbox WHERE channel = ?1 AND state IN ('waiting', 'sending')),
+                 state, done_at
+             FROM (SELECT 1) LEFT JOIN (SELECT state, done_at FROM outbox
+                 WHERE channel = ?1 AND state IN ('sent', 'given_up') ORDER BY done_at DESC, id DESC LIMIT 1)",
+        )?;
+        let (mut tried, mut failing) = (0, 0);
+        for channel in channels {
+            let (oldest, state, done): (Option<i64>, Option<String>, Option<i64>) =
+                statement.query_row([channel], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let refused = state.as_deref() == Some("given_up");
+            let heard = done.is_some_and(|done| done >= lately.nanos());
+            if oldest.is_some() || refused || heard {
+                tried += 1;
+                failing += usize::from(refused || oldest.is_some_and(|oldest| oldest < late.nanos()));
+            }
+        }
+        Ok(tried > 0 && tried == failing)
     }
 
     /// Returns how each channel stands that ever had a message, by name.

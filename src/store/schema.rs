@@ -177,6 +177,21 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (excuse, name)
     ) WITHOUT ROWID;
 ",
+    "
+    -- Stages that rules were given without a person.
+    CREATE TABLE stages (
+        rule  TEXT NOT NULL,
+        at    INTEGER NOT NULL,
+        was   TEXT NOT NULL,
+        stage TEXT NOT NULL,
+        why   TEXT NOT NULL,
+        PRIMARY KEY (rule, at)
+    ) WITHOUT ROWID;
+",
+    "
+    -- Who of a channel's people has a message already that others were put off with, as JSON.
+    ALTER TABLE outbox ADD COLUMN reached TEXT;
+",
 ];
 
 /// Sets what holds for a connection rather than for the file.

@@ -90,3 +90,11 @@ pub(super) fn swallows(
         .execute(params![account.to_string(), at.nanos()])?;
     Ok(counted > 0)
 }
+
+/// Says whether an account is silenced now, and counts nothing.
+pub(super) fn holds(transaction: &Transaction<'_>, account: &AccountId, now: Timestamp) -> Result<bool, Error> {
+    let held = transaction
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM silences WHERE account = ?1 AND at <= ?2 AND until > ?2)")?
+        .query_row(params![account.to_string(), now.nanos()], |row| row.get(0))?;
+    Ok(held)
+}

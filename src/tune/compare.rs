@@ -88,6 +88,9 @@ pub fn incidents(files: &[PathBuf], settings: &Settings) -> Result<Vec<Seen>, Re
         replay(std::slice::from_ref(file), settings, |told| {
             let Told::Effect(effect) = told else { return };
             let EffectKind::Incident { incident, .. } = &effect.kind;
+            if incident.id.is_drill() {
+                return;
+            }
             let name = (place, incident.id.as_str().to_owned());
             let at = *known.entry(name).or_insert_with(|| {
                 seen.push(Seen {

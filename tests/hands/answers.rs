@@ -5,7 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use fillguard::domain::Venue;
 
-use super::world::{Entry, World, id, kill, quiet};
+use super::daemon::kill;
+use super::world::{Entry, World, id, quiet};
 
 /// A user without a name, as systemd makes one for the service.
 const SERVICE: u32 = 61_184;

@@ -10,18 +10,23 @@ use fillguard::runtime::clock;
 use fillguard::simulate::{self, Scenario, Scene, SimAccount};
 use fillguard::store::{Filter, Store};
 
-use super::world::{Entry, PATIENCE, World, id, kill};
+use super::world::{Entry, PATIENCE, World, id};
 
 /// Victims at Binance and KuCoin, watched by a daemon that may take their leaked keys away by itself.
-struct Theft {
-    world: World,
-    victims: Vec<SimAccount>,
-    leaked: Vec<SimAccount>,
+pub struct Theft {
+    pub world: World,
+    pub victims: Vec<SimAccount>,
+    pub leaked: Vec<SimAccount>,
     starts: u32,
 }
 
 impl Theft {
     async fn new(seed: u64, victims: u32) -> Theft {
+        Theft::told(seed, victims, "").await
+    }
+
+    /// With more lines of the configuration, such as whom to tell.
+    pub async fn told(seed: u64, victims: u32, more: &str) -> Theft {
         let scene =
             || Scene { dca: 2, grid: 0, retail: 0, rebalancer: 0, chaser: 0, victims, unified: 0, ..Scene::default() };
         let scenario = Scenario {
@@ -54,12 +59,12 @@ impl Theft {
         let response = "dry_for = \"0s\"\ncool_down = \"0s\"\nkeys_per_hour = 1000\nkeys_per_day = 1000\nbreaker = 100";
         let feed =
             "[feed]\nconnect = \"2s\"\nack = \"2s\"\n[feed.backoff]\nmin = \"100ms\"\nmax = \"1s\"\nhealthy = \"10s\"";
-        world.configure(feed, response, &masters, &entries);
+        world.configure(&format!("{more}\n{feed}"), response, &masters, &entries);
         Theft { world, victims: stolen, leaked, starts: 0 }
     }
 
     /// Starts the daemon; returns once it says that every feed is up or has failed.
-    fn start(&mut self) -> Child {
+    pub fn start(&mut self) -> Child {
         self.starts += 1;
         self.world.start(self.starts, None)
     }
@@ -68,7 +73,7 @@ impl Theft {
         self.world.log(self.starts)
     }
 
-    fn memory(&self) -> Memory {
+    pub fn memory(&self) -> Memory {
         let read = || Store::read(&self.world.path("state/fillguard.db"))?.response();
         read().ok().flatten().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
@@ -84,7 +89,7 @@ impl Theft {
         cases.len() == self.victims.len() && cases.values().all(|case| case.state.is_over())
     }
 
-    async fn until_all_over(&self) {
+    pub async fn until_all_over(&self) {
         let begun = clock::steady();
         while !self.all_over() {
             assert!(begun.elapsed() < PATIENCE, "{:?} {}", self.cases(), self.log());
@@ -124,6 +129,11 @@ impl Theft {
         }
         (gone, told)
     }
+}
+
+pub fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

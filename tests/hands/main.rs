@@ -11,6 +11,10 @@
 mod answers;
 mod daemon;
 mod doctor;
+mod drill;
 mod leak;
 mod panic;
+#[path = "../support/smtp.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod smtp;
 mod world;

@@ -258,8 +258,3 @@ impl World {
         while self.running.join_next().await.is_some() {}
     }
 }
-
-pub fn kill(mut child: Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
-}

@@ -64,7 +64,7 @@ async fn a_drill_reaches_the_channels_marked_and_is_answered() {
     let folder = home.path().join("inbox");
     settings.inbox = Some(folder.clone());
     let daemon = Daemon::start(settings.clone()).await;
-    let drill = Order::Drill { code: "7f3a".into(), account: "binance/alice".into(), by: "me".into() };
+    let drill = Order::Drill { code: "7f3a".into(), account: "binance/alice".into(), by: "me".into(), attack: None };
     inbox::put(&folder, &drill).unwrap();
     let screen = daemon.screen.clone();
     daemon.until("the drill", || screen.text().contains("DRILL")).await;

@@ -16,4 +16,5 @@ mod restart;
 mod rules;
 mod stages;
 mod told;
+mod top;
 mod watchdog;

@@ -92,3 +92,41 @@ async fn changed_rules_are_taken_over_a_file_with_mistakes_is_refused_with_all_o
     daemon.signal("-TERM");
     assert_eq!(daemon.ended().await.code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_rule_that_was_promoted_and_is_too_loud_is_taken_back_told_once_and_written_down() {
+    let mut exchange = Exchange::open(binance_rest).await;
+    let home = Home::new(&exchange);
+    let text = fs::read_to_string(home.path("fillguard.toml")).unwrap();
+    let rules = "[rules]\ndir = \"rules\"\npromote = true\n[accounts]\nevery = \"50ms\"\n";
+    fs::write(home.path("fillguard.toml"), format!("{text}\n{rules}")).unwrap();
+    fs::create_dir(home.path("rules")).unwrap();
+    let loud = "[[rule]]\nname = \"loud\"\nwhen = \"account.orders >= 1\"\nstage = \"live\" # promoted by fillguard\n";
+    fs::write(home.path("rules/own.toml"), loud).unwrap();
+    let mut daemon = home.start("only");
+    let mut peer = signed_in(&mut exchange).await;
+    daemon.until(&daemon.log, "ready").await;
+    peer.say(order(1)).await;
+    daemon.until(&daemon.out, "binance/alice").await;
+    let fillguard = |words: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fillguard"));
+        let command = command.args(words).arg("--config").arg(home.path("fillguard.toml"));
+        let done = command.env_remove("CREDENTIALS_DIRECTORY").output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        (done.status.code(), said)
+    };
+    assert!(fillguard(&["stage", "log"]).1.contains("no rule was given another stage"));
+    let (code, said) = fillguard(&["stage", "promote", "--auto"]);
+    assert!(code == Some(1) && said.contains("taken back"), "{code:?} {said}");
+    daemon.until(&daemon.out, "Rule loud is only tried out again: 1 alarms").await;
+    daemon.until(&daemon.out, "Its alarms were about: binance/alice 1.").await;
+    daemon.until(&daemon.log, "loud changed").await;
+    // It is staged now, so there is nothing more to take back and to tell.
+    assert_eq!(fillguard(&["stage", "promote", "--auto"]).0, Some(0));
+    let (code, log) = fillguard(&["stage", "log"]);
+    assert!(code == Some(0) && log.contains("loud: live to staged; 1 alarms, "), "{log}");
+    assert_eq!(log.lines().count(), 1);
+    daemon.signal("-TERM");
+    assert_eq!(daemon.ended().await.code(), Some(0));
+    assert_eq!(fs::read_to_string(&daemon.out).unwrap().matches("Rule loud is only tried out").count(), 1);
+}

@@ -201,7 +201,11 @@ async fn two_channels_that_refuse_everything_do_not_report_each_other_for_ever()
     running.start("chat", &chat, &store, &["mail"]);
     store.take(vec![effect(1, &id(1), Level::Act, "hello")]).await.unwrap();
     running.for_seconds(3_600).await;
-    assert!(mail.asked().len() <= 2 && chat.asked().len() <= 2);
+    // The incident is tried again each quarter of an hour; what each says of the other once, and not again.
+    for channel in [&mail, &chat] {
+        let reports = channel.asked().iter().filter(|(_, queued)| queued.cause == Cause::Report).count();
+        assert!(reports <= 1 && channel.asked().len() - reports <= 5, "{:?}", channel.asked());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -286,4 +290,31 @@ async fn ten_thousand_incidents_in_a_minute_are_at_most_three_messages_a_person_
         }
         assert_eq!(told, 10_000, "each is told by itself or among others");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_theft_that_the_only_channel_refuses_is_tried_again_each_quarter_of_an_hour() {
+    let store = handle(&["mail"]);
+    let refused = || Err(Failure::Never { why: "535 wrong password".to_owned() });
+    let carrier = Scripted::answering([refused(), refused()]);
+    let mut running = Running::new();
+    running.start("mail", &carrier, &store, &[]);
+    store.take(vec![effect(1, &id(1), Level::Act, "theft")]).await.unwrap();
+    running.for_seconds(3_600).await;
+    let asked: Vec<(u64, u32)> =
+        carrier.asked().iter().map(|(time, one)| (time.as_secs() / 60, one.attempts)).collect();
+    assert_eq!(asked, [(0, 0), (15, 1), (30, 2)], "twice refused, then accepted, then never again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whom_a_message_reached_is_remembered_until_all_have_it() {
+    let store = handle(&["mail"]);
+    let partly = Err(Failure::Partly { reached: vec!["a@example.org".to_owned()], why: "b: greylisted".to_owned() });
+    let carrier = Scripted::answering([partly]);
+    let mut running = Running::new();
+    running.start("mail", &carrier, &store, &[]);
+    store.take(vec![effect(1, &id(1), Level::Act, "theft")]).await.unwrap();
+    running.for_seconds(600).await;
+    let reached: Vec<_> = carrier.asked().into_iter().map(|(_, one)| one.reached).collect();
+    assert_eq!(reached, [vec![], vec!["a@example.org".to_owned()]]);
 }

@@ -114,6 +114,31 @@ async fn greylisting_puts_a_mail_off_and_a_5xx_answer_ends_it() {
 }
 
 #[tokio::test]
+async fn who_is_put_off_is_tried_again_alone_and_who_is_refused_is_told_of() {
+    let rcpt = |answers: &[&'static str]| Session { rcpt: answers.to_vec(), mails: 1, ..Session::default() };
+    let server = SmtpServer::start(vec![
+        rcpt(&["250 fine", "451 4.7.1 greylisted", "550 5.1.1 no such mailbox"]),
+        rcpt(&["250 fine", "550 5.1.1 no such mailbox"]),
+    ]);
+    let mut settings = mailbox(server.port, Tls::None);
+    settings.to = ["a@example.org", "b@example.org", "c@example.org"].map(|to| to.parse().unwrap()).to_vec();
+    let mut mailer = Mailer::new(settings).unwrap();
+    let mut mail = queued(Level::Act, "theft");
+    let outcome = mailer.carry(&mail).await;
+    let Err(Failure::Partly { reached, why }) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(reached, ["a@example.org"]);
+    assert!(why.contains("b@example.org") && why.contains("greylisted"), "{why}");
+    assert!(mailer.refused().is_some_and(|why| why.contains("c@example.org") && why.contains("550")));
+    mail.reached = reached;
+    let receipt = mailer.carry(&mail).await.unwrap();
+    let received = server.received();
+    let tos: Vec<_> = received.iter().map(|mail| mail.to.clone()).collect();
+    let to = |names: &[&str]| names.iter().map(|name| format!("RCPT TO:<{name}@example.org>")).collect::<Vec<_>>();
+    assert_eq!(tos, [to(&["a", "b", "c"]), to(&["b", "c"])], "{received:?}");
+    assert!(received.iter().all(|mail| mail.data.contains(&receipt)), "one mail by its Message-ID");
+}
+
+#[tokio::test]
 async fn a_connection_lost_after_the_text_may_have_delivered_it() {
     let (outcome, server) = mail_through(Session { end: "", ..Session::default() }, DESK).await;
     assert!(matches!(&outcome, Err(Failure::Down { uncertain: true, .. })), "{outcome:?}");

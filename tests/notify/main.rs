@@ -48,5 +48,6 @@ fn queued(level: Level, headline: &str) -> Queued {
         waited: fillguard::domain::Span::ZERO,
         previous: None,
         cause: fillguard::store::Cause::News,
+        reached: Vec::new(),
     }
 }

@@ -36,6 +36,11 @@ pub struct Policy {
 impl Postfix {
     /// Starts one; nothing (with the reason printed) where this machine cannot have one.
     pub fn start() -> Option<Postfix> {
+        Postfix::offering("PLAIN LOGIN")
+    }
+
+    /// Starts one that lets people sign in by these mechanisms only.
+    pub fn offering(mechanisms: &str) -> Option<Postfix> {
         if let Err(why) = installed() {
             eprintln!("skipped: {why}");
             return None;
@@ -51,7 +56,7 @@ impl Postfix {
         chown(dir.join("mail"), Some(nobody.0), Some(nobody.1)).unwrap();
         certificates(dir);
         let words = format!(
-            "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}/sasl/db\nmech_list: PLAIN LOGIN\n",
+            "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}/sasl/db\nmech_list: {mechanisms}\n",
             dir.display()
         );
         std::fs::write(dir.join("etc/sasl/smtpd.conf"), words).unwrap();

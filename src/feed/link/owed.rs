@@ -79,7 +79,7 @@ impl Owed {
     pub(super) fn up(&mut self, source: &Source, lost: Option<Timestamp>, now: Timestamp) {
         let (overlap, lookback) = (Span::from(self.timing.overlap), Span::from(self.timing.lookback));
         let Some(debt) = self.debts.get_mut(source) else { return };
-        let from = match (debt.proven, lost) {
+        let from = match (debt.proven(now), lost) {
             (Some(proven), Some(lost)) => proven.min(lost) - overlap,
             (Some(proven), None) => proven - overlap,
             (None, _) => now - lookback,
@@ -103,7 +103,7 @@ impl Owed {
         let (overlap, every) = (Span::from(self.timing.overlap), Span::from(self.timing.reconcile));
         let Some(debt) = self.debts.get_mut(source) else { return };
         if debt.since.is_none() && debt.asked.is_none() {
-            debt.owe(debt.proven.unwrap_or(now - every) - overlap);
+            debt.owe(debt.proven(now).unwrap_or(now - every) - overlap);
             debt.standing = true;
         }
         self.note(source);
@@ -144,7 +144,7 @@ impl Owed {
         let Some(debt) = self.debts.get_mut(source) else { return };
         (debt.asked, debt.again, debt.failures) = (None, None, 0);
         (debt.backoff, debt.refused) = (Backoff::new(timing.backoff), Backoff::new(timing.refused));
-        debt.proven = debt.proven.max(Some(gap.until));
+        debt.proven = Some(gap.until);
         self.note(source);
     }
 
@@ -180,6 +180,11 @@ impl Debt {
             backoff: Backoff::new(timing.backoff),
             refused: Backoff::new(timing.refused),
         }
+    }
+
+    /// Up to when the exchange has answered; nothing is known by a clock that was set back since.
+    fn proven(&self, now: Timestamp) -> Option<Timestamp> {
+        self.proven.filter(|proven| *proven <= now)
     }
 
     fn owe(&mut self, since: Timestamp) {
@@ -220,6 +225,25 @@ mod tests {
 
     fn gap(since: i64, until: i64) -> Gap {
         Gap { since: at(since), until: at(until) }
+    }
+
+    #[test]
+    fn what_came_after_the_clock_was_set_back_is_asked_for() {
+        let (mut owed, now) = (owed(Some(at(0))), clock::steady());
+        let (every, overlap) = (owed.timing.reconcile.as_secs() as i64, owed.timing.overlap.as_secs() as i64);
+        let lookback = owed.timing.lookback.as_secs() as i64;
+        owed.reconcile(&alice(), at(3_600));
+        assert_eq!(ask(&mut owed, now, 3_600), Some(-overlap));
+        owed.answered(&alice(), gap(-overlap, 3_600));
+        // An hour back: the same time again, of which nobody has asked.
+        owed.reconcile(&alice(), at(every));
+        assert_eq!(ask(&mut owed, now, every), Some(-overlap));
+        owed.answered(&alice(), gap(-overlap, every));
+        owed.reconcile(&alice(), at(2 * every));
+        assert_eq!(ask(&mut owed, now, 2 * every), Some(every - overlap));
+        owed.answered(&alice(), gap(0, 9_000));
+        owed.up(&alice(), None, at(20));
+        assert_eq!(ask(&mut owed, now, 20), Some(20 - lookback));
     }
 
     #[test]

@@ -104,6 +104,8 @@ pub struct Mailer {
     links: Option<Links>,
     /// Where an incident's history is, for its picture.
     store: Option<Handle>,
+    /// What the server said of a recipient who is never reached, of the last mail.
+    refused: Option<String>,
 }
 
 impl Mailer {
@@ -125,7 +127,7 @@ impl Mailer {
             Tls::None => return Err(Error::Plain { channel: channel(), server: settings.server.clone() }),
             Tls::Starttls | Tls::Implicit => Some(parameters(&settings)?),
         };
-        Ok(Mailer { settings, line: Line::new(parameters), links: None, store: None })
+        Ok(Mailer { settings, line: Line::new(parameters), links: None, store: None, refused: None })
     }
 
     /// Puts a picture of the loss into what has one.
@@ -154,16 +156,36 @@ impl Mailer {
         let letter = Letter { answer, picture, ..Letter::from(queued) };
         let (told, letter) = dressed(&queued.message, &self.settings, letter, incident.as_ref());
         let message = compose(&told, &self.settings, &letter).map_err(|why| Failure::Never { why: why.to_string() })?;
-        let mut open = self.begin().await.map_err(|why| self.failure(&why, false))?;
+        let receipt = compose::message_id(&queued.message, &self.settings, &letter);
+        let is_reached = |mailbox: &Mailbox| queued.reached.contains(&mailbox.email.to_string());
+        if self.settings.to.iter().all(is_reached) {
+            return Ok(receipt);
+        }
+        let begun = self.begin(&queued.reached).await.map_err(|why| self.failure(&why, false));
+        let (mut open, envelope) = match begun {
+            // Who was put off is now refused for good; the others have it.
+            Err(Failure::Never { why }) if !queued.reached.is_empty() => {
+                self.refused = Some(why);
+                return Ok(receipt);
+            }
+            begun => begun?,
+        };
+        self.refused = envelope.refused;
         progress.uncertain = true;
         // From here on only an answer tells whether the server took the message.
         let outcome = open.connection.message(&message.formatted()).await;
-        let receipt = compose::message_id(&queued.message, &self.settings, &letter);
         match outcome {
             Ok(_) => {
-                progress.accepted = Some(receipt.clone());
+                let outcome = match envelope.put_off {
+                    None => Ok(receipt),
+                    Some(why) => {
+                        let reached = queued.reached.iter().cloned().chain(envelope.accepted).collect();
+                        Err(Failure::Partly { reached, why })
+                    }
+                };
+                progress.outcome = Some(outcome.clone());
                 self.line.keep(open, &self.settings).await;
-                Ok(receipt)
+                outcome
             }
             Err(why) => {
                 open.connection.abort().await;
@@ -175,18 +197,18 @@ impl Mailer {
     /// Returns a connection on which the text of a mail is waited for.
     ///
     /// Until then nothing can have been delivered, so one that was kept and fails is replaced at once.
-    async fn begin(&mut self) -> Result<Open, SmtpError> {
+    async fn begin(&mut self, reached: &[String]) -> Result<(Open, Envelope), SmtpError> {
         let mut open = self.line.open(&self.settings).await?;
         if open.mails > 0 {
-            if let Ok(Ok(())) = timeout(KEPT_ANSWERS, self.envelope(&mut open.connection)).await {
-                return Ok(open);
+            if let Ok(Ok(envelope)) = timeout(KEPT_ANSWERS, self.envelope(&mut open.connection, reached)).await {
+                return Ok((open, envelope));
             }
             tracing::debug!(channel = %self.settings.channel.name, "the connection that was kept is of no use any more");
             drop(open);
             open = self.line.connect(&self.settings).await?;
         }
-        match self.envelope(&mut open.connection).await {
-            Ok(()) => Ok(open),
+        match self.envelope(&mut open.connection, reached).await {
+            Ok(envelope) => Ok((open, envelope)),
             Err(why) => {
                 open.connection.abort().await;
                 Err(why)
@@ -194,25 +216,37 @@ impl Mailer {
         }
     }
 
-    /// Names sender and recipients, and asks for the text to be taken.
-    async fn envelope(&self, connection: &mut AsyncSmtpConnection) -> Result<(), SmtpError> {
+    /// Names sender and the recipients who were not reached, and asks for the text to be taken.
+    async fn envelope(&self, connection: &mut AsyncSmtpConnection, reached: &[String]) -> Result<Envelope, SmtpError> {
         connection.command(Mail::new(Some(self.settings.from.email.clone()), Vec::new())).await?;
-        // One recipient who is refused must not keep the others from being told.
-        let (mut accepted, mut refused) = (0, None);
+        // One recipient who is refused or put off must not keep the others from being told.
+        let (mut envelope, mut last) = (Envelope::default(), None);
         for mailbox in &self.settings.to {
+            let address = mailbox.email.to_string();
+            if reached.contains(&address) {
+                continue;
+            }
             match connection.command(Rcpt::new(mailbox.email.clone(), Vec::new())).await {
-                Ok(_) => accepted += 1,
-                Err(why) if why.status().is_some() => {
-                    tracing::warn!(channel = %self.settings.channel.name, why = %said(&why), "a recipient was refused");
-                    refused = Some(why);
+                Ok(_) => envelope.accepted.push(address),
+                // 421 ends the session: nothing more can be asked.
+                Err(why) if why.status().is_none_or(|code| u16::from(code) == 421) => return Err(why),
+                Err(why) => {
+                    let text = one_line(&format!("{address}: {}", said(&why)), 300);
+                    tracing::warn!(channel = %self.settings.channel.name, why = %text, "a recipient was refused");
+                    let permanent = why.status().is_some_and(|code| u16::from(code) >= 500);
+                    *(if permanent { &mut envelope.refused } else { &mut envelope.put_off }) = Some(text);
+                    // Where nobody takes it, who may take it later decides.
+                    if last.is_none() || !permanent {
+                        last = Some(why);
+                    }
                 }
-                Err(why) => return Err(why),
             }
         }
-        if let (0, Some(why)) = (accepted, refused) {
+        if let (true, Some(why)) = (envelope.accepted.is_empty(), last) {
             return Err(why);
         }
-        connection.command(Data).await.map(drop)
+        connection.command(Data).await?;
+        Ok(envelope)
     }
 
     /// A 5xx answer stands; a 4xx answer puts this message off; 421 and everything without an answer concern the server.
@@ -276,11 +310,21 @@ pub fn forms(message: &Message, settings: &EmailSettings, letter: &Letter) -> Fo
 /// How a page names the picture inside its mail.
 const PICTURE_SOURCE: &str = "cid:loss";
 
+/// What the server said of each recipient.
+#[derive(Default)]
+struct Envelope {
+    accepted: Vec<String>,
+    /// What it said of one who may be reached later.
+    put_off: Option<String>,
+    /// What it said of one who will never be.
+    refused: Option<String>,
+}
+
 /// How far an attempt came, for when time runs out.
 #[derive(Default)]
 struct Progress {
     uncertain: bool,
-    accepted: Option<String>,
+    outcome: Option<Result<String, Failure>>,
 }
 
 impl Carrier for Mailer {
@@ -288,8 +332,8 @@ impl Carrier for Mailer {
         let mut progress = Progress::default();
         match timeout(self.settings.timeout, self.send(queued, &mut progress)).await {
             Ok(outcome) => outcome,
-            Err(_) => match progress.accepted {
-                Some(receipt) => Ok(receipt),
+            Err(_) => match progress.outcome {
+                Some(outcome) => outcome,
                 None => Err(Failure::Down {
                     why: format!("the mail server did not answer within {:?}", self.settings.timeout),
                     after: None,
@@ -301,6 +345,10 @@ impl Carrier for Mailer {
 
     async fn idle(&mut self) {
         self.line.idle(&self.settings).await;
+    }
+
+    fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
     }
 
     async fn leave(&mut self) {
