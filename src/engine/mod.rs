@@ -520,7 +520,7 @@ impl Engine {
                 // on, and what it does today says nothing of that order.
                 let model = &self.settings.model;
                 if let Some(scored) = self.memory.pairs[pair].trade(&trade, unit, |seen| model.score(seen))
-                    && time.since(scored.at) <= SHOWN
+                    && time.since(scored.at()) <= SHOWN
                 {
                     self.shown(pair, &scored, n, at, out);
                 }
@@ -585,9 +585,9 @@ impl Engine {
     /// The market feed showed a taker order: whoever of ours it may have been is judged again with it.
     fn shown(&mut self, pair: usize, scored: &pair::Scored, n: u64, at: Timestamp, out: &mut Vec<Finding>) {
         let nats = self.settings.model.evidence(f64::from(scored.score));
-        for account in self.memory.watchers(pair, scored.at) {
+        for account in self.memory.watchers(pair, scored.at()) {
             let symbol = self.memory.symbol(pair).clone();
-            let groups = self.memory.watched(account).account.recent_groups(&symbol, scored.at, WATCH);
+            let groups = self.memory.watched(account).account.recent_groups(&symbol, scored.at(), WATCH);
             for group in groups {
                 let taken = self.memory.watched(account).account.group_at(group);
                 if taken.taker && scored.is(&own_order(taken)) && self.heat(account, group, nats) {

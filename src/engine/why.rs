@@ -298,6 +298,10 @@ fn inputs(rule: RuleName, term: Term, case: &Case<'_>) -> Weight {
                 ("most", habit::selling_cap(account, term.value as usize)),
             ],
         ),
+        ("falling", _) => {
+            let z = case.pair.and_then(crate::engine::pair::Pair::fall).map_or(0.0, |(_, z)| z);
+            ("2 - z, -3 to 0", vec![("z, deviations below the two-hour mean", z)])
+        }
         ("whole_balance", _) => (
             "ln(0.6 / p), 0 to 1.5",
             vec![

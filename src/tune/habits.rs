@@ -3,6 +3,7 @@
 use super::dice::money;
 use super::ordinary::{Ground, Trader};
 use super::scene::{Filled, Scene};
+use super::walk::CRASH_MS;
 use crate::domain::{Asset, Side};
 
 pub(super) const SECOND: i64 = 1_000;
@@ -270,7 +271,8 @@ impl Play<'_> {
 
     fn panic(&mut self) {
         let assets: Vec<usize> = self.ground.majors.iter().copied().take(self.whole(3, 6) as usize).collect();
-        let worst = self.from + (self.to - self.from) / 10 * 7;
+        // While it falls, or shortly after.
+        let worst = self.ground.crash_ms + self.whole(CRASH_MS / 3, CRASH_MS / 3 * 4);
         let mut at = self.after(self.from, DAY as f64);
         while at < worst {
             let pair = assets[self.below(assets.len())];

@@ -37,7 +37,7 @@ pub enum Trader {
     Chaser,
     /// Brings five assets back to their shares every week.
     Rebalancer,
-    /// Sells everything for a stablecoin within two minutes, once.
+    /// Sells everything for a stablecoin within two minutes, once, when everything falls.
     Panic,
     /// Buys coins within the first hour of their listing.
     Sniper,
@@ -78,6 +78,8 @@ pub struct Ground {
     pub satoshi: usize,
     /// Perpetual futures on large coins against a stablecoin.
     pub contracts: Vec<usize>,
+    /// When everything begins to fall, in ms.
+    pub crash_ms: i64,
 }
 
 /// A trader nobody knows.
@@ -214,21 +216,29 @@ impl Ground {
             let walk = Walk::new(habit, dice.bits(), from_ms - DAY_MS, to_ms);
             Ok(scene.add_market(Market::walked(symbol, walk)))
         };
-        let btcusdt = add("BTC", "USDT", Habit::liquid(9_000.0, 400_000_000.0, 2, 6))?;
+        // Once in a recording, as about once in a quarter: bitcoin by a fifth, and what is paid with it by half as much.
+        let mut fall = Dice::named(scene_seed(from_ms, to_ms), "crash");
+        let crash_ms = from_ms + (to_ms - from_ms) / 10 * 6 + fall.whole(0, (to_ms - from_ms) / 10);
+        let mut crash = |low: f64, high: f64| Some((crash_ms, fall.between(low, high)));
+        let bitcoin = Habit { crash: crash(0.15, 0.25), ..Habit::liquid(9_000.0, 400_000_000.0, 2, 6) };
+        let btcusdt = add("BTC", "USDT", bitcoin)?;
         let mut majors = Vec::new();
         for (name, price, daily, price_digits, amount_digits) in MAJORS {
-            let habit = Habit { visited: true, ..Habit::liquid(price, daily, price_digits, amount_digits) };
+            let liquid = Habit::liquid(price, daily, price_digits, amount_digits);
+            let habit = Habit { visited: true, crash: crash(0.06, 0.16), ..liquid };
             majors.push(add(name, "BTC", habit)?);
         }
         let mut draw = Dice::named(scene_seed(from_ms, to_ms), "habits");
         let small = |draw: &mut Dice| Habit::thin(draw.doubling(0.000_002, 0.000_2), draw.doubling(2.0, 60.0));
         let mut thin: Vec<usize> = taped.into_iter().collect();
         for nth in 0..THIN {
-            thin.push(add(&format!("TH{nth}N"), "BTC", small(&mut draw))?);
+            let habit = Habit { crash: crash(0.08, 0.25), ..small(&mut draw) };
+            thin.push(add(&format!("TH{nth}N"), "BTC", habit)?);
         }
         let mut fresh = Vec::new();
         for nth in 0..FRESH {
-            fresh.push(add(&format!("NEW{nth}"), "BTC", small(&mut draw))?);
+            let habit = Habit { crash: crash(0.08, 0.25), ..small(&mut draw) };
+            fresh.push(add(&format!("NEW{nth}"), "BTC", habit)?);
         }
         let mut listed = Vec::new();
         for nth in 0..LISTED {
@@ -251,10 +261,11 @@ impl Ground {
         let satoshi = add("SATS", "BTC", Habit { minute: 0.001, ..Habit::thin(0.000_000_5, 15.0) })?;
         let mut contracts = Vec::new();
         for (name, price, daily, price_digits, amount_digits) in CONTRACTS {
-            let habit = Habit { visited: true, ..Habit::liquid(price, daily, price_digits, amount_digits) };
+            let liquid = Habit::liquid(price, daily, price_digits, amount_digits);
+            let habit = Habit { visited: true, crash: crash(0.15, 0.35), ..liquid };
             contracts.push(add(&format!("{name}_PERP"), "USDT", habit)?);
         }
-        Ok(Ground { btcusdt, majors, thin, fresh, pumped, listed, peg, satoshi, contracts })
+        Ok(Ground { btcusdt, majors, thin, fresh, pumped, listed, peg, satoshi, contracts, crash_ms })
     }
 }
 

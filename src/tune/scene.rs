@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use super::dice::Dice;
+use super::dice::{Dice, mix};
 use super::labels::What;
 use super::market::{Market, Taken, figure};
 use crate::domain::{AccountId, Asset, Side};
@@ -17,7 +17,11 @@ pub struct Scene {
     /// The accounts.
     pub people: Vec<Person>,
     pub(super) deeds: Vec<Deed>,
+    /// What everything is drawn from: two scenes of one seed at different times have nothing in common, or the same
+    /// accident would be counted once for each tape.
     pub(super) seed: u64,
+    /// The seed as it was given.
+    number: u64,
     pub(super) from_ms: i64,
     pub(super) to_ms: i64,
 }
@@ -99,7 +103,8 @@ pub struct Filled {
 impl Scene {
     /// Begins a recording over `from_ms..to_ms`.
     pub fn new(seed: u64, from_ms: i64, to_ms: i64) -> Scene {
-        Scene { markets: Vec::new(), people: Vec::new(), deeds: Vec::new(), seed, from_ms, to_ms }
+        let (number, seed) = (seed, mix(seed ^ mix(from_ms as u64)));
+        Scene { markets: Vec::new(), people: Vec::new(), deeds: Vec::new(), seed, number, from_ms, to_ms }
     }
 
     /// Returns the span it covers, in ms since 1970.
@@ -107,9 +112,14 @@ impl Scene {
         (self.from_ms, self.to_ms)
     }
 
-    /// Returns the seed everything is drawn from.
+    /// Returns what everything is drawn from.
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// Returns the seed as it was given.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Adds a pair and returns its place.

@@ -54,8 +54,8 @@ pub fn stage(scene: &mut Scene, ground: &Ground, plan: &Plan) -> Result<Option<u
     let Some(begin_ms) = crime.orders.first().map(|(_, _, taken)| taken.ms) else { return Ok(None) };
     let trader = Trader::VICTIMS[dice.below(Trader::VICTIMS.len())];
     let name = match plan.nth {
-        0 => format!("victim-{seed}"),
-        nth => format!("victim-{seed}-{nth}"),
+        0 => format!("victim-{}", scene.number()),
+        nth => format!("victim-{}-{nth}", scene.number()),
     };
     let account = AccountId::new(Venue::Binance, &name)?;
     let person = scene.add_person(account, trader.as_str(), trader.grammar());

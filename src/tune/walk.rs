@@ -34,6 +34,8 @@ pub struct Habit {
     pub listed_ms: Option<i64>,
     /// When a public group began to raise it, ms since 1970.
     pub pumped_ms: Option<i64>,
+    /// When everything began to fall, ms since 1970, and by which share this pair does.
+    pub crash: Option<(i64, f64)>,
 }
 
 /// A random walk that can be asked for its price at any time, in any order.
@@ -52,6 +54,8 @@ const DAY_MS: i64 = 86_400_000;
 /// Trades of others are dense this long before and after an account's own, in ms. Two hours, because a market that wakes
 /// up a minute before every order of an account would itself be evidence against it.
 const NEAR_MS: (i64, i64) = (7_200_000, 20_000);
+/// How long a crash takes: 12 March 2020 and 19 May 2021 took three to four hours.
+pub const CRASH_MS: i64 = 3 * 3_600_000;
 /// A pump draws others for this long, and they spend so many times what they usually do: a third of the 953 times that
 /// were measured at onsets.
 const RUSH_MS: i64 = 150_000;
@@ -104,7 +108,7 @@ impl Walk {
                 key = mix(key ^ 0xaaaa);
             }
         }
-        (low + (high - low) * place / span) * self.raised(ms)
+        (low + (high - low) * place / span) * self.raised(ms) * self.fallen(ms)
     }
 
     /// Returns how many times its own price a pair costs that a group raises: up within half a minute, held for as long,
@@ -115,6 +119,18 @@ impl Walk {
         let since = (ms - onset) as f64 / 1_000.0;
         let share = if since < 30.0 { since / 30.0 } else { 1.0 / (1.0 + (since - 60.0).max(0.0) / 120.0) };
         1.0 + height * share
+    }
+
+    /// Returns how many times its own price a pair costs in a crash: down within hours, and half of it back within days.
+    fn fallen(&self, ms: i64) -> f64 {
+        let Some((begun, depth)) = self.habit.crash.filter(|(begun, _)| ms >= *begun) else { return 1.0 };
+        let share = if ms < begun + CRASH_MS {
+            (ms - begun) as f64 / CRASH_MS as f64
+        } else {
+            let days = (ms - begun - CRASH_MS) as f64 / DAY_MS as f64;
+            0.5 + 0.5 / (1.0 + days)
+        };
+        1.0 - depth * share
     }
 
     /// Says whether a group is raising the pair at `ms`, so that others trade all the time.
@@ -209,6 +225,7 @@ impl Habit {
             visited: false,
             listed_ms: None,
             pumped_ms: None,
+            crash: None,
         }
     }
 
@@ -226,6 +243,7 @@ impl Habit {
             visited: true,
             listed_ms: None,
             pumped_ms: None,
+            crash: None,
         }
     }
 }

@@ -133,7 +133,7 @@ impl Pair {
         };
         let rate = |sum: f64, place: usize| sum * std::f64::consts::LN_2 / HALF_LIVES[place];
         let ratio = |fast: f64, slow: f64| (fast / slow + 0.1).ln();
-        let day = base(was.quote[H24H], H24H, 0.01 / unit);
+        let day = base(was.quote.get(H24H), H24H, 0.01 / unit);
         let extreme = match side {
             Side::Buy => order.high,
             Side::Sell => order.low,
@@ -141,16 +141,16 @@ impl Pair {
         let ret = |place: usize| toward(side, extreme.ln() - self.means[place]);
         let z = |place: usize| ret(place) / (self.variance.sqrt() * (MEANS[place] / 60.0).sqrt() + 5e-4);
         let share = |place: usize| {
-            let all = flow.quote[place] + other.quote[place];
-            if all > 0.0 { flow.quote[place] / all } else { 0.5 }
+            let all = flow.quote.get(place) + other.quote.get(place);
+            if all > 0.0 { flow.quote.get(place) / all } else { 0.5 }
         };
-        let quote = |fast: usize, slow: f64| ratio(rate(flow.quote[fast], fast), slow);
-        let orders = |fast: usize, slow: f64| ratio(rate(flow.orders[fast], fast), slow);
-        let rush = |fast: usize, slow: f64| ratio(rate(flow.rush[fast], fast), slow);
-        let quote_2h = base(was.quote[H2H], H2H, 0.01 / unit);
-        let (orders_2h, orders_24h) = (base(was.orders[H2H], H2H, 1.0), base(was.orders[H24H], H24H, 1.0));
-        let (rush_2h, rush_24h) = (base(was.rush[H2H], H2H, 0.5), base(was.rush[H24H], H24H, 0.5));
-        let money = |place: usize| (flow.quote[place] * unit + 1e-4).ln();
+        let quote = |fast: usize, slow: f64| ratio(rate(flow.quote.get(fast), fast), slow);
+        let orders = |fast: usize, slow: f64| ratio(rate(flow.orders.get(fast), fast), slow);
+        let rush = |fast: usize, slow: f64| ratio(rate(flow.rush.get(fast), fast), slow);
+        let quote_2h = base(was.quote.get(H2H), H2H, 0.01 / unit);
+        let (orders_2h, orders_24h) = (base(was.orders.get(H2H), H2H, 1.0), base(was.orders.get(H24H), H24H, 1.0));
+        let (rush_2h, rush_24h) = (base(was.rush.get(H2H), H2H, 0.5), base(was.rush.get(H24H), H24H, 0.5));
+        let money = |place: usize| (flow.quote.get(place) * unit + 1e-4).ln();
         Features {
             z60: z(0),
             z600: z(1),

@@ -8,6 +8,8 @@ mod features;
 mod orders;
 mod pulse;
 mod seed;
+mod sums;
+mod trail;
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -19,6 +21,8 @@ pub use self::seed::Bar;
 
 use self::orders::TakerOrder;
 use self::seed::Past;
+use self::sums::Sums;
+use self::trail::Trail;
 use super::decay::{left, window};
 use crate::domain::{PricePoint, Side, Span, Timestamp};
 
@@ -33,17 +37,15 @@ const ONE_MOMENT: i64 = 1_000_000;
 const ORDER_ENDS: Span = Span::from_millis(20);
 /// A pair is young, and its score is capped, until it was followed for a day or seeded from candles.
 const YOUNG: f64 = 86_400.0;
-/// Minute samples that are kept for pictures: 8 bytes each.
-const MOST_SAMPLES: usize = 12;
 /// Scored orders that are kept to be matched with fills of watched accounts.
 const RECENT_ORDERS: usize = 6;
 
 /// Taker flow of one side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Flow {
-    quote: [f64; 5],
-    orders: [f64; 5],
-    rush: [f64; 5],
+    quote: Sums,
+    orders: Sums,
+    rush: Sums,
 }
 
 /// The memory of one pair.
@@ -61,15 +63,16 @@ pub struct Pair {
     sample: Option<(Timestamp, Decimal)>,
     previous: Option<Decimal>,
     last_price: Option<Decimal>,
-    /// Earlier minute samples: seconds since 1970 and price. For pictures alone, so short numbers do.
-    trail: Vec<(u32, f32)>,
+    /// Earlier minute samples, for pictures alone.
+    trail: Trail,
     open: Option<TakerOrder>,
     recent: Vec<Scored>,
     /// Quote of the last 24 h as the exchange tells it.
     volume: Option<f64>,
     /// When the first trade was seen, and the logarithm of its price.
     live: Option<(Timestamp, f64)>,
-    past: Past,
+    /// What bars told; nothing once they told all, and for most pairs ever.
+    past: Option<Box<Past>>,
     /// Whether its past was told up to its present.
     told: bool,
 }
@@ -86,12 +89,12 @@ impl Default for Pair {
             sample: None,
             previous: None,
             last_price: None,
-            trail: Vec::new(),
+            trail: Trail::default(),
             open: None,
             recent: Vec::new(),
             volume: None,
             live: None,
-            past: Past::default(),
+            past: None,
             told: false,
         }
     }
@@ -188,6 +191,19 @@ impl Pair {
     /// Notes that its past was told up to its present.
     pub fn past_is_told(&mut self) {
         self.told = true;
+        self.shed_past();
+    }
+
+    /// Up to when bars told of it.
+    fn past_end(&self) -> Timestamp {
+        self.past.as_ref().map_or(Timestamp::EPOCH, |past| past.end)
+    }
+
+    /// What bars told is in the sums; where it goes on matters no more once a trade follows on it.
+    fn shed_past(&mut self) {
+        if self.told && self.live.is_some() {
+            self.past = None;
+        }
     }
 
     /// Returns the pair as it is before the order under way.
@@ -197,7 +213,7 @@ impl Pair {
 
     /// Takes a trade of the past that came after all that is remembered; bars tell what came before.
     pub fn past_trade(&mut self, trade: &Trade<'_>, unit: f64, score: impl FnOnce(&Features) -> f64) {
-        if trade.time >= self.past.end.max(self.last) {
+        if trade.time >= self.past_end().max(self.last) {
             self.trade(trade, unit, score);
         }
     }
@@ -228,21 +244,18 @@ impl Pair {
 
     /// Returns what the price did lately, oldest first: a sample a minute, and the last price.
     pub fn prices(&self) -> Vec<PricePoint> {
-        let trail = self.trail.iter().map(|(seconds, price)| PricePoint {
-            at: Timestamp::from_millis(i64::from(*seconds) * 1_000),
-            price: f64::from(*price),
-        });
         let sample = self.sample.map(|(at, price)| PricePoint { at, price: float(price) });
         let last = self.last_price.map(|price| PricePoint { at: self.last, price: float(price) });
-        trail.chain(sample).chain(last).collect()
+        self.trail.points().chain(sample).chain(last).collect()
     }
 
-    fn remember(&mut self, at: Timestamp, price: Decimal) {
-        if self.trail.len() >= MOST_SAMPLES {
-            self.trail.remove(0);
-        }
-        let seconds = u32::try_from(at.millis() / 1_000).unwrap_or_default();
-        self.trail.push((seconds, float(price) as f32));
+    /// Returns how far the price of a minute ago is below its two-hour mean: as a share, and in the pair's own deviations;
+    /// below zero where it is above. What is sold just now has not moved it.
+    pub fn fall(&self) -> Option<(f64, f64)> {
+        self.first?;
+        let fallen = self.means[2] - float(self.reference()?).ln();
+        let deviation = self.variance.sqrt() * (MEANS[2] / 60.0).sqrt() + 5e-4;
+        Some((-(-fallen).exp_m1(), fallen / deviation))
     }
 
     /// Returns the price of the last whole minute before now: the reference for money lost.
@@ -281,7 +294,7 @@ impl Pair {
     pub fn daily_quote(&self, side: Side) -> f64 {
         let Some(first) = self.first else { return self.volume.unwrap_or(0.0) / 2.0 };
         let age = self.last.since(first).secs_f64();
-        let seen = self.flow(side).quote[H24H] / (window(age, HALF_LIVES[H24H]) + 60.0) * 86_400.0;
+        let seen = self.flow(side).quote.get(H24H) / (window(age, HALF_LIVES[H24H]) + 60.0) * 86_400.0;
         seen.max(self.volume.unwrap_or(0.0) / 2.0)
     }
 
@@ -300,13 +313,16 @@ impl Pair {
             self.last = order.at;
             self.means = [price.ln(); 3];
         }
-        self.live.get_or_insert((order.at, price.ln()));
+        if self.live.is_none() {
+            self.live = Some((order.at, price.ln()));
+            self.shed_past();
+        }
         let before = self.clone_numbers();
         self.decay(order.at);
         self.add(&order);
         let features = before.features(&order, self, unit);
         let done = Scored {
-            at: order.at,
+            at_ms: order.at.millis(),
             side: order.side,
             score: score(&features) as f32,
             high: order.high as f32,
@@ -332,12 +348,12 @@ impl Pair {
             sample: self.sample,
             previous: self.previous,
             last_price: self.last_price,
-            trail: Vec::new(),
+            trail: Trail::default(),
             open: None,
             recent: Vec::new(),
             volume: self.volume,
             live: self.live,
-            past: self.past,
+            past: self.past.clone(),
             told: self.told,
         }
     }
@@ -348,9 +364,9 @@ impl Pair {
             for (place, half_life) in HALF_LIVES.into_iter().enumerate() {
                 let rest = left(secs, half_life);
                 for flow in [&mut self.buy, &mut self.sell] {
-                    flow.quote[place] *= rest;
-                    flow.orders[place] *= rest;
-                    flow.rush[place] *= rest;
+                    for sums in [&mut flow.quote, &mut flow.orders, &mut flow.rush] {
+                        sums.scale(place, rest);
+                    }
                 }
             }
         }
@@ -363,9 +379,9 @@ impl Pair {
             Side::Sell => &mut self.sell,
         };
         for place in 0..HALF_LIVES.len() {
-            flow.quote[place] += order.quote;
-            flow.orders[place] += 1.0;
-            flow.rush[place] += f64::from(u8::from(order.levels >= 2));
+            flow.quote.add(place, order.quote);
+            flow.orders.add(place, 1.0);
+            flow.rush.add(place, f64::from(u8::from(order.levels >= 2)));
         }
     }
 
@@ -384,7 +400,7 @@ impl Pair {
                     self.variance += (1.0 - left(minutes, 1_440.0)) * (change * change / minutes - self.variance);
                     self.previous = Some(old);
                     self.sample = Some((at, price));
-                    self.remember(then, old);
+                    self.trail.push(then, float(old));
                 }
             }
         }

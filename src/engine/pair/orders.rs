@@ -4,7 +4,6 @@ use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::ONE_MOMENT;
 use crate::domain::{Price, Quantity, Side, Timestamp};
 
 /// A trade as the pair's memory takes it.
@@ -38,8 +37,8 @@ pub(super) struct TakerOrder {
 /// A taker order with its score.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
-    /// The exchange's time of the order.
-    pub at: Timestamp,
+    /// The exchange's time of the order, ms since 1970: many are kept, and each byte counts.
+    pub(super) at_ms: i64,
     /// Its side.
     pub side: Side,
     /// Its score.
@@ -66,10 +65,15 @@ pub struct OwnOrder {
 }
 
 impl Scored {
+    /// Returns the exchange's time of the order, to the millisecond.
+    pub fn at(&self) -> Timestamp {
+        Timestamp::from_millis(self.at_ms)
+    }
+
     /// Returns whether a watched account's order was (part of) this one: the same moment, or its price within 1.5 s.
     pub fn is(&self, own: &OwnOrder) -> bool {
-        let apart = (self.at.nanos() - own.time.nanos()).abs();
+        let apart_ms = (self.at_ms - own.time.millis()).abs();
         let inside = f64::from(self.low) * 0.999_999 <= own.high && own.low <= f64::from(self.high) * 1.000_001;
-        self.side == own.side && inside && apart <= 1_500 * ONE_MOMENT
+        self.side == own.side && inside && apart_ms <= 1_500
     }
 }

@@ -22,9 +22,9 @@ impl Pair {
         let flow = self.flow(side);
         let since = now.since(self.last).secs_f64();
         let fast =
-            (flow.orders[H60] * left(since, HALF_LIVES[H60]) - QUIET).max(0.0) / window(f64::MAX, HALF_LIVES[H60]);
+            (flow.orders.get(H60) * left(since, HALF_LIVES[H60]) - QUIET).max(0.0) / window(f64::MAX, HALF_LIVES[H60]);
         let age = self.last.since(first).secs_f64();
-        let slow = (flow.orders[H24H] + 1.0) / (window(age, HALF_LIVES[H24H]) + 3_600.0);
+        let slow = (flow.orders.get(H24H) + 1.0) / (window(age, HALF_LIVES[H24H]) + 3_600.0);
         (fast / slow).max(1.0)
     }
 }

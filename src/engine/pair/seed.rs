@@ -44,7 +44,7 @@ impl Pair {
         let Some(first) = self.first else { return BarFeatures { young: true, ..BarFeatures::default() } };
         let (end, secs) = (bar.start + bar.span, bar.span.secs_f64());
         let age = bar.start.since(first).secs_f64();
-        let day = self.flow(Side::Buy).quote[H24H] + self.flow(Side::Sell).quote[H24H];
+        let day = self.flow(Side::Buy).quote.get(H24H) + self.flow(Side::Sell).quote.get(H24H);
         let day = day * left(end.since(self.last).secs_f64(), HALF_LIVES[H24H]);
         let rate = (day + 0.02 / unit) / (window(age, HALF_LIVES[H24H]) + 60.0);
         let extreme = match side {
@@ -63,7 +63,7 @@ impl Pair {
 
     /// Returns whether a bar tells what no trade told: it began after everything that is remembered.
     pub fn is_news(&self, bar: &Bar) -> bool {
-        bar.start >= self.last.max(self.past.end)
+        bar.start >= self.last.max(self.past_end())
     }
 
     /// Takes a bar of a time in which no trade was seen, after the first trade that was: the trades are not fed, or the
@@ -88,7 +88,9 @@ impl Pair {
             return;
         }
         let already_lived = self.live.is_some_and(|(since, _)| end > since);
-        if already_lived || bar.start < self.past.end || bar.span <= Span::ZERO {
+        // All of its past was told, and is counted.
+        let over = self.told && self.live.is_some();
+        if already_lived || over || bar.start < self.past_end() || bar.span <= Span::ZERO {
             return;
         }
         if self.live.is_none() {
@@ -96,8 +98,10 @@ impl Pair {
         }
         self.first = Some(self.first.map_or(bar.start, |first| first.min(bar.start)));
         self.seed_flows(bar, end);
-        self.seed_prices(bar, end);
-        self.past.end = end;
+        let mut past = self.past.take().unwrap_or_default();
+        self.seed_prices(&mut past, bar, end);
+        past.end = end;
+        self.past = Some(past);
     }
 
     fn seed_flows(&mut self, bar: &Bar, end: Timestamp) {
@@ -108,35 +112,35 @@ impl Pair {
         for (flow, quote) in [(&mut self.buy, bought), (&mut self.sell, bar.quote - bought)] {
             for (place, half_life) in HALF_LIVES.into_iter().enumerate() {
                 let rest = left(ago, half_life);
-                flow.quote[place] += quote * rest;
-                flow.orders[place] += orders * rest;
-                flow.rush[place] += orders * 0.15 * rest;
+                flow.quote.add(place, quote * rest);
+                flow.orders.add(place, orders * rest);
+                flow.rush.add(place, orders * 0.15 * rest);
             }
         }
     }
 
-    fn seed_prices(&mut self, bar: &Bar, end: Timestamp) {
+    fn seed_prices(&mut self, past: &mut Past, bar: &Bar, end: Timestamp) {
         let log = float(bar.close.get()).ln();
         let lived = self.live.map_or(0.0, |(since, _)| self.last.since(since).secs_f64());
         for (place, half_life) in MEANS.into_iter().enumerate() {
-            let old = match (self.past.close, self.live) {
-                (Some(_), _) => self.past.means[place],
+            let old = match (past.close, self.live) {
+                (Some(_), _) => past.means[place],
                 (None, Some((_, first_log))) => first_log,
                 (None, None) => log,
             };
-            let step = if self.past.close.is_some() { 1.0 - left(bar.span.secs_f64(), half_life) } else { 1.0 };
+            let step = if past.close.is_some() { 1.0 - left(bar.span.secs_f64(), half_life) } else { 1.0 };
             let new = old + step * (log - old);
-            self.past.means[place] = new;
+            past.means[place] = new;
             match self.live {
                 Some(_) => self.means[place] += left(lived, half_life) * (new - old),
                 None => self.means[place] = new,
             }
         }
-        if let Some(close) = self.past.close {
-            let minutes = (end.since(self.past.end).secs_f64() / 60.0).max(bar.span.secs_f64() / 60.0);
+        if let Some(close) = past.close {
+            let minutes = (end.since(past.end).secs_f64() / 60.0).max(bar.span.secs_f64() / 60.0);
             let change = log - float(close).ln();
-            let step = (1.0 - left(minutes, 1_440.0)) * (change * change / minutes - self.past.variance);
-            self.past.variance += step;
+            let step = (1.0 - left(minutes, 1_440.0)) * (change * change / minutes - past.variance);
+            past.variance += step;
             self.variance += left(lived / 60.0, 1_440.0) * step;
         }
         match self.live {
@@ -146,11 +150,11 @@ impl Pair {
             }
             Some(_) => {}
             None => {
-                self.previous = self.past.close.or(Some(bar.close.get()));
+                self.previous = past.close.or(Some(bar.close.get()));
                 self.sample = Some((end, bar.close.get()));
                 self.last_price = Some(bar.close.get());
             }
         }
-        self.past.close = Some(bar.close.get());
+        past.close = Some(bar.close.get());
     }
 }

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::pump_buy::tidy;
 use super::{Case, Levels};
-use crate::domain::{Family, Finding, Kind, Level, Reason, RuleName, Side, Span};
+use crate::domain::{Family, Finding, Kind, Level, Reason, RuleName, Side, Span, Term};
 use crate::engine::habit::{self, term};
+use crate::engine::pair::Pair;
 
 /// Settings of the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +61,7 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     let mut rate = habit::rate(account);
     rate.nats = rate.nats.max(0.0) / 2.0;
     terms.push(rate);
+    terms.push(falling(case));
     terms.extend(case.origin_terms());
     terms.retain(|term| term.nats != 0.0);
     let score: f64 = terms.iter().map(|term| term.nats).sum();
@@ -75,11 +77,23 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
     Some(case.finding(RuleName::Liquidation, Kind::Liquidation, level, terms, reason))
 }
 
+/// Returns what it says that the coin falls while it is sold: owners sell all they have in the few hours of a year in which
+/// everything falls, and thieves whenever they come.
+///
+/// It is 2 - z with z how far the price is below its two-hour mean in the pair's own deviations, -3 to 0.
+fn falling(case: &Case<'_>) -> Term {
+    let (share, z) = case.pair.and_then(Pair::fall).unwrap_or_default();
+    term("falling", Family::Market, (2.0 - z).clamp(-3.0, 0.0), share * 100.0, "% below two hours")
+}
+
 #[cfg(test)]
 mod tests {
+    use rust_decimal::Decimal;
+
     use super::*;
-    use crate::domain::Asset;
+    use crate::domain::{Asset, Price, Quantity};
     use crate::engine::account::Holding;
+    use crate::engine::pair::Trade;
     use crate::engine::rules::scene::Scene;
     use crate::engine::tests::{at, fill};
 
@@ -104,6 +118,54 @@ mod tests {
 
     fn level(scene: &Scene) -> Option<Level> {
         scene.ask(|case| judge(&Settings::default(), case)).map(|finding| finding.level)
+    }
+
+    /// A pair that traded at one price for three hours, a trade a minute, and fell by `part` within the last hour.
+    fn market(part: f64) -> Pair {
+        let mut pair = crate::engine::rules::scene::quiet();
+        for minute in -180..=-2_i64 {
+            let fallen = if minute < -60 { 0.0 } else { part * (minute + 60) as f64 / 58.0 };
+            // A price that never moves has no deviations of its own.
+            let price = 0.005 * (1.0 - fallen) * (1.0 + 0.000_9 * (minute % 2) as f64);
+            let price = Decimal::from_f64_retain(price).unwrap().round_dp(8);
+            let trade = Trade {
+                time: at(minute * 60_000),
+                taker: Side::Sell,
+                price: Price::new(price).unwrap(),
+                quantity: Quantity::new("10".parse().unwrap()).unwrap(),
+                order: None,
+            };
+            pair.trade(&trade, 1.0, |_| 0.0);
+        }
+        pair.settle(at(-60_000), 1.0, |_| 0.0);
+        pair
+    }
+
+    #[test]
+    fn who_sells_while_everything_falls_is_told_of_less_loudly() {
+        let of = |part: f64| {
+            let mut scene = sold(2, 0.3, 60);
+            scene.pair = Some(market(part));
+            scene.ask(|case| judge(&Settings::default(), case)).map(|finding| (finding.level, finding.score))
+        };
+        let [(calm, most), (slight, some)] = [of(0.0).unwrap(), of(0.005).unwrap()];
+        assert_eq!((calm, slight, most), (Level::Alert, Level::Alert, some));
+        let crash = of(0.12).map(|(level, _)| level);
+        assert_eq!(crash, Some(Level::Notice));
+    }
+
+    #[test]
+    fn what_is_sold_moves_no_price_to_hide_behind() {
+        let mut scene = sold(2, 0.3, 60);
+        let mut pair = market(0.0);
+        for second in 0..20 {
+            let price = Price::new("0.0035".parse().unwrap()).unwrap();
+            let quantity = Quantity::new("1000".parse().unwrap()).unwrap();
+            let trade = Trade { time: at(second * 1_000), taker: Side::Sell, price, quantity, order: None };
+            pair.trade(&trade, 1.0, |_| 0.0);
+        }
+        scene.pair = Some(pair);
+        assert_eq!(level(&scene), Some(Level::Alert));
     }
 
     #[test]

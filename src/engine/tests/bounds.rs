@@ -78,7 +78,7 @@ fn the_fills_of_one_order_take_no_room() {
 }
 
 #[test]
-fn a_pair_takes_at_most_a_kilobyte_however_long_it_trades() {
+fn a_pair_takes_at_most_512_bytes_however_long_it_trades() {
     let mut engine = engine();
     let mut out = Vec::new();
     for k in 0..5_000_u64 {
@@ -95,7 +95,7 @@ fn a_pair_takes_at_most_a_kilobyte_however_long_it_trades() {
     }
     let one = postcard::to_stdvec(&engine.memory().pairs[0]).unwrap().len();
     println!("a pair's memory: {one} bytes in a snapshot");
-    assert!(one <= 1_024, "{one}");
+    assert!(one <= 512, "{one}");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn twenty_thousand_pairs_are_remembered_and_not_one_more() {
     assert_eq!(engine.memory().pairs.len(), 10_000);
     let ten_thousand = size(&engine);
     println!("ten thousand pairs without trades: {ten_thousand} bytes");
-    assert!(ten_thousand < 10_000 * 700, "{ten_thousand}");
+    assert!(ten_thousand < 10_000 * 300, "{ten_thousand}");
     for k in 10_000..20_020_u64 {
         let time = at(k as i64);
         let kind = MarketKind::Volume { quote: dec("12.5"), last: None, time };

@@ -84,7 +84,7 @@ pub fn walk(tape: &Tape, unit: f64, mut visit: impl FnMut(i64, Side, &Features))
             0.0
         });
         if let Some(order) = done {
-            visit(order.at.millis(), order.side, &features);
+            visit(order.at().millis(), order.side, &features);
         }
     }
     // The last order is complete when nothing more came.
@@ -94,7 +94,7 @@ pub fn walk(tape: &Tape, unit: f64, mut visit: impl FnMut(i64, Side, &Features))
         0.0
     });
     if let Some(order) = done {
-        visit(order.at.millis(), order.side, &features);
+        visit(order.at().millis(), order.side, &features);
     }
 }
 
