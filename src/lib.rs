@@ -24,6 +24,7 @@ pub mod feed;
 pub mod journal;
 pub mod leakcheck;
 pub mod live;
+mod markup;
 pub mod networks;
 pub mod notify;
 pub mod pipeline;

@@ -1,4 +1,5 @@
-//! Independent client libraries log in at the simulator and receive fills. If one cannot, the simulator is wrong.
+//! Independent client libraries log in at the simulator and receive fills. If one cannot, the simulator is wrong. And an
+//! independent implementation of CEL judges conditions as ours does.
 //!
 //! Each library gets a virtual environment of its own under `target/peers-venv`, because their pins contradict each
 //! other. Where Python or the packages cannot be had, a test says so and passes.
@@ -8,6 +9,9 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+#[path = "peers/cel.rs"]
+mod cel;
 
 /// A simulator as its user runs it; killed when dropped.
 struct Running {

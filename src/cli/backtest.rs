@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::material::Material;
 use super::{FINE, FOUND, Format, MISUSE};
 use crate::arrival::Arrival;
 use crate::config::Config;
@@ -17,7 +18,6 @@ use crate::tune::cases;
 use crate::tune::evaluate::{self, Report, Step, evaluate, evaluate_recordings};
 use crate::tune::html::{self, Sheet};
 use crate::tune::labels::What;
-use crate::tune::ordinary::Trader;
 use crate::tune::picture::{Camera, View};
 use crate::tune::report::Summary;
 
@@ -31,33 +31,12 @@ use crate::tune::report::Summary;
 /// Exit code: 0 scored, 1 --require or --max-false was not met, 2 a recording, tape or configuration cannot be used.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
-    /// Labelled recordings (.ndjson or .ndjson.zst)
-    #[arg(value_name = "RECORDING", required_unless_present = "tapes")]
-    pub recordings: Vec<PathBuf>,
-    /// Make recordings of the tapes in this folder instead
-    #[arg(long, value_name = "FOLDER", conflicts_with = "recordings")]
-    pub tapes: Option<PathBuf>,
+    /// What to score on; of tapes those after 2020 without --split.
+    #[command(flatten)]
+    pub material: Material,
     /// Score the market stage alone: every taker order of the tapes, recall against false alarms per pair-day
     #[arg(long, requires = "tapes")]
     pub market: bool,
-    /// Which tapes: those before 2020, or those after
-    #[arg(long, value_name = "train|valid", default_value = "valid", requires = "tapes")]
-    pub split: String,
-    /// Attacks to play, I1 to I10; all of them without it
-    #[arg(long, value_name = "KIND", value_delimiter = ',', requires = "tapes")]
-    pub attack: Vec<What>,
-    /// Ordinary accounts to place on each tape; all kinds without it, `none` for none
-    #[arg(long, value_name = "TRADER", value_delimiter = ',', requires = "tapes")]
-    pub ordinary: Vec<String>,
-    /// Days of ordinary trading without a tape, for each seed and kind of trader
-    #[arg(long, value_name = "DAYS", default_value_t = 60, requires = "tapes")]
-    pub ordinary_days: u32,
-    /// Victims for each tape and attack, each drawn anew
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000), requires = "tapes")]
-    pub seeds: u64,
-    /// Use so many tapes at most, spread evenly over the list
-    #[arg(long, value_name = "N", requires = "tapes")]
-    pub limit: Option<usize>,
     /// Rules and thresholds; without it those of a fresh installation
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -120,7 +99,7 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
             return Ok(MISUSE);
         }
     };
-    if let (true, Some(folder)) = (args.market, &args.tapes) {
+    if let (true, Some(folder)) = (args.market, &args.material.tapes) {
         return super::backtest_market::run(args, &rules.engine.model, folder, out, terminal);
     }
     let pipeline = || -> Step {
@@ -135,9 +114,9 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
         bar.set_length(all as u64);
         bar.set_position(done as u64);
     };
-    let report = match &args.tapes {
+    let report = match &args.material.tapes {
         Some(folder) => evaluate(folder, &settings, &pipeline, &progress),
-        None => evaluate_recordings(&args.recordings, settings.threads, &pipeline, &progress),
+        None => evaluate_recordings(&args.material.recordings, settings.threads, &pipeline, &progress),
     };
     bar.finish_and_clear();
     let report = match report {
@@ -185,7 +164,7 @@ fn write_page(
     report: &Report,
     summary: &Summary,
 ) -> anyhow::Result<()> {
-    let tapes = args.tapes.as_deref().map(|folder| (folder, settings));
+    let tapes = args.material.tapes.as_deref().map(|folder| (folder, settings));
     let chosen = cases::worst(&report.cases, SHOWN).into_iter().chain(cases::loudest(&report.cases, SHOWN));
     let mut shown = Vec::new();
     for case in chosen {
@@ -199,56 +178,21 @@ fn write_page(
     std::fs::write(path, html::backtest(&sheet)).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Which tapes rules are scored on where nobody says so.
+pub(super) const SPLIT: &str = "valid";
+
 /// Returns what was asked for, as it stands on the page.
 fn asked(args: &Args, settings: &evaluate::Settings) -> Vec<(String, String)> {
-    let list = |names: Vec<String>| names.join(", ");
     let rules =
         args.config.as_ref().map_or_else(|| "those of a fresh installation".into(), |path| path.display().to_string());
     let mut asked = vec![("rules".to_owned(), rules)];
-    match &args.tapes {
-        Some(folder) => {
-            asked.push(("tapes".into(), format!("{} ({})", folder.display(), settings.split)));
-            asked.push(("attacks played".into(), list(settings.attacks.iter().map(ToString::to_string).collect())));
-            asked.push(("ordinary accounts".into(), list(settings.ordinary.iter().map(ToString::to_string).collect())));
-            asked.push(("days of ordinary trading without a tape".into(), settings.ordinary_days.to_string()));
-            asked.push(("victims of each tape and attack".into(), args.seeds.to_string()));
-        }
-        None => asked
-            .push(("recordings".into(), list(args.recordings.iter().map(|path| path.display().to_string()).collect()))),
-    }
+    asked.extend(args.material.asked(settings));
     asked
 }
 
 fn settings(args: &Args) -> anyhow::Result<evaluate::Settings> {
-    let mut ordinary = Vec::new();
-    for name in &args.ordinary {
-        match name.as_str() {
-            "all" => ordinary.extend(Trader::ALL),
-            "none" => {}
-            name => ordinary.push(name.parse()?),
-        }
-    }
-    if args.ordinary.is_empty() {
-        ordinary.extend(Trader::ALL);
-    }
-    if !matches!(args.split.as_str(), "train" | "valid") {
-        anyhow::bail!("--split is train or valid, not {}", args.split);
-    }
-    if args.ordinary_days > 400 {
-        anyhow::bail!("--ordinary-days is at most 400");
-    }
-    let attacks = if args.attack.is_empty() { What::ATTACKS.to_vec() } else { args.attack.clone() };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Ok(evaluate::Settings {
-        split: args.split.clone(),
-        seeds: (1..=args.seeds).collect(),
-        attacks,
-        ordinary,
-        tapes: args.limit,
-        ordinary_days: args.ordinary_days,
-        threads: args.threads.unwrap_or(cores),
-        ..evaluate::Settings::default()
-    })
+    args.material.settings(SPLIT, args.threads.unwrap_or(cores))
 }
 
 fn rules(args: &Args) -> Result<pipeline::Settings, String> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::backtest::Args;
+use super::backtest::{Args, SPLIT};
 use super::{FINE, Format, MISUSE};
 use crate::engine::model::Model;
 use crate::engine::pair::Features;
@@ -54,14 +54,15 @@ fn summary(
     threads: usize,
     progress: Progress<'_>,
 ) -> Result<Summary, TrainError> {
-    let tapes = Tapes::find(folder, &args.split, args.limit)?;
+    let split = args.material.split(SPLIT);
+    let tapes = Tapes::find(folder, split, args.material.limit)?;
     let market_model = |features: &Features| model.score(features);
     let displacement = |features: &Features| features.z60;
     let scorers: [(&str, Scorer<'_>); 2] = [("market model", &market_model), ("z60 alone", &displacement)];
     let seen = score_tapes(&tapes, &scorers.map(|(_, scorer)| scorer), threads, progress)?;
-    let other = if args.split == "train" { "valid" } else { "train" };
+    let other = if split == "train" { "valid" } else { "train" };
     let names = scorers.map(|(name, _)| name);
-    let mut summary = Summary::of(&args.split, &names, &seen, &tapes.coins_of(other));
+    let mut summary = Summary::of(split, &names, &seen, &tapes.coins_of(other));
     let bars = bars::read(&tapes, threads, progress)?;
     summary.bars = Some(bars::measure(&bars, model.bars()));
     Ok(summary)

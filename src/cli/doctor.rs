@@ -141,9 +141,16 @@ fn able(id: &AccountId, survey: &Survey) -> (Vec<String>, Vec<String>) {
         sort(survey.narrows, "restrict a key to addresses");
     }
     sort(survey.deletes, "delete a key");
-    sort(!survey.cancels.is_empty(), "cancel open orders");
-    if id.venue == Venue::Kucoin {
-        sort(survey.switch.is_some(), "have all orders cancelled once more later");
+    let books: Vec<&str> = survey.cancels.iter().map(|book| book.as_str()).collect();
+    match books.is_empty() {
+        true => sort(false, "cancel open orders"),
+        false => sort(true, &format!("cancel open orders: {}", books.join(", "))),
+    }
+    let timers: Vec<&str> = survey.timers.iter().map(|timer| timer.book.as_str()).collect();
+    match timers.is_empty() {
+        false => sort(true, &format!("have orders cancelled once more later: {}", timers.join(", "))),
+        true if id.venue == Venue::Kucoin => sort(false, "have orders cancelled once more later"),
+        true => {}
     }
     if id.venue == Venue::Coinbase {
         sort(survey.revokes, "withdraw an application's token");

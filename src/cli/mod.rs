@@ -18,6 +18,7 @@ pub mod import_tape;
 pub mod incidents;
 pub mod leak_mode;
 pub mod leakcheck;
+mod material;
 pub mod notify;
 pub mod panic;
 mod panic_ledger;

@@ -129,7 +129,8 @@ fn listed(places: &Places, accounts: &[SimAccount]) -> Value {
         "places": {
             "binance": {"rest": places.binance.rest, "ws_api": places.binance.ws_api, "stream": places.binance.stream,
                 "futures_rest": places.binance.futures_rest, "futures_stream": places.binance.futures_stream},
-            "kucoin": {"rest": places.kucoin.rest, "uta_push": places.kucoin.uta_push},
+            "kucoin": {"rest": places.kucoin.rest, "uta_push": places.kucoin.uta_push,
+                "futures_rest": places.kucoin.futures_rest},
             "coinbase": {
                 "rest": places.coinbase.rest, "ws_user": places.coinbase.ws_user, "ws_market": places.coinbase.ws_market,
                 "exchange_rest": places.coinbase.exchange_rest, "exchange_ws": places.coinbase.exchange_ws,

@@ -14,8 +14,6 @@ use crate::config::{Config, extended, rule_keys, with_rules};
 use crate::pipeline::{self, Pipeline};
 use crate::tune::evaluate;
 use crate::tune::html;
-use crate::tune::labels::What;
-use crate::tune::ordinary::Trader;
 use crate::tune::search::report::Told;
 use crate::tune::search::space::{Candidate, Space};
 use crate::tune::search::state::{Asked, Known, State};
@@ -34,30 +32,9 @@ use crate::tune::search::{self, Rules, Settings, search};
 /// 2 a recording, tape, parameter or configuration cannot be used.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
-    /// Labelled recordings (.ndjson or .ndjson.zst)
-    #[arg(value_name = "RECORDING", required_unless_present = "tapes")]
-    pub recordings: Vec<PathBuf>,
-    /// Make recordings of the tapes in this folder instead
-    #[arg(long, value_name = "FOLDER", conflicts_with = "recordings")]
-    pub tapes: Option<PathBuf>,
-    /// Which tapes: those before 2020, or those after
-    #[arg(long, value_name = "train|valid", default_value = "train", requires = "tapes")]
-    pub split: String,
-    /// Attacks to play, I1 to I10; all of them without it
-    #[arg(long, value_name = "KIND", value_delimiter = ',', requires = "tapes")]
-    pub attack: Vec<What>,
-    /// Ordinary accounts to place on each tape; all kinds without it
-    #[arg(long, value_name = "TRADER", value_delimiter = ',', requires = "tapes")]
-    pub ordinary: Vec<Trader>,
-    /// Days of ordinary trading without a tape, for each seed and kind of trader
-    #[arg(long, value_name = "DAYS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=400), requires = "tapes")]
-    pub ordinary_days: u32,
-    /// Victims for each tape and attack, each drawn anew
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000), requires = "tapes")]
-    pub seeds: u64,
-    /// Use so many tapes at most, spread evenly over the list
-    #[arg(long, value_name = "N", requires = "tapes")]
-    pub limit: Option<usize>,
+    /// What to search on; of tapes those before 2020 without --split.
+    #[command(flatten)]
+    pub material: super::material::Material,
     /// The rules as they are; without it those of a fresh installation
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -129,7 +106,7 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
     let told = Told { settings: &found.settings, space: &found.space, outcome: &found.outcome, standing };
     let mut said = std::io::stderr();
     if let Some(path) = &args.html
-        && let Err(why) = std::fs::write(path, html::tune(&told, &asked(args)))
+        && let Err(why) = std::fs::write(path, html::tune(&told, &asked(args, &found)))
     {
         writeln!(said, "fillguard: cannot write {}: {why}", path.display()).context("standard error is gone")?;
         return Ok(MISUSE);
@@ -161,8 +138,12 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
 struct Found {
     settings: Settings,
     space: Space,
+    tapes: evaluate::Settings,
     outcome: search::Outcome,
 }
+
+/// Which tapes rules are tuned on where nobody says so.
+const SPLIT: &str = "train";
 
 fn find(args: &Args, terminal: bool) -> anyhow::Result<Found> {
     let rules = match &args.config {
@@ -187,9 +168,10 @@ fn find(args: &Args, terminal: bool) -> anyhow::Result<Found> {
         max_false: args.max_false,
         threads: args.threads.unwrap_or(cores).max(1),
     };
-    let material = match &args.tapes {
-        Some(folder) => Material::tapes(folder, &tapes(args)?)?,
-        None => Material::recordings(&args.recordings)?,
+    let tapes = args.material.settings(SPLIT, settings.threads)?;
+    let material = match &args.material.tapes {
+        Some(folder) => Material::tapes(folder, &tapes)?,
+        None => Material::recordings(&args.material.recordings)?,
     };
     let (state, known) = match &args.state {
         Some(path) => State::open(path, &question(args, &rules, &material))?,
@@ -213,22 +195,7 @@ fn find(args: &Args, terminal: bool) -> anyhow::Result<Found> {
     };
     let outcome = search(&settings, &space, material, &pipeline, (state, known), &progress);
     bar.finish_and_clear();
-    Ok(Found { settings, space, outcome: outcome? })
-}
-
-fn tapes(args: &Args) -> anyhow::Result<evaluate::Settings> {
-    if !matches!(args.split.as_str(), "train" | "valid") {
-        anyhow::bail!("--split is train or valid, not {}", args.split);
-    }
-    Ok(evaluate::Settings {
-        split: args.split.clone(),
-        seeds: (1..=args.seeds).collect(),
-        attacks: if args.attack.is_empty() { What::ATTACKS.to_vec() } else { args.attack.clone() },
-        ordinary: if args.ordinary.is_empty() { Trader::ALL.to_vec() } else { args.ordinary.clone() },
-        tapes: args.limit,
-        ordinary_days: args.ordinary_days,
-        ..evaluate::Settings::default()
-    })
+    Ok(Found { settings, space, tapes, outcome: outcome? })
 }
 
 /// Returns what an evaluation depends on, so that one is never taken for the answer to something else.
@@ -264,22 +231,10 @@ fn standing(args: &Args, found: &Found) -> Vec<String> {
 }
 
 /// Returns what was asked for, as it stands on the page.
-fn asked(args: &Args) -> Vec<(String, String)> {
+fn asked(args: &Args, found: &Found) -> Vec<(String, String)> {
     let show = |path: &Path| path.display().to_string();
     let rules = args.config.as_deref().map_or_else(|| "those of a fresh installation".to_owned(), show);
     let mut asked = vec![("rules as they are".to_owned(), rules)];
-    match &args.tapes {
-        Some(folder) => {
-            asked.push(("tapes".to_owned(), format!("{} ({})", folder.display(), args.split)));
-            let kinds: Vec<String> = args.attack.iter().map(ToString::to_string).collect();
-            asked.push(("attacks played".to_owned(), if kinds.is_empty() { "all".into() } else { kinds.join(", ") }));
-            asked.push(("victims of each tape and attack".to_owned(), args.seeds.to_string()));
-            asked.push(("days of ordinary trading without a tape".to_owned(), args.ordinary_days.to_string()));
-        }
-        None => {
-            let files: Vec<String> = args.recordings.iter().map(|path| show(path)).collect();
-            asked.push(("recordings".to_owned(), files.join(", ")));
-        }
-    }
+    asked.extend(args.material.asked(&found.tapes));
     asked
 }

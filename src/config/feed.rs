@@ -128,6 +128,7 @@ fn kucoin(section: &mut Section<'_>) -> Kucoin {
     let settings = Kucoin {
         rest: section.address("rest", &usual.rest, "https"),
         uta_push: section.address("uta_push", &usual.uta_push, "wss"),
+        futures_rest: section.address("futures_rest", &usual.futures_rest, "https"),
         pairs_per_connection: section.places("pairs_per_connection", usual.pairs_per_connection, 150),
     };
     section.close();

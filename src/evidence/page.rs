@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::record::{AnswerRow, Record, Sent};
 use crate::domain::{AccountId, Timestamp, Venue};
+use crate::markup::safe;
 
 /// Rows of a table; what is more stands in the files beside the page.
 const MOST_ROWS: usize = 400;
@@ -55,23 +56,6 @@ fn zone(name: &str) -> TimeZone {
 /// Writes a figure with twelve digits at most; the file for machines has all of them.
 fn figure(value: rust_decimal::Decimal) -> String {
     value.round_sf(12).unwrap_or(value).normalize().to_string()
-}
-
-/// Makes a text safe to stand in the page: all of it came from outside.
-fn safe(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c if c.is_control() => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 impl Page<'_> {
@@ -405,15 +389,5 @@ fn contact(account: &AccountId) -> &'static str {
         Venue::Coinbase => {
             "Coinbase: help.coinbase.com (unauthorised activity; it can lock the account); police: the law enforcement portal named there."
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_from_outside_becomes_markup() {
-        assert_eq!(safe("<b a='x'>&\"\n"), "&lt;b a=&#39;x&#39;&gt;&amp;&quot;\u{fffd}");
     }
 }

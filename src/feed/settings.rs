@@ -202,6 +202,8 @@ pub struct Kucoin {
     pub rest: String,
     /// The unified account's feed.
     pub uta_push: String,
+    /// REST of futures: scheme and host. Nothing is watched there; a response cancels futures orders.
+    pub futures_rest: String,
     /// Pairs on one market connection; each takes two of the 300 topics KuCoin allows.
     pub pairs_per_connection: usize,
 }
@@ -334,6 +336,7 @@ impl Default for Kucoin {
         Kucoin {
             rest: "https://api.kucoin.com".to_owned(),
             uta_push: "wss://wsapi-push.kucoin.com".to_owned(),
+            futures_rest: "https://api-futures.kucoin.com".to_owned(),
             pairs_per_connection: 100,
         }
     }

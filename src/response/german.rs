@@ -3,7 +3,7 @@
 
 use super::machine::News;
 use super::memory::{Act, Case, State};
-use super::plan::{Deed, Wallets};
+use super::plan::Deed;
 use super::wording::{Texts, seen};
 use super::words::Outcome;
 use crate::domain::{AccountId, IncidentId, Right};
@@ -101,22 +101,16 @@ fn deed(deed: &Deed) -> String {
     let names = |rights: &[Right]| rights.iter().map(Right::as_str).collect::<Vec<_>>().join(", ");
     match deed {
         Deed::Strip { key, had } => format!("Schlüssel {key} die Rechte {} nehmen", names(had)),
-        Deed::Cancel { book } => {
-            let book = match book {
-                Wallets::Spot => "Spot",
-                Wallets::Stops => "Stop- und OCO",
-                Wallets::Margin => "Margin",
-                Wallets::Futures => "Futures",
-            };
-            format!("alle offenen {book}-Aufträge streichen")
-        }
+        Deed::Cancel { book } => format!("alle offenen Aufträge ({}) streichen", book.as_str()),
         Deed::Narrow { key, to } => format!("Schlüssel {key} auf {} beschränken", to.join(", ")),
-        Deed::Switch { secs } => format!("die Börse in {secs} s noch einmal alle Aufträge streichen lassen"),
+        Deed::Switch { secs, book, .. } => {
+            format!("die Börse in {secs} s noch einmal alle Aufträge ({}) streichen lassen", book.as_str())
+        }
         Deed::Move { to } => format!("das Geld nach {to} bringen"),
         Deed::Revoke => "die Erlaubnis der Anwendung zurückziehen".to_owned(),
         Deed::Delete { key } => format!("Schlüssel {key} löschen"),
         Deed::Give { key, rights } => format!("Schlüssel {key} die Rechte {} zurückgeben", names(rights)),
-        Deed::Release => "das weitere Streichen durch die Börse absagen".to_owned(),
+        Deed::Release { book, .. } => format!("das weitere Streichen durch die Börse ({}) absagen", book.as_str()),
     }
 }
 

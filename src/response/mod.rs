@@ -26,6 +26,6 @@ pub use arms::Arms;
 pub use keys::{Holder, Keys, Master, RevokeKey};
 pub use machine::{Input, Machine, News, Output, Responder};
 pub use memory::{Act, Case, Memory, Origin, State};
-pub use plan::{Deed, KeySeen, Plan, Survey, Wallets};
+pub use plan::{Deed, KeySeen, Plan, Survey, Timer, Wallets};
 pub use settings::{Mode, Policy, Settings, Take};
 pub use words::{Facts, Outcome, Verdict};

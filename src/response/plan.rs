@@ -36,6 +36,12 @@ pub enum Deed {
     Switch {
         /// After how many seconds.
         secs: u32,
+        /// Of which book.
+        #[serde(default = "Wallets::spot")]
+        book: Wallets,
+        /// In which pairs, as the exchange spells them; in all when there are none.
+        #[serde(default)]
+        pairs: Vec<CompactString>,
     },
     /// Move the money where the key cannot reach it.
     Move {
@@ -57,7 +63,12 @@ pub enum Deed {
         rights: Vec<Right>,
     },
     /// Switch the exchange's own cancelling off.
-    Release,
+    Release {
+        /// Of which book.
+        book: Wallets,
+        /// In which pairs; in all when there are none.
+        pairs: Vec<CompactString>,
+    },
 }
 
 /// A book of orders that is cancelled by calls of its own.
@@ -87,6 +98,17 @@ pub struct KeySeen {
     pub restriction: Option<Restriction>,
 }
 
+/// A dead-man switch at the exchange, which cancels a book's orders when its time is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timer {
+    /// Of which book.
+    pub book: Wallets,
+    /// Its shortest time, in seconds.
+    pub least: u32,
+    /// The pairs it is set for one by one, as far as they are in use; `None` where one call means all.
+    pub pairs: Option<Vec<CompactString>>,
+}
+
 /// What can be done about an account, found out at the exchange.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
@@ -100,8 +122,8 @@ pub struct Survey {
     pub deletes: bool,
     /// The books whose orders can be cancelled.
     pub cancels: Vec<Wallets>,
-    /// The seconds of the shortest dead-man switch, where there is one.
-    pub switch: Option<u32>,
+    /// The dead-man switches there are.
+    pub timers: Vec<Timer>,
     /// True where money can be moved within the exchange.
     pub moves: bool,
     /// True where an application's authorisation can be withdrawn.
@@ -162,8 +184,14 @@ pub fn make(account: &AccountId, settings: &Settings, policy: &Policy, survey: &
         let to = || policy.narrow_to.clone();
         deeds.extend(keys.iter().map(|seen| Deed::Narrow { key: seen.key.clone(), to: to() }));
     }
-    if let Some(secs) = survey.switch.filter(|_| policy.cancel) {
-        deeds.push(Deed::Switch { secs: secs.max(SWITCH_SECS) });
+    if policy.cancel {
+        // A switch for pairs that nobody uses would cancel nothing.
+        let useful = survey.timers.iter().filter(|timer| timer.pairs.as_ref().is_none_or(|pairs| !pairs.is_empty()));
+        deeds.extend(useful.map(|Timer { book, least, pairs }| Deed::Switch {
+            secs: SWITCH_SECS.max(*least),
+            book: *book,
+            pairs: pairs.clone().unwrap_or_default(),
+        }));
     }
     if survey.revokes {
         deeds.push(Deed::Revoke);
@@ -189,7 +217,7 @@ pub fn undoing(deeds: &[&Deed]) -> Vec<Deed> {
         Deed::Strip { key, had } if !deleted.contains(key) => {
             Some(Deed::Give { key: key.clone(), rights: had.clone() })
         }
-        Deed::Switch { .. } => Some(Deed::Release),
+        Deed::Switch { book, pairs, .. } => Some(Deed::Release { book: *book, pairs: pairs.clone() }),
         Deed::Strip { .. }
         | Deed::Cancel { .. }
         | Deed::Narrow { .. }
@@ -197,7 +225,7 @@ pub fn undoing(deeds: &[&Deed]) -> Vec<Deed> {
         | Deed::Revoke
         | Deed::Delete { .. }
         | Deed::Give { .. }
-        | Deed::Release => None,
+        | Deed::Release { .. } => None,
     };
     deeds.iter().rev().filter_map(back).collect()
 }
@@ -221,7 +249,7 @@ impl Deed {
             Deed::Strip { key, .. } | Deed::Narrow { key, .. } | Deed::Delete { key } | Deed::Give { key, .. } => {
                 Some(key)
             }
-            Deed::Cancel { .. } | Deed::Switch { .. } | Deed::Move { .. } | Deed::Revoke | Deed::Release => None,
+            Deed::Cancel { .. } | Deed::Switch { .. } | Deed::Move { .. } | Deed::Revoke | Deed::Release { .. } => None,
         }
     }
 
@@ -234,7 +262,7 @@ impl Deed {
             | Deed::Switch { .. }
             | Deed::Move { .. }
             | Deed::Give { .. }
-            | Deed::Release => false,
+            | Deed::Release { .. } => false,
         }
     }
 
@@ -245,13 +273,17 @@ impl Deed {
     /// Says whether it can be taken back by us.
     pub fn is_reversible(&self) -> bool {
         match self {
-            Deed::Strip { .. } | Deed::Switch { .. } | Deed::Give { .. } | Deed::Release => true,
+            Deed::Strip { .. } | Deed::Switch { .. } | Deed::Give { .. } | Deed::Release { .. } => true,
             Deed::Cancel { .. } | Deed::Narrow { .. } | Deed::Move { .. } | Deed::Revoke | Deed::Delete { .. } => false,
         }
     }
 }
 
 impl Wallets {
+    const fn spot() -> Self {
+        Wallets::Spot
+    }
+
     /// Returns the words used in output.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -265,17 +297,27 @@ impl Wallets {
 
 impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |pairs: &[CompactString]| match pairs {
+            [] => String::new(),
+            [..] => format!(" in {}", pairs.join(", ")),
+        };
         let names = |rights: &[Right]| rights.iter().map(Right::as_str).collect::<Vec<_>>().join(", ");
         match self {
             Deed::Strip { key, had } => write!(f, "take from key {key} the rights to {}", names(had)),
             Deed::Cancel { book } => write!(f, "cancel all open {} orders", book.as_str()),
             Deed::Narrow { key, to } => write!(f, "restrict key {key} to {}", to.join(", ")),
-            Deed::Switch { secs } => write!(f, "have the exchange cancel all orders once more in {secs} s"),
+            Deed::Switch { secs, book, pairs } => {
+                let (book, pairs) = (book.as_str(), of(pairs));
+                write!(f, "have the exchange cancel all {book} orders{pairs} once more in {secs} s")
+            }
             Deed::Move { to } => write!(f, "move the money to {to}"),
             Deed::Revoke => f.write_str("withdraw the application's authorisation"),
             Deed::Delete { key } => write!(f, "delete key {key}"),
             Deed::Give { key, rights } => write!(f, "give key {key} back the rights to {}", names(rights)),
-            Deed::Release => f.write_str("call off that the exchange cancels all orders once more"),
+            Deed::Release { book, pairs } => {
+                let (book, pairs) = (book.as_str(), of(pairs));
+                write!(f, "call off that the exchange cancels all {book} orders{pairs} once more")
+            }
         }
     }
 }

@@ -550,3 +550,9 @@ fn time_alone_is_due_only_when_a_plan_lapses() {
     trace.play(Move::Wait { minutes: 31 });
     assert!(state(&trace, 1, 0) == State::Lapsed && !trace.machine.is_due(late));
 }
+
+#[test]
+fn a_switch_that_was_written_down_without_a_book_is_one_of_all_spot_orders() {
+    let read: Deed = serde_json::from_str(r#"{"switch":{"secs":30}}"#).unwrap();
+    assert_eq!(read, Deed::Switch { secs: 30, book: Wallets::Spot, pairs: Vec::new() });
+}

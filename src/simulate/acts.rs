@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::floor::{Floor, locked};
 use super::handle::{Handle, find, unknown};
 use super::socket::{self, Asked};
-use super::world::{SubKey, Tag, World};
+use super::world::{Pair, SubKey, Tag, World};
 use super::{Error, SimAccount};
-use crate::domain::{AccountId, Side, Symbol, Venue};
+use crate::domain::{AccountId, Side, Symbol, Timestamp, Venue, Wallet};
 use crate::runtime::clock;
 
 /// What goes wrong with one request that takes something away.
@@ -55,8 +55,37 @@ pub struct Acts {
     pub partial: bool,
     /// Tokens of applications that were withdrawn, and those that are taken.
     pub tokens: std::collections::BTreeMap<String, usize>,
-    /// Seconds of KuCoin's dead-man switch, by account.
-    pub switches: std::collections::BTreeMap<usize, i64>,
+    /// Pairs of KuCoin's orders that wait for a price, by wallet; true for one-cancels-the-other.
+    pub stops: std::collections::BTreeMap<(usize, bool), Vec<String>>,
+    /// Dead-man switches that are on, by wallet and pair; no pair where they are for all.
+    pub switches: std::collections::BTreeMap<(usize, String), Switch>,
+}
+
+/// Marks an answer that refuses, whatever its status says.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused;
+
+/// A dead-man switch that is on.
+#[derive(Clone, Copy, Debug)]
+pub struct Switch {
+    /// What it was set to, in seconds.
+    pub secs: i64,
+    /// When it cancels.
+    pub due: Timestamp,
+}
+
+/// Cancels what switches are due for.
+pub fn fire(floor: &Floor, now: Timestamp) {
+    let due: Vec<(usize, String)> = {
+        let mut acts = locked(&floor.acts);
+        let due = acts.switches.iter().filter(|(_, switch)| switch.due <= now);
+        let due: Vec<(usize, String)> = due.map(|(place, _)| place.clone()).collect();
+        acts.switches.retain(|_, switch| switch.due > now);
+        due
+    };
+    for (at, symbol) in due {
+        cancel(floor, at, |pair| symbol.is_empty() || pair.spelled() == symbol);
+    }
 }
 
 /// Says whether a request takes something away.
@@ -64,9 +93,11 @@ fn acts(venue: Venue, asked: &Asked) -> bool {
     let path = asked.path.as_str();
     match (venue, asked.method.as_str()) {
         (Venue::Binance, "DELETE") => !path.contains("listenKey"),
-        (Venue::Binance, "POST") => path.contains("/subAccountApi"),
+        (Venue::Binance, "POST") => path.contains("/subAccountApi") || path.ends_with("/countdownCancelAll"),
         (Venue::Kucoin, "DELETE") => true,
-        (Venue::Kucoin, "POST") => path.contains("/sub/api-key") || path.contains("dead-cancel-all"),
+        (Venue::Kucoin, "POST") => {
+            ["/sub/api-key", "dead-cancel-all", "/dcp/set"].iter().any(|part| path.contains(part))
+        }
         (Venue::Coinbase, "POST") => ["/batch_cancel", "/move_funds", "/revoke"].iter().any(|end| path.ends_with(end)),
         (_, _) => false,
     }
@@ -108,7 +139,9 @@ fn served(
     let mut late = None;
     let fault = locked(&floor.acts).faults.pop_front().unwrap_or(ActFault::None);
     let subject = key_of(&asked).or(asked.param("symbol")).unwrap_or_default();
-    let name = format!("{} {} {subject}", asked.method, asked.path);
+    let kind = asked.param("tradeType").or(asked.param("isIsolated").map(|_| "isolated".to_owned()));
+    let kind = kind.or(asked.param("countdownTime")).or(timeout_of(&asked)).unwrap_or_default();
+    let name = format!("{} {} {subject}{kind}", asked.method, asked.path);
     let refusal = |status: u16, value: Value| {
         socket::json(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), &value)
     };
@@ -153,7 +186,7 @@ fn served(
             let response = answer(floor, asked);
             let mut acts = locked(&floor.acts);
             acts.partial = false;
-            if response.status().is_success() {
+            if response.status().is_success() && response.extensions().get::<Refused>().is_none() {
                 acts.done.push(name);
             }
             if let ActFault::HangAfter(millis) = fault {
@@ -165,12 +198,35 @@ fn served(
     (response, late)
 }
 
+/// Returns the seconds that a switch is set to.
+fn timeout_of(asked: &Asked) -> Option<String> {
+    let body: Value = serde_json::from_str(&asked.body).ok()?;
+    body.get("timeout").map(Value::to_string)
+}
+
 /// Returns the key that a request is about.
 fn key_of(asked: &Asked) -> Option<String> {
     asked.param("subAccountApiKey").or(asked.param("apiKey")).or_else(|| {
         let body: Value = serde_json::from_str(&asked.body).ok()?;
         body.get("apiKey")?.as_str().map(str::to_owned)
     })
+}
+
+/// Cancels a wallet's open orders in the pairs that are chosen; returns their numbers.
+pub fn cancel(floor: &Floor, at: usize, chosen: impl Fn(&Pair) -> bool) -> Vec<String> {
+    let (now, mut news, mut done) = (clock::now(), Vec::new(), Vec::new());
+    {
+        let mut world = floor.world();
+        let open = world.open_orders(at).into_iter();
+        let open = open.filter(|order| world.pairs.get(order.pair).is_some_and(&chosen));
+        let ids: Vec<u64> = open.map(|order| order.id).collect();
+        let left = usize::from(locked(&floor.acts).partial);
+        for id in ids.into_iter().skip(left) {
+            done.extend(world.cancel(id, now, &mut news).map(|order| order.id.to_string()));
+        }
+    }
+    floor.publish(news);
+    done
 }
 
 impl World {
@@ -246,11 +302,21 @@ impl Handle {
 
     /// Gives an account an order that rests at half the price; returns whether it had the money.
     pub fn rest_order(&self, account: &AccountId, symbol: &Symbol) -> Result<bool, Error> {
+        self.rest_order_in(&Wallet::Spot, account, symbol)
+    }
+
+    /// Gives a wallet of an account such an order. Futures orders are for the contract on the pair.
+    pub fn rest_order_in(&self, wallet: &Wallet, account: &AccountId, symbol: &Symbol) -> Result<bool, Error> {
         let (now, mut news) = (clock::now(), Vec::new());
         let placed = {
             let mut world = self.floor.world();
-            let who = find(&world, account)?;
-            let pair = world.by_assets(account.venue, symbol.base().as_str(), symbol.quote().as_str());
+            let spot = find(&world, account)?;
+            let who = world.wallet(spot, wallet).ok_or_else(|| unknown(account))?;
+            let (base, quote) = (symbol.base().as_str(), symbol.quote().as_str());
+            let pair = match (wallet, account.venue) {
+                (Wallet::Futures, Venue::Binance) => world.contract(&format!("{base}{quote}"), now),
+                _ => world.by_assets(account.venue, base, quote),
+            };
             let pair = pair.ok_or_else(|| Error::Refused(format!("{symbol} does not trade there")))?;
             let last = world.pairs.get(pair).map(|book| book.last()).unwrap_or_default();
             let limit = (last / Decimal::TWO).round_dp(8);
@@ -263,10 +329,27 @@ impl Handle {
         Ok(placed)
     }
 
+    /// Gives a wallet of a KuCoin account an order that waits for a price, of the kind where one cancels the other or not.
+    pub fn place_stop(&self, wallet: &Wallet, account: &AccountId, symbol: &Symbol, oco: bool) -> Result<(), Error> {
+        let mut world = self.floor.world();
+        let spot = find(&world, account)?;
+        let who = world.wallet(spot, wallet).ok_or_else(|| unknown(account))?;
+        locked(&self.floor.acts).stops.entry((who, oco)).or_default().push(symbol.to_string());
+        Ok(())
+    }
+
     /// Returns how many orders of an account are open.
     pub fn open_orders(&self, account: &AccountId) -> usize {
-        let world = self.floor.world();
-        find(&world, account).map_or(0, |who| world.open_orders(who).len())
+        self.open_orders_in(&Wallet::Spot, account)
+    }
+
+    /// Returns how many orders of a wallet are open, with those that wait for a price.
+    pub fn open_orders_in(&self, wallet: &Wallet, account: &AccountId) -> usize {
+        let mut world = self.floor.world();
+        let Some(who) = find(&world, account).ok().and_then(|spot| world.wallet(spot, wallet)) else { return 0 };
+        let acts = locked(&self.floor.acts);
+        let waiting = [false, true].iter().filter_map(|oco| acts.stops.get(&(who, *oco))).map(Vec::len);
+        world.open_orders(who).len() + waiting.sum::<usize>()
     }
 
     /// Makes a token of an application for an account at Coinbase.

@@ -224,6 +224,7 @@ pub async fn let_time_pass(floor: Arc<Floor>, stop: CancellationToken) -> Result
             (world.step(now), world.next())
         };
         floor.publish(happened);
+        super::acts::fire(&floor, now);
         let wait = next.map_or(50_000_000, |next| next.since(clock::now()).nanos()).clamp(200_000, 50_000_000);
         tokio::select! {
             () = stop.cancelled() => return Ok(()),

@@ -114,6 +114,8 @@ pub struct KucoinPlaces {
     pub rest: String,
     /// The unified account's private push.
     pub uta_push: String,
+    /// REST of futures, without a path.
+    pub futures_rest: String,
 }
 
 /// Coinbase's addresses.
@@ -326,7 +328,11 @@ impl Places {
                 futures_rest: format!("http://{binance}"),
                 futures_stream: format!("ws://{binance}"),
             },
-            kucoin: KucoinPlaces { rest: format!("http://{kucoin}"), uta_push: format!("ws://{kucoin}/uta") },
+            kucoin: KucoinPlaces {
+                rest: format!("http://{kucoin}"),
+                uta_push: format!("ws://{kucoin}/uta"),
+                futures_rest: format!("http://{kucoin}"),
+            },
             coinbase: CoinbasePlaces {
                 rest: format!("http://{coinbase}"),
                 ws_user: format!("ws://{coinbase}/user"),

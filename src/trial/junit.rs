@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Outcome;
+use crate::markup::safe;
 
 /// Writes the report.
 pub fn junit(outcomes: &[Outcome]) -> String {
@@ -10,7 +11,7 @@ pub fn junit(outcomes: &[Outcome]) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(out, "<testsuite name=\"fillguard\" tests=\"{}\" failures=\"{failed}\">", outcomes.len());
     for outcome in outcomes {
-        let (file, name) = (escaped(&outcome.file.display().to_string()), escaped(&outcome.name));
+        let (file, name) = (safe(&outcome.file.display().to_string()), safe(&outcome.name));
         let _ = write!(out, "  <testcase classname=\"{file}\" name=\"{name}\"");
         if outcome.failures.is_empty() {
             out.push_str("/>\n");
@@ -18,25 +19,10 @@ pub fn junit(outcomes: &[Outcome]) -> String {
         }
         out.push_str(">\n");
         for failure in &outcome.failures {
-            let _ = writeln!(out, "    <failure message=\"{}\"/>", escaped(failure));
+            let _ = writeln!(out, "    <failure message=\"{}\"/>", safe(failure));
         }
         out.push_str("  </testcase>\n");
     }
     out.push_str("</testsuite>\n");
-    out
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            letter if letter.is_control() => out.push(' '),
-            letter => out.push(letter),
-        }
-    }
     out
 }

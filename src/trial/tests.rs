@@ -115,7 +115,8 @@ fn the_report_for_build_servers_is_well_formed_whatever_a_test_is_called() {
     outcome.name = "a < b & \"c\"\u{7}".to_owned();
     let report = junit(&[outcome]);
     assert!(
-        report.contains("tests=\"1\" failures=\"1\"") && report.contains("name=\"a &lt; b &amp; &quot;c&quot; \""),
+        report.contains("tests=\"1\" failures=\"1\"")
+            && report.contains("name=\"a &lt; b &amp; &quot;c&quot;\u{fffd}\""),
         "{report}"
     );
 }

@@ -14,6 +14,8 @@ mod doctor;
 mod drill;
 mod leak;
 mod panic;
+#[path = "../support/played.rs"]
+mod played;
 #[path = "../support/smtp.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod smtp;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
+use std::ops::Deref;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
@@ -13,22 +14,19 @@ use fillguard::arrival::{Arrival, Body};
 use fillguard::domain::{AccountId, Timestamp, Venue};
 use fillguard::pipeline::{self, Pipeline, SNAPSHOT_VERSION};
 use fillguard::runtime::clock;
-use fillguard::simulate::{self, Handle, Places, SUB_PASSPHRASE, Scenario, Scene, SimAccount, Simulator};
+use fillguard::simulate::{self, Places, SUB_PASSPHRASE, SimAccount};
 use fillguard::store::Store;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+
+use super::played::Played;
+pub use super::played::{id, quiet};
 
 /// Nothing that is waited for takes longer, unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct World {
-    pub handle: Handle,
-    pub accounts: Vec<SimAccount>,
-    pub places: Places,
+    played: Played,
     home: tempfile::TempDir,
-    stop: CancellationToken,
-    running: JoinSet<()>,
 }
 
 /// What the configuration says of one account.
@@ -43,48 +41,20 @@ pub struct Entry {
     pub trade: bool,
 }
 
-pub fn id(account: &SimAccount) -> AccountId {
-    AccountId::new(account.venue, &account.name).unwrap()
-}
+impl Deref for World {
+    type Target = Played;
 
-/// A world in which nobody trades by himself, with so many accounts at each exchange.
-pub fn quiet(seed: u64, accounts: u32) -> simulate::Settings {
-    let scene = || Scene {
-        dca: accounts,
-        grid: 0,
-        retail: 0,
-        rebalancer: 0,
-        chaser: 0,
-        victims: 0,
-        unified: 0,
-        ..Scene::default()
-    };
-    let scenario = Scenario {
-        attack_after_secs: None,
-        history_days: 0,
-        binance: scene(),
-        kucoin: scene(),
-        coinbase: scene(),
-        ..Scenario::default()
-    };
-    simulate::Settings { seed, scenario, speed: 0.001, ..simulate::Settings::default() }
+    fn deref(&self) -> &Played {
+        &self.played
+    }
 }
 
 impl World {
     pub async fn new(settings: simulate::Settings) -> World {
-        let simulator = Simulator::start(settings).await.unwrap();
-        let (handle, accounts, places) = (simulator.handle(), simulator.accounts().to_vec(), simulator.places());
-        let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
-        let ended = stop.clone();
-        running.spawn(async move { simulator.run(ended).await.unwrap() });
         let home = tempfile::tempdir().unwrap();
         fs::create_dir(home.path().join("state")).unwrap();
         fs::set_permissions(home.path().join("state"), Permissions::from_mode(0o700)).unwrap();
-        World { handle, accounts, places, home, stop, running }
-    }
-
-    pub fn at(&self, venue: Venue) -> Vec<SimAccount> {
-        self.accounts.iter().filter(|account| account.venue == venue).cloned().collect()
+        World { played: Played::start(settings).await, home }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -115,7 +85,7 @@ impl World {
         let mut text = format!(
             "[state]\ndir = \"state\"\n[notify.console]\nenabled = true\n{more}\n[feed.binance]\nrest = \"{}\"\n\
              ws_api = \"{}\"\nstream = \"{}\"\nfutures_rest = \"{}\"\nfutures_stream = \"{}\"\n[feed.kucoin]\n\
-             rest = \"{}\"\nuta_push = \"{}\"\n[feed.coinbase]\nrest = \"{}\"\nws_user = \"{}\"\nws_market = \"{}\"\n\
+             rest = \"{}\"\nuta_push = \"{}\"\nfutures_rest = \"{}\"\n[feed.coinbase]\nrest = \"{}\"\nws_user = \"{}\"\nws_market = \"{}\"\n\
              [response]\ncall_timeout = \"2s\"\n{response}\n",
             binance.rest,
             binance.ws_api,
@@ -124,6 +94,7 @@ impl World {
             binance.futures_stream,
             kucoin.rest,
             kucoin.uta_push,
+            kucoin.futures_rest,
             coinbase.rest,
             coinbase.ws_user,
             coinbase.ws_market
@@ -253,8 +224,7 @@ impl World {
         store.save_snapshot(n, "any", SNAPSHOT_VERSION, &pipeline.snapshot().unwrap()).unwrap();
     }
 
-    pub async fn end(mut self) {
-        self.stop.cancel();
-        while self.running.join_next().await.is_some() {}
+    pub async fn end(self) {
+        self.played.end().await;
     }
 }

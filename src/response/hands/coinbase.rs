@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::wire::{Call, Verb, Wire};
-use super::{Asked, Seen, change, read};
+use super::{Asked, Seen, change, read, together};
 use crate::domain::Timestamp;
 use crate::feed::sign::percent_encode;
 use crate::response::keys::RevokeKey;
@@ -52,7 +52,7 @@ impl CoinbaseArm {
             | Deed::Switch { .. }
             | Deed::Delete { .. }
             | Deed::Give { .. }
-            | Deed::Release => Asked::Refused("Coinbase has no such call".into()),
+            | Deed::Release { .. } => Asked::Refused("Coinbase has no such call".into()),
         }
     }
 
@@ -75,7 +75,7 @@ impl CoinbaseArm {
             | Deed::Switch { .. }
             | Deed::Delete { .. }
             | Deed::Give { .. }
-            | Deed::Release => Seen::Dark("Coinbase has no such call".into()),
+            | Deed::Release { .. } => Seen::Dark("Coinbase has no such call".into()),
         }
     }
 
@@ -141,16 +141,14 @@ impl CoinbaseArm {
             Ok(open) => open,
             Err(why) => return Asked::Refused(format_compact!("the open orders cannot be listed: {why}")),
         };
-        let mut worst = Asked::Taken;
+        let mut parts = Vec::new();
         for some in open.chunks(ORDERS) {
             let body = json!({"order_ids": some}).to_string();
             // HTTP 200 even where nothing was cancelled: the look that follows says what became of it.
-            match change(&self.wire, self.call(Verb::Post, "/orders/batch_cancel", "", Some(body)), judge).await {
-                Asked::Taken => {}
-                other @ (Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => worst = other,
-            }
+            let call = self.call(Verb::Post, "/orders/batch_cancel", "", Some(body));
+            parts.push(change(&self.wire, call, judge).await);
         }
-        worst
+        together(parts)
     }
 
     async fn money(&self) -> Result<Vec<(String, Decimal)>, CompactString> {
@@ -182,21 +180,20 @@ impl CoinbaseArm {
             Ok(money) => money,
             Err(why) => return Asked::Refused(format_compact!("the balances cannot be listed: {why}")),
         };
-        let mut worst = Asked::Taken;
+        let mut parts = Vec::new();
         for (asset, amount) in money {
             let body = json!({
                 "funds": {"value": amount.to_string(), "currency": asset},
                 "source_portfolio_uuid": from, "target_portfolio_uuid": to,
             });
             let call = self.call(Verb::Post, "/portfolios/move_funds", "", Some(body.to_string()));
-            match change(&self.wire, call, judge).await {
-                Asked::Taken => {}
+            parts.push(match change(&self.wire, call, judge).await {
                 // A transfer that was turned away must not be tried with those that went through.
-                Asked::Later(_) => worst = Asked::Unclear("too many requests".into()),
-                other @ (Asked::Refused(_) | Asked::Unclear(_)) => worst = other,
-            }
+                Asked::Later(_) => Asked::Unclear("too many requests".into()),
+                other @ (Asked::Taken | Asked::Shown | Asked::Refused(_) | Asked::Unclear(_)) => other,
+            });
         }
-        worst
+        together(parts)
     }
 
     async fn revoke(&self) -> Asked {

@@ -46,6 +46,8 @@ pub struct Places {
     pub binance_futures: String,
     /// KuCoin's REST.
     pub kucoin: String,
+    /// KuCoin's futures.
+    pub kucoin_futures: String,
     /// Coinbase's REST.
     pub coinbase: String,
     /// Where Coinbase withdraws the authorisation of applications.
@@ -85,6 +87,7 @@ struct Wires {
     binance: Arc<Wire>,
     futures: Arc<Wire>,
     kucoin: Arc<Wire>,
+    kucoin_futures: Arc<Wire>,
     coinbase: Arc<Wire>,
     login: Arc<Wire>,
 }
@@ -101,6 +104,8 @@ enum Arm {
 enum Asked {
     /// The exchange says that it did it.
     Taken,
+    /// It says what is so now, and nothing else would: its answer is the look.
+    Shown,
     /// The exchange says no, or it never left.
     Refused(CompactString),
     /// It was turned away before it was looked at.
@@ -124,12 +129,20 @@ enum Seen {
     NotSo(CompactString),
     /// It cannot be seen.
     Dark(CompactString),
+    /// The exchange shows it to nobody.
+    Never(CompactString),
 }
 
 impl From<CompactString> for Unlisted {
     /// What is said without an answer of the exchange may be otherwise a moment later.
     fn from(why: CompactString) -> Self {
         Unlisted { why, passing: true }
+    }
+}
+
+impl From<Unlisted> for CompactString {
+    fn from(unlisted: Unlisted) -> Self {
+        unlisted.why
     }
 }
 
@@ -158,6 +171,7 @@ impl Places {
             binance: feed.binance.rest.clone(),
             binance_futures: feed.binance.futures_rest.clone(),
             kucoin: feed.kucoin.rest.clone(),
+            kucoin_futures: feed.kucoin.futures_rest.clone(),
             coinbase: feed.coinbase.rest.clone(),
             coinbase_login: "https://login.coinbase.com".to_owned(),
             extra_ca: feed.extra_ca.clone(),
@@ -186,7 +200,8 @@ impl Reach {
         let tls = tls::client_config(places.extra_ca.as_deref()).map_err(|error| format_compact!("{error}"))?;
         let wire = |base: &str| Wire::new(base, &tls, settings.call_timeout).map(Arc::new);
         let (binance, futures) = (wire(&places.binance)?, wire(&places.binance_futures)?);
-        let (kucoin, coinbase, login) = (wire(&places.kucoin)?, wire(&places.coinbase)?, wire(&places.coinbase_login)?);
+        let (kucoin, kucoin_futures) = (wire(&places.kucoin)?, wire(&places.kucoin_futures)?);
+        let (coinbase, login) = (wire(&places.coinbase)?, wire(&places.coinbase_login)?);
         let mut arms = BTreeMap::new();
         for (id, holder) in &keys.holders {
             let master = holder.master.as_ref().and_then(|name| keys.masters.get(&(id.venue, name.clone())).cloned());
@@ -213,6 +228,7 @@ impl Reach {
                 }
                 Venue::Kucoin => Arm::Kucoin(KucoinArm {
                     wire: Arc::clone(&kucoin),
+                    futures: Arc::clone(&kucoin_futures),
                     master,
                     sub,
                     passphrase: holder.sub_passphrase.clone(),
@@ -228,7 +244,7 @@ impl Reach {
             };
             arms.insert(id.clone(), arm);
         }
-        let wires = Wires { binance, futures, kucoin, coinbase, login };
+        let wires = Wires { binance, futures, kucoin, kucoin_futures, coinbase, login };
         Ok(Reach { arms, places: places.clone(), wires, purses, verify_within: settings.verify_within })
     }
 
@@ -261,6 +277,7 @@ impl Hands for Reach {
         loop {
             match arm.ask(deed).await {
                 Asked::Taken => break,
+                Asked::Shown => return Outcome::Done,
                 Asked::Unclear(why) => {
                     unclear = format_compact!(" (the request had no clear answer: {why})");
                     break;
@@ -320,19 +337,43 @@ impl Arm {
         let mut wait = LOOK;
         loop {
             let seen = self.look(deed).await;
-            if let Seen::So = seen {
-                return Outcome::Done;
+            match seen {
+                Seen::So => return Outcome::Done,
+                Seen::Never(why) => return Outcome::Unknown(why),
+                Seen::NotSo(_) | Seen::Dark(_) => {}
             }
             if clock::steady() + wait >= deadline {
                 return match seen {
                     Seen::So => Outcome::Done,
                     Seen::NotSo(why) => Outcome::NotDone(why),
-                    Seen::Dark(why) => Outcome::Unknown(why),
+                    Seen::Dark(why) | Seen::Never(why) => Outcome::Unknown(why),
                 };
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(1));
         }
+    }
+}
+
+/// Says what a step is that was asked for in parts. Those that were turned away unread are asked for again, but not beside
+/// one whose fate is unclear: it might be asked for twice.
+fn together(parts: impl IntoIterator<Item = Asked>) -> Asked {
+    let (mut taken, mut refused, mut later, mut unclear) = (false, None, None, None);
+    for part in parts {
+        match part {
+            Asked::Taken | Asked::Shown => taken = true,
+            Asked::Refused(why) => refused = refused.or(Some(why)),
+            Asked::Later(wait) => later = later.max(Some(wait)),
+            Asked::Unclear(why) => unclear = unclear.or(Some(why)),
+        }
+    }
+    match (unclear, later, refused) {
+        (Some(why), _, _) => Asked::Unclear(why),
+        (None, Some(wait), _) => Asked::Later(wait),
+        // "Refused" means that nothing changed.
+        (None, None, Some(why)) if taken => Asked::Unclear(format_compact!("a part was refused: {why}")),
+        (None, None, Some(why)) => Asked::Refused(why),
+        (None, None, None) => Asked::Taken,
     }
 }
 

@@ -46,8 +46,14 @@ impl Reach {
                 ("sapi/v1/account/apiRestrictions", arm.own("/sapi/v1/account/apiRestrictions").await?)
             }
             RevokeKey::Kucoin(_) => {
-                let wire = Arc::clone(&self.wires.kucoin);
-                let arm = KucoinArm { wire, master: None, sub: String::new(), passphrase: None, trade: Some(key) };
+                let arm = KucoinArm {
+                    wire: Arc::clone(&self.wires.kucoin),
+                    futures: Arc::clone(&self.wires.kucoin_futures),
+                    master: None,
+                    sub: String::new(),
+                    passphrase: None,
+                    trade: Some(key),
+                };
                 ("user/api-key", arm.own("/api/v1/user/api-key").await?)
             }
             RevokeKey::Coinbase(_) => {

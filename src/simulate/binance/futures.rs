@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::account::{limit, number};
 use super::wire::eight;
 use super::{Fault, Params, margin};
-use crate::domain::{Side, Timestamp, Venue, Wallet};
+use crate::domain::{Side, Span, Timestamp, Venue, Wallet};
 use crate::runtime::clock;
+use crate::simulate::acts::{self, Switch};
 use crate::simulate::floor::{Floor, locked};
 use crate::simulate::spelling::capitals;
-use crate::simulate::world::{Account, Fill, Pair, Tag, World};
+use crate::simulate::world::{Account, Fill, Order, Pair, Tag, World};
 
 const WEEK_MS: i64 = 7 * 86_400_000;
 
@@ -163,15 +164,50 @@ pub fn brackets(floor: &Floor, _who: Option<usize>, _params: &Params) -> Result<
     Ok(dollars.map(|(_, pair)| json!({"symbol": pair.spelled(), "notionalCoef": 1.0, "brackets": [bracket]})).collect())
 }
 
-/// Answers `openOrders`: market orders leave none.
-pub fn open_orders(floor: &Floor, who: Option<usize>, _params: &Params) -> Result<Value, Fault> {
-    margin::wallet(floor, who, &Wallet::Futures).map(|_| json!([]))
+/// Answers `openOrders`, of one contract or all.
+pub fn open_orders(floor: &Floor, who: Option<usize>, params: &Params) -> Result<Value, Fault> {
+    let at = margin::wallet(floor, who, &Wallet::Futures)?;
+    let world = floor.world();
+    let only = params.get("symbol");
+    let row = |order: &&Order| {
+        let pair = world.pairs.get(order.pair).filter(|pair| only.is_none_or(|only| pair.spelled() == *only))?;
+        Some(json!({"orderId": order.id, "symbol": pair.spelled(), "status": "NEW", "clientOrderId": order.client_id,
+            "price": eight(order.limit.unwrap_or_default()), "origQty": eight(order.quantity),
+            "executedQty": eight(order.filled), "type": "LIMIT", "side": capitals(order.side), "positionSide": "BOTH",
+            "time": order.created.millis(), "updateTime": order.updated.millis()}))
+    };
+    Ok(world.open_orders(at).iter().filter_map(row).collect())
 }
 
-/// Cancels all open orders of a contract: market orders leave none.
-pub fn cancel_all(floor: &Floor, who: Option<usize>, _params: &Params) -> Result<Value, Fault> {
-    let done = json!({"code": 200, "msg": "The operation of cancel all open order is done."});
-    margin::wallet(floor, who, &Wallet::Futures).map(|_| done)
+/// Cancels all open orders of a contract.
+pub fn cancel_all(floor: &Floor, who: Option<usize>, params: &Params) -> Result<Value, Fault> {
+    let at = margin::wallet(floor, who, &Wallet::Futures)?;
+    let symbol = params.get("symbol").ok_or_else(|| Fault::missing("symbol"))?;
+    may_trade(floor, at)?;
+    acts::cancel(floor, at, |pair| pair.spelled() == *symbol);
+    Ok(json!({"code": 200, "msg": "The operation of cancel all open order is done."}))
+}
+
+/// Starts the countdown after which a contract's open orders are cancelled, or stops it with 0.
+pub fn count_down(floor: &Floor, who: Option<usize>, params: &Params) -> Result<Value, Fault> {
+    let at = margin::wallet(floor, who, &Wallet::Futures)?;
+    let symbol = params.get("symbol").ok_or_else(|| Fault::missing("symbol"))?;
+    let millis = number(params, "countdownTime")?.ok_or_else(|| Fault::missing("countdownTime"))?;
+    may_trade(floor, at)?;
+    floor.world().by_spelling(Venue::Binance, symbol).ok_or_else(Fault::bad_symbol)?;
+    let due = clock::now() + Span::from_millis(millis);
+    let mut acts = locked(&floor.acts);
+    match millis {
+        0 => _ = acts.switches.remove(&(at, symbol.clone())),
+        _ => _ = acts.switches.insert((at, symbol.clone()), Switch { secs: millis / 1_000, due }),
+    }
+    Ok(json!({"symbol": symbol, "countdownTime": millis.to_string()}))
+}
+
+fn may_trade(floor: &Floor, at: usize) -> Result<(), Fault> {
+    let world = floor.world();
+    let owner = world.accounts.get(world.holder(at)).filter(|owner| owner.permissions.trade);
+    owner.map(|_| ()).ok_or_else(Fault::bad_key)
 }
 
 /// Places an order at market; the simulator takes no other kind over its API.

@@ -86,6 +86,7 @@ pub const ROUTES: &[Route] = &[
     signed(["DELETE /sapi/v1/sub-account/subAccountApi/ipRestriction/ipList", ""], |_| 0, keys::unlist),
     signed(["DELETE /sapi/v1/margin/openOrders", ""], |_| 1, margin::cancel_all),
     signed(["DELETE /fapi/v1/allOpenOrders", ""], |_| 1, futures::cancel_all),
+    signed(["POST /fapi/v1/countdownCancelAll", ""], |_| 10, futures::count_down),
     keyed("POST /sapi/v1/userListenToken", margin::token),
     signed(["GET /sapi/v1/margin/account", ""], |_| 10, margin::status),
     signed(["GET /sapi/v1/margin/myTrades", ""], |_| 10, margin::my_trades),

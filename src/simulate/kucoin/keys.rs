@@ -3,6 +3,9 @@
 use serde_json::{Value, json};
 
 use super::fault::Fault;
+use crate::domain::{Span, Wallet};
+use crate::runtime::clock;
+use crate::simulate::acts::Switch;
 use crate::simulate::floor::{Floor, locked};
 use crate::simulate::socket::Asked;
 
@@ -44,19 +47,45 @@ pub fn update(floor: &Floor, who: usize, asked: &Asked) -> Result<Value, Fault> 
     Ok(json!({"subName": text("subName"), "apiKey": text("apiKey"), "permission": text("permission")}))
 }
 
-/// Sets the switch, or calls it off.
+/// Returns the wallet that a switch is for: spot, or futures where that is named.
+fn meant(floor: &Floor, who: usize, kind: Option<&str>) -> Result<usize, Fault> {
+    match kind {
+        None | Some("SPOT") => Ok(who),
+        Some("FUTURES") => floor.world().wallet(who, &Wallet::Futures).ok_or_else(Fault::key),
+        Some(_) => Err(Fault::param("tradeType is wrong")),
+    }
+}
+
+/// Sets a switch, or calls it off.
 pub fn switch(floor: &Floor, who: usize, asked: &Asked) -> Result<Value, Fault> {
     let body: Value = serde_json::from_str(&asked.body).map_err(|_| Fault::param("body is not JSON"))?;
     let secs = body.get("timeout").and_then(Value::as_i64).unwrap_or(0);
     if secs != -1 && !(5..=86_400).contains(&secs) {
         return Err(Fault::param("timeout is wrong"));
     }
-    locked(&floor.acts).switches.insert(who, secs);
-    Ok(json!({"currentTime": 0, "triggerTime": secs}))
+    let kind = body.get("tradeType").and_then(Value::as_str);
+    let at = meant(floor, who, kind)?;
+    let may = floor.world().accounts.get(who).map(|owner| owner.permissions.clone()).unwrap_or_default();
+    if !(if at == who { may.trade } else { may.futures }) {
+        return Err(Fault::permission());
+    }
+    let (now, place) = (clock::now(), (at, String::new()));
+    let due = now + Span::from_secs(secs);
+    let mut acts = locked(&floor.acts);
+    match secs {
+        -1 => _ = acts.switches.remove(&place),
+        _ => _ = acts.switches.insert(place, Switch { secs, due }),
+    }
+    Ok(json!({"currentTime": now.millis() / 1_000, "triggerTime": due.millis() / 1_000}))
 }
 
-/// Answers how the switch stands.
-pub fn switched(floor: &Floor, who: usize, _asked: &Asked) -> Result<Value, Fault> {
-    let secs = locked(&floor.acts).switches.get(&who).copied().filter(|secs| *secs > 0);
-    Ok(secs.map_or(Value::Null, |secs| json!({"timeout": secs, "symbols": "", "currentTime": 0, "triggerTime": secs})))
+/// Answers how a switch stands; nothing where it is off.
+pub fn switched(floor: &Floor, who: usize, asked: &Asked) -> Result<Value, Fault> {
+    let at = meant(floor, who, asked.param("tradeType").as_deref())?;
+    let on = locked(&floor.acts).switches.get(&(at, String::new())).copied();
+    let told = |Switch { secs, due }| {
+        json!({"timeout": secs, "symbols": "", "currentTime": clock::now().millis() / 1_000,
+            "triggerTime": due.millis() / 1_000})
+    };
+    Ok(on.map_or(Value::Null, told))
 }

@@ -7,6 +7,7 @@ mod classic;
 mod fault;
 mod keys;
 mod market;
+mod orders;
 mod rest;
 mod sign;
 mod topics;

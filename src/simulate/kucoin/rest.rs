@@ -5,9 +5,10 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::fault::Fault;
-use super::{account, hand_out, keys, market, rhythm, sign};
+use super::{account, hand_out, keys, market, orders, rhythm, sign};
 use crate::domain::Timestamp;
 use crate::runtime::clock;
+use crate::simulate::acts;
 use crate::simulate::floor::Floor;
 use crate::simulate::socket::{self, Asked};
 
@@ -27,7 +28,11 @@ pub fn answer(floor: &Floor, asked: Asked) -> Response {
 }
 
 fn refused(fault: &Fault) -> Response {
-    socket::json(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST), &fault.value())
+    let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response = socket::json(status, &fault.value());
+    // Some refusals come with HTTP 200.
+    response.extensions_mut().insert(acts::Refused);
+    response
 }
 
 fn public(floor: &Floor, asked: &Asked) -> Option<Result<Value, Fault>> {
@@ -75,15 +80,29 @@ fn private(floor: &Floor, asked: &Asked) -> Option<Result<Value, Fault>> {
         ("GET", "/api/v1/sub/api-key") => account::sub_keys,
         ("DELETE", "/api/v1/sub/api-key") => keys::delete,
         ("POST", "/api/v1/sub/api-key/update") => keys::update,
-        ("POST", "/api/v1/hf/orders/dead-cancel-all") => keys::switch,
-        ("GET", "/api/v1/hf/orders/dead-cancel-all/query") => keys::switched,
-        // Nobody places stop orders here.
-        ("DELETE", "/api/v1/stop-order/cancel" | "/api/v3/oco/orders") => {
-            |_, _, _| Ok(json!({"cancelledOrderIds": []}))
-        }
-        ("GET", "/api/v1/stop-order" | "/api/v3/oco/orders") => {
-            |_, _, _| Ok(json!({"currentPage": 1, "pageSize": 50, "totalNum": 0, "totalPage": 0, "items": []}))
-        }
+        ("POST", "/api/v1/hf/orders/dead-cancel-all" | "/api/ua/v1/dcp/set") => keys::switch,
+        ("GET", "/api/v1/hf/orders/dead-cancel-all/query" | "/api/ua/v1/dcp/query") => keys::switched,
+        ("GET", "/api/v3/hf/margin/order/active/symbols") => orders::margin_symbols,
+        ("DELETE", "/api/v3/hf/margin/orders") => orders::cancel_margin,
+        // Futures, on a host of their own in the world outside.
+        ("GET", "/api/v1/orders") => orders::futures,
+        ("DELETE", "/api/v3/orders") => orders::cancel_futures,
+        (
+            "GET",
+            "/api/v1/stop-order"
+            | "/api/v3/oco/orders"
+            | "/api/v3/hf/margin/stop-orders"
+            | "/api/v3/hf/margin/oco-orders"
+            | "/api/v1/stopOrders",
+        ) => orders::stops,
+        (
+            "DELETE",
+            "/api/v1/stop-order/cancel"
+            | "/api/v3/oco/orders"
+            | "/api/v3/hf/margin/stop-order/cancel"
+            | "/api/v3/hf/margin/oco-order/cancel"
+            | "/api/v1/stopOrders",
+        ) => orders::cancel_stops,
         ("GET", "/api/ua/v1/account/mode" | "/api/ua/v2/account/mode") => account::mode,
         ("GET", "/api/ua/v1/unified/order/execution" | "/api/ua/v2/unified/order/execution") => account::executions,
         ("GET", path) if path.starts_with("/api/v1/hf/orders/") => account::order,

@@ -51,6 +51,14 @@ impl World {
         Some(self.accounts.len() - 1)
     }
 
+    /// Returns the places of an account's wallets of isolated margin that were opened.
+    pub fn isolated(&self, who: usize) -> Vec<usize> {
+        let Some(owner) = self.accounts.get(who) else { return Vec::new() };
+        let same = |other: &Account| (other.venue, &other.name) == (owner.venue, &owner.name);
+        let isolated = |other: &Account| same(other) && matches!(other.wallet, Wallet::Isolated(_));
+        (0..self.accounts.len()).filter(|at| self.accounts.get(*at).is_some_and(isolated)).collect()
+    }
+
     /// Returns the account whose wallet this is: the one that its key finds.
     pub fn holder(&self, at: usize) -> usize {
         let wallet = self.accounts.get(at).filter(|owner| owner.wallet != Wallet::Spot);

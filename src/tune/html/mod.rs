@@ -12,6 +12,7 @@ mod page;
 mod plot;
 mod rows;
 mod tune;
+mod varied;
 
 pub use backtest::{Sheet, backtest};
 pub use diff::{Compared, diff};

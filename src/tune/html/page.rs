@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::markup::safe;
+
 const STYLE: &str = "
 :root{color-scheme:light dark;--page:#fff;--ink:#1a1f24;--soft:#57606a;--line:#d3d9de;--grid:#e7ebee;--head:#f3f5f7;
 --a:#0072b2;--b:#c9510c;--c:#00795a;--d:#8a5a9e;--pale:#a9c8de;--band:#fbe9df;--bad:#fff1f0}
@@ -21,6 +23,7 @@ tr.mark td{font-weight:700}code,pre{font:12px/1.45 ui-monospace,'Liberation Mono
 pre{background:var(--head);border:1px solid var(--line);border-radius:6px;padding:10px 12px;white-space:pre-wrap}
 figure{margin:16px 0 22px}figcaption{font-weight:600;margin:0 0 2px}figcaption span{display:block;font-weight:400;color:var(--soft);font-size:13px;max-width:82ch}
 svg{display:block;width:100%;height:auto;max-width:860px}.many{display:grid;grid-template-columns:repeat(auto-fill,minmax(236px,1fr));gap:6px 14px}
+.three{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:10px 18px}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(430px,1fr));gap:8px 28px}
 details{font-size:13px;margin-top:4px}summary{cursor:pointer;color:var(--soft)}
 svg text{font:12px system-ui,-apple-system,'Segoe UI','Liberation Sans',Arial,sans-serif;fill:var(--ink)}svg .t{fill:var(--soft)}svg .h{font-weight:600}
@@ -32,7 +35,7 @@ svg text{font:12px system-ui,-apple-system,'Segoe UI','Liberation Sans',Arial,sa
 .dash{stroke-dasharray:5 4}
 @media print{@page{margin:13mm}body{max-width:none;padding:0;font-size:11px}h1{font-size:20px}h2{font-size:15px;margin-top:20px;break-after:avoid}
 h3,figcaption{break-after:avoid}figure,tr,.facts{break-inside:avoid}table{font-size:9px}svg{max-width:640px}
-.many{grid-template-columns:repeat(4,1fr)}.pair{grid-template-columns:1fr 1fr;gap:6px 14px}.facts{grid-template-columns:repeat(5,1fr)}.facts b{font-size:15px}
+.many{grid-template-columns:repeat(4,1fr)}.three{grid-template-columns:repeat(3,1fr);gap:6px 10px}.pair{grid-template-columns:1fr 1fr;gap:6px 14px}.facts{grid-template-columns:repeat(5,1fr)}.facts b{font-size:15px}
 .facts span,figcaption span{font-size:10px}
 summary{display:none}.screen{display:none}}
 ";
@@ -55,26 +58,6 @@ pub(super) struct Caption<'a> {
     pub title: &'a str,
     /// How it is read, and of how many it is.
     pub read: &'a str,
-}
-
-/// Makes a text safe to stand in the sheet: all of it may have come from outside.
-pub(super) fn safe(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' | '\t' => out.push(c),
-            // Marks that turn the direction of what follows can make a name look like another.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 impl Table {

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::axis::Axis;
-use super::page::safe;
+use crate::markup::safe;
 
 /// The colour of a series, in the order in which they are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

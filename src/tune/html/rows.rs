@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::axis::Axis;
-use super::page::safe;
 use super::plot::{Form, Hue, begin, px, shape, wide};
+use crate::markup::safe;
 
 /// One row.
 #[derive(Clone, Debug, Default)]

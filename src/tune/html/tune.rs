@@ -4,6 +4,7 @@ use super::axis::Axis;
 use super::charts::named;
 use super::page::{Caption, Page, Table};
 use super::plot::{Form, Hue, Mark, Plot};
+use super::varied::varied;
 use crate::tune::score::Interval;
 use crate::tune::search::report::{self, Told};
 use crate::tune::search::tally::Figures;
@@ -24,6 +25,7 @@ pub fn tune(told: &Told<'_>, asked: &[(String, String)]) -> String {
         frontier(&mut page, told);
         candidates(&mut page, outcome);
     }
+    varied(&mut page, told);
     page.section("Chosen, and held out");
     both(&mut page, told);
     kinds(&mut page, outcome);
@@ -154,7 +156,7 @@ fn crossed(marks: &mut Vec<Mark>, figures: &Figures, form: Form, hue: Hue, name:
 }
 
 /// An axis of shares that shows where the values are, and never leaves 0 to 100 percent.
-fn shares(title: &str, values: impl Iterator<Item = f64>) -> Axis {
+pub(super) fn shares(title: &str, values: impl Iterator<Item = f64>) -> Axis {
     let Axis { low, high, .. } = Axis::around(title, super::axis::Unit::Share, values);
     let (low, high) = (low.max(0.0), high.min(1.0));
     let (low, high) = if high - low < 0.05 { ((low - 0.03).max(0.0), (high + 0.03).min(1.0)) } else { (low, high) };

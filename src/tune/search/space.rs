@@ -256,11 +256,21 @@ impl Param {
 
     /// Returns how finely values are told apart: a hundredth of the range or less, a power of ten.
     fn grain(&self, around: f64) -> f64 {
-        let wide = self.low > 0.0 && self.high / self.low >= WIDE;
-        let span = if wide { around / 10.0 } else { (self.high - self.low) / 20.0 };
+        let span = if self.is_wide() { around / 10.0 } else { (self.high - self.low) / 20.0 };
         let powers = (-9..=9).rev().map(|power| format!("1e{power}").parse::<f64>().unwrap_or(1.0));
         let grain = powers.into_iter().find(|power| *power <= span).unwrap_or(1e-9);
         if self.unit == Unit::Whole || self.unit == Unit::Seconds { grain.max(1.0) } else { grain }
+    }
+
+    /// Returns the value a candidate has of it.
+    pub fn value(&self, candidate: &Candidate) -> f64 {
+        let drawn = candidate.0.get(&(self.rule, self.key.clone()));
+        drawn.and_then(|text| self.unit.read(text)).unwrap_or(self.now)
+    }
+
+    /// Says whether its range is so wide that it is drawn from by doublings.
+    pub fn is_wide(&self) -> bool {
+        self.low > 0.0 && self.high / self.low >= WIDE
     }
 
     /// Writes its range.

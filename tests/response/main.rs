@@ -8,14 +8,19 @@
     reason = "a test: its steps may fail"
 )]
 
+mod books;
+#[path = "../support/played.rs"]
+mod played;
+
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fillguard::alert::Language;
 use fillguard::domain::{
     AccountId, Effect, EffectKind, Family, Finding, Fingerprint, Incident, IncidentId, Kind, Level, Reason, RuleName,
-    Story, Symbol, Term, Transition, Venue,
+    Story, Symbol, Term, Transition, Venue, Wallet,
 };
 use fillguard::feed::ReadKey;
 use fillguard::response::desk::{Desk, Setup};
@@ -25,77 +30,55 @@ use fillguard::response::{
 };
 use fillguard::runtime::clock;
 use fillguard::secret::Secret;
-use fillguard::simulate::{self, ActFault, Handle, SUB_PASSPHRASE, Scenario, Scene, SimAccount, Simulator};
+use fillguard::simulate::{self, ActFault, SUB_PASSPHRASE, SimAccount};
 use fillguard::store::{self, Store};
+use played::{Played, id, quiet};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Three quiet exchanges, each with a master, and a victim whose leaked key is one of a sub-account.
 struct World {
-    handle: Handle,
+    played: Played,
     places: Places,
-    accounts: Vec<SimAccount>,
-    stop: CancellationToken,
-    running: JoinSet<()>,
 }
 
 const HOLDER: &str = "victim@desk.example";
 
 impl World {
     async fn new(seed: u64) -> World {
-        let scene = || Scene {
-            dca: 2,
-            grid: 0,
-            retail: 0,
-            rebalancer: 0,
-            chaser: 0,
-            victims: 0,
-            unified: 0,
-            ..Scene::default()
-        };
-        let scenario = Scenario {
-            attack_after_secs: None,
-            history_days: 0,
-            binance: scene(),
-            kucoin: scene(),
-            coinbase: scene(),
-            ..Scenario::default()
-        };
         // Hundreds of seeds ask one after another, faster than any owner would.
-        let weight_per_minute = u32::MAX;
-        let settings =
-            simulate::Settings { seed, scenario, speed: 0.001, weight_per_minute, ..simulate::Settings::default() };
-        let simulator = Simulator::start(settings).await.unwrap();
-        let (handle, accounts, places) = (simulator.handle(), simulator.accounts().to_vec(), simulator.places());
-        let stop = CancellationToken::new();
-        let mut running = JoinSet::new();
-        let ended = stop.clone();
-        running.spawn(async move { simulator.run(ended).await.unwrap() });
+        let settings = simulate::Settings { weight_per_minute: u32::MAX, ..quiet(seed, 2) };
+        let played = Played::start(settings).await;
+        let simulate::Places { binance, kucoin, coinbase } = played.places.clone();
         let places = Places {
-            binance: places.binance.rest,
-            binance_futures: places.binance.futures_rest,
-            kucoin: places.kucoin.rest,
-            coinbase_login: places.coinbase.rest.clone(),
-            coinbase: places.coinbase.rest,
+            binance: binance.rest,
+            binance_futures: binance.futures_rest,
+            kucoin: kucoin.rest,
+            kucoin_futures: kucoin.futures_rest,
+            coinbase_login: coinbase.rest.clone(),
+            coinbase: coinbase.rest,
             extra_ca: None,
         };
-        World { handle, places, accounts, stop, running }
+        World { played, places }
     }
 
-    fn of(&self, venue: Venue) -> (&SimAccount, &SimAccount) {
-        let mut own = self.accounts.iter().filter(|account| account.venue == venue);
+    fn of(&self, venue: Venue) -> (SimAccount, SimAccount) {
+        let mut own = self.at(venue).into_iter();
         (own.next().unwrap(), own.next().unwrap())
     }
 
-    async fn end(mut self) {
-        self.stop.cancel();
-        while self.running.join_next().await.is_some() {}
+    async fn end(self) {
+        self.played.end().await;
     }
 }
 
-fn id(account: &SimAccount) -> AccountId {
-    AccountId::new(account.venue, &account.name).unwrap()
+impl Deref for World {
+    type Target = Played;
+
+    fn deref(&self) -> &Played {
+        &self.played
+    }
 }
 
 fn revoke_key(account: &SimAccount) -> RevokeKey {
@@ -110,27 +93,27 @@ fn revoke_key(account: &SimAccount) -> RevokeKey {
 /// What is configured for a victim of an exchange, after its key leaked.
 fn armed(world: &World, venue: Venue, sub: &str) -> (Settings, Keys, AccountId, String) {
     let (master, victim) = world.of(venue);
-    for account in [master, victim] {
+    for account in [&master, &victim] {
         world.handle.permit(&id(account), "trade", true).unwrap();
     }
     let leaked = match venue {
-        Venue::Binance | Venue::Kucoin => world.handle.adopt(&id(master), sub, &id(victim)).unwrap().key_id,
+        Venue::Binance | Venue::Kucoin => world.handle.adopt(&id(&master), sub, &id(&victim)).unwrap().key_id,
         Venue::Coinbase => String::new(),
     };
     let mut keys = Keys::default();
     let subs = venue != Venue::Coinbase;
     if subs {
-        let one = Master { name: "desk".into(), key: revoke_key(master), broker: false };
+        let one = Master { name: "desk".into(), key: revoke_key(&master), broker: false };
         keys.masters.insert((venue, "desk".to_owned()), Arc::new(one));
     }
     let holder = Holder {
         master: subs.then(|| "desk".to_owned()),
         sub_account: subs.then(|| sub.to_owned()),
         sub_passphrase: (venue == Venue::Kucoin).then(|| Secret::new(SUB_PASSPHRASE.to_owned())),
-        trade: Some(revoke_key(victim)),
+        trade: Some(revoke_key(&victim)),
         ..Holder::default()
     };
-    keys.holders.insert(id(victim), holder);
+    keys.holders.insert(id(&victim), holder);
     let policy = Policy { mode: Mode::Auto, ..Policy::default() };
     let settings = Settings {
         keys_per_hour: 1_000_000,
@@ -139,14 +122,20 @@ fn armed(world: &World, venue: Venue, sub: &str) -> (Settings, Keys, AccountId, 
         call_timeout: Duration::from_millis(600),
         verify_within: Duration::from_millis(1_500),
         breaker: 1_000_000,
-        accounts: [(id(victim), policy)].into(),
+        accounts: [(id(&victim), policy)].into(),
         ..Settings::default()
     };
-    (settings, keys, id(victim), leaked)
+    (settings, keys, id(&victim), leaked)
 }
 
 fn reach(world: &World, settings: &Settings, keys: &Keys) -> Reach {
-    Reach::new(&world.places, settings, keys, &BTreeMap::new()).unwrap()
+    reach_in(world, settings, keys, &[])
+}
+
+/// The same where the account uses these wallets besides spot.
+fn reach_in(world: &World, settings: &Settings, keys: &Keys, wallets: &[Wallet]) -> Reach {
+    let wallets = keys.holders.keys().map(|id| (id.clone(), wallets.iter().cloned().collect())).collect();
+    Reach::new(&world.places, settings, keys, &wallets).unwrap()
 }
 
 fn incident(account: &AccountId, n: u64) -> Incident {

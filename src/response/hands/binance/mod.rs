@@ -1,6 +1,8 @@
 //! Binance: keys of sub-accounts by their master or broker, open orders by a key of the account itself
 //! (<https://developers.binance.com/docs/sub_account/api-management>).
 
+mod orders;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -13,10 +15,12 @@ use super::{Asked, Seen, Unlisted, change, gone, read, unlisted};
 use crate::domain::{Fingerprint, Restriction, Right, Wallet};
 use crate::feed::limiter::Limiter;
 use crate::response::keys::{Master, RevokeKey};
-use crate::response::plan::{Deed, KeySeen, Survey, Wallets};
+use crate::response::plan::{Deed, KeySeen, Survey, Timer, Wallets};
 
 /// What each call about a sub-account's key costs of the master's 180,000 a minute.
 const DEAR: u32 = 3_000;
+/// The shortest countdown of futures, in seconds: Binance advises against small ones.
+const LEAST: u32 = 10;
 /// Keys of a page, and pages read.
 const PAGE: (usize, usize) = (100, 5);
 /// The rights of a sub-account's key, as Binance calls them.
@@ -76,6 +80,12 @@ impl BinanceArm {
             }
             if uses(&Wallet::Futures) {
                 survey.cancels.push(Wallets::Futures);
+                match self.contracts().await {
+                    Ok(pairs) => {
+                        survey.timers.push(Timer { book: Wallets::Futures, least: LEAST, pairs: Some(pairs) });
+                    }
+                    Err(why) => survey.amiss.push(format_compact!("the contracts in use cannot be listed: {why}")),
+                }
             }
         }
         survey
@@ -96,7 +106,9 @@ impl BinanceArm {
                 self.managed(Verb::Delete, &path, params).await
             }
             Deed::Cancel { book } => self.cancel(*book).await,
-            Deed::Switch { .. } | Deed::Move { .. } | Deed::Revoke | Deed::Release => {
+            Deed::Switch { secs, book: Wallets::Futures, pairs } => self.count_down(pairs, *secs).await,
+            Deed::Release { book: Wallets::Futures, pairs } => self.count_down(pairs, 0).await,
+            Deed::Switch { .. } | Deed::Move { .. } | Deed::Revoke | Deed::Release { .. } => {
                 Asked::Refused("Binance has no such call".into())
             }
         }
@@ -142,9 +154,10 @@ impl BinanceArm {
                 Ok(open) => Seen::NotSo(format_compact!("orders are open in {} pairs", open.len())),
                 Err(why) => Seen::Dark(why),
             },
-            Deed::Switch { .. } | Deed::Move { .. } | Deed::Revoke | Deed::Release => {
-                Seen::Dark("Binance has no such call".into())
+            Deed::Switch { .. } | Deed::Release { .. } => {
+                Seen::Never("Binance does not tell whether a countdown runs".into())
             }
+            Deed::Move { .. } | Deed::Revoke => Seen::Never("Binance has no such call".into()),
         }
     }
 
@@ -171,9 +184,10 @@ impl BinanceArm {
     }
 
     /// Signs a call of a key.
-    fn call(wire: &Wire, key: &RevokeKey, verb: Verb, path: &str, params: &Params<'_>) -> Option<Call> {
+    fn call(&self, key: &RevokeKey, verb: Verb, path: &str, params: &Params<'_>) -> Option<Call> {
         let RevokeKey::Binance { key, signer } = key else { return None };
-        let (stamp, window) = (wire.millis().to_string(), "5000".to_owned());
+        // Futures go by the same clock, which is learned from the other host alone.
+        let (stamp, window) = (self.wire.millis().to_string(), "5000".to_owned());
         let mut all: Vec<(&str, &str)> = params.iter().map(|(name, value)| (*name, value.as_str())).collect();
         all.extend([("recvWindow", window.as_str()), ("timestamp", stamp.as_str())]);
         let path = format!("{path}?{}", signer.sign_rest(&all));
@@ -191,7 +205,7 @@ impl BinanceArm {
         };
         self.learn().await;
         purse.ready(DEAR).await;
-        let (status, text) = read(&self.wire, || Self::call(&self.wire, &master.key, Verb::Get, path, params)).await?;
+        let (status, text) = read(&self.wire, || self.call(&master.key, Verb::Get, path, params)).await?;
         answer(status, &text).map_err(|why| Unlisted { why, passing: is_passing(&text) })
     }
 
@@ -199,7 +213,7 @@ impl BinanceArm {
     pub(super) async fn own(&self, path: &str) -> Result<String, CompactString> {
         let Some(key) = &self.trade else { return Err("no key".into()) };
         self.learn().await;
-        let (status, text) = read(&self.wire, || Self::call(&self.wire, key, Verb::Get, path, &Vec::new())).await?;
+        let (status, text) = read(&self.wire, || self.call(key, Verb::Get, path, &Vec::new())).await?;
         if status == 200 { Ok(text) } else { Err(words(status, &text)) }
     }
 
@@ -210,7 +224,7 @@ impl BinanceArm {
         };
         self.learn().await;
         purse.ready(DEAR).await;
-        change(&self.wire, Self::call(&self.wire, &master.key, verb, path, &params), judge).await
+        change(&self.wire, self.call(&master.key, verb, path, &params), judge).await
     }
 
     async fn keys(&self) -> Result<Vec<Row>, Unlisted> {
@@ -293,67 +307,6 @@ impl BinanceArm {
         let list = value.get("ipList").and_then(Value::as_array).cloned().unwrap_or_default();
         let list = list.iter().filter_map(Value::as_str).map(Into::into).collect();
         Ok(if listed { Restriction::Listed(Some(list)) } else { Restriction::Open })
-    }
-
-    fn isolated(&self) -> impl Iterator<Item = String> {
-        self.wallets.iter().filter_map(|wallet| match wallet {
-            Wallet::Isolated(pair) => Some(format!("{}{}", pair.base(), pair.quote())),
-            Wallet::Spot | Wallet::Margin | Wallet::Futures => None,
-        })
-    }
-
-    /// Returns the calls that cancel a book's open orders, one a pair, as parameters.
-    async fn open(&self, book: Wallets) -> Result<Vec<Params<'static>>, CompactString> {
-        let Some(trade) = &self.trade else { return Err("no key that may cancel".into()) };
-        self.learn().await;
-        let isolated = || ("isIsolated", "TRUE".to_owned());
-        let (wire, path, mut asked): (&Wire, &str, Vec<Params<'static>>) = match book {
-            Wallets::Spot | Wallets::Stops => (&self.wire, "/api/v3/openOrders", vec![Vec::new()]),
-            Wallets::Futures => (&self.futures, "/fapi/v1/openOrders", vec![Vec::new()]),
-            Wallets::Margin => (&self.wire, "/sapi/v1/margin/openOrders", Vec::new()),
-        };
-        if book == Wallets::Margin {
-            asked.extend(self.wallets.contains(&Wallet::Margin).then(Vec::new));
-            asked.extend(self.isolated().map(|pair| vec![("symbol", pair), isolated()]));
-        }
-        let mut open = Vec::new();
-        for params in asked {
-            let (status, text) = read(wire, || Self::call(wire, trade, Verb::Get, path, &params)).await?;
-            let value = answer(status, &text)?;
-            let orders = value.as_array().ok_or("the list of open orders is none")?;
-            let pairs: BTreeSet<&str> = orders.iter().filter_map(|order| order.get("symbol")?.as_str()).collect();
-            for pair in pairs {
-                let mut one = vec![("symbol", pair.to_owned())];
-                one.extend(params.iter().any(|(name, _)| *name == "isIsolated").then(isolated));
-                open.push(one);
-            }
-        }
-        Ok(open)
-    }
-
-    async fn cancel(&self, book: Wallets) -> Asked {
-        let (Some(trade), open) = (&self.trade, self.open(book).await) else {
-            return Asked::Refused("no key is configured that may cancel".into());
-        };
-        let open = match open {
-            Ok(open) => open,
-            Err(why) => return Asked::Refused(format_compact!("the open orders cannot be listed: {why}")),
-        };
-        let (wire, path): (&Wire, &str) = match book {
-            Wallets::Spot | Wallets::Stops => (&self.wire, "/api/v3/openOrders"),
-            Wallets::Margin => (&self.wire, "/sapi/v1/margin/openOrders"),
-            Wallets::Futures => (&self.futures, "/fapi/v1/allOpenOrders"),
-        };
-        let mut worst = Asked::Taken;
-        for params in open {
-            // One pair that is refused must not keep the others' orders open.
-            match change(wire, Self::call(wire, trade, Verb::Delete, path, &params), judge).await {
-                Asked::Taken => {}
-                other @ (Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => worst = other,
-            }
-        }
-        // The pairs that went through are not asked again: what is open then is listed anew.
-        worst
     }
 }
 

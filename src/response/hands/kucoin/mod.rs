@@ -2,6 +2,8 @@
 //! (<https://www.kucoin.com/docs-new/rest/account-info/sub-account/delete-sub-account-api>). Deleting wants the key's
 //! passphrase in the address, so no address of a call is ever logged or told.
 
+mod orders;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -13,7 +15,7 @@ use super::{Asked, Seen, Unlisted, change, gone, read, unlisted};
 use crate::domain::{Fingerprint, Right};
 use crate::feed::sign::percent_encode;
 use crate::response::keys::{Master, RevokeKey};
-use crate::response::plan::{Deed, KeySeen, Survey, Wallets};
+use crate::response::plan::{Deed, KeySeen, Survey, Timer, Wallets};
 use crate::secret::Secret;
 
 /// What KuCoin calls rights; of two names for one, the first is what is asked for.
@@ -33,6 +35,7 @@ const SWITCH: u32 = 5;
 #[derive(Debug)]
 pub(super) struct KucoinArm {
     pub(super) wire: Arc<Wire>,
+    pub(super) futures: Arc<Wire>,
     pub(super) master: Option<Arc<Master>>,
     pub(super) sub: String,
     pub(super) passphrase: Option<Secret>,
@@ -64,9 +67,34 @@ impl KucoinArm {
         }
         if self.trade.is_some() {
             survey.cancels = vec![Wallets::Spot, Wallets::Stops];
-            survey.switch = Some(SWITCH);
+            survey.timers.push(Timer { book: Wallets::Spot, least: SWITCH, pairs: None });
+            self.beyond_spot(&mut survey).await;
         }
         survey
+    }
+
+    /// Adds the books that the key which cancels has a right to; KuCoin refuses the others.
+    async fn beyond_spot(&self, survey: &mut Survey) {
+        let rights = match self.asked(self.trade.as_ref(), "/api/v1/user/api-key").await {
+            Ok(data) => rights(&permission(&data)),
+            Err(Unlisted { why, .. }) => {
+                let what = "what the key that cancels may do cannot be asked, so only spot orders are cancelled";
+                return survey.amiss.push(format_compact!("{what}: {why}"));
+            }
+        };
+        for (right, book) in [(Right::Margin, Wallets::Margin), (Right::Futures, Wallets::Futures)] {
+            if rights.contains(&right) {
+                survey.cancels.push(book);
+                if book == Wallets::Futures {
+                    survey.timers.push(Timer { book, least: SWITCH, pairs: None });
+                }
+            } else if survey.keys.iter().any(|seen| seen.rights.contains(&right)) {
+                let book = book.as_str();
+                survey.amiss.push(format_compact!(
+                    "a key of the sub-account may place {book} orders, and the key that cancels may not: they stay open"
+                ));
+            }
+        }
     }
 
     pub(super) async fn ask(&self, deed: &Deed) -> Asked {
@@ -85,28 +113,12 @@ impl KucoinArm {
                 let path = format!("/api/v1/sub/api-key?apiKey={id}&subName={sub}&passphrase={passphrase}");
                 self.change(self.master_key(), Verb::Delete, &path, None).await
             }
-            Deed::Cancel { book: Wallets::Spot } => {
-                let judge_parts = |status, text: &str| match judge(status, text) {
-                    Asked::Taken if failed_pairs(text) > 0 => {
-                        Asked::Unclear(format_compact!("{} pairs could not be cancelled", failed_pairs(text)))
-                    }
-                    other @ (Asked::Taken | Asked::Refused(_) | Asked::Later(_) | Asked::Unclear(_)) => other,
-                };
-                self.learn().await;
-                let call = self.call(self.trade.as_ref(), Verb::Delete, "/api/v1/hf/orders/cancelAll", None);
-                change(&self.wire, call, judge_parts).await
+            Deed::Cancel { book } => self.cancel(*book).await,
+            Deed::Switch { secs, book, .. } => self.switch(*book, i64::from(*secs)).await,
+            Deed::Release { book, .. } => self.switch(*book, -1).await,
+            Deed::Narrow { .. } | Deed::Move { .. } | Deed::Revoke => {
+                Asked::Refused("this is not done at KuCoin".into())
             }
-            Deed::Cancel { book: Wallets::Stops } => {
-                let first = self.change(self.trade.as_ref(), Verb::Delete, "/api/v1/stop-order/cancel", None).await;
-                let second = self.change(self.trade.as_ref(), Verb::Delete, "/api/v3/oco/orders", None).await;
-                if matches!(first, Asked::Taken) { second } else { first }
-            }
-            Deed::Switch { secs } => self.switch(i64::from(*secs)).await,
-            Deed::Release => self.switch(-1).await,
-            Deed::Cancel { book: Wallets::Margin | Wallets::Futures }
-            | Deed::Narrow { .. }
-            | Deed::Move { .. }
-            | Deed::Revoke => Asked::Refused("this is not done at KuCoin".into()),
         }
     }
 
@@ -131,20 +143,10 @@ impl KucoinArm {
                 Ok(Some(_)) => Seen::NotSo("the key does not have the rights".into()),
                 Ok(None) => Seen::NotSo("the key is gone".into()),
             },
-            Deed::Cancel { book: Wallets::Spot } => {
-                self.empty("/api/v1/hf/orders/active/symbols", |data| data.get("symbols")).await
-            }
-            Deed::Cancel { book: Wallets::Stops } => {
-                let stops = self.empty("/api/v1/stop-order?pageSize=50", |data| data.get("items")).await;
-                let Seen::So = stops else { return stops };
-                self.empty("/api/v3/oco/orders?pageSize=50&currentPage=1", |data| data.get("items")).await
-            }
-            Deed::Switch { .. } => self.switched(true).await,
-            Deed::Release => self.switched(false).await,
-            Deed::Cancel { book: Wallets::Margin | Wallets::Futures }
-            | Deed::Narrow { .. }
-            | Deed::Move { .. }
-            | Deed::Revoke => Seen::Dark("this is not done at KuCoin".into()),
+            Deed::Cancel { book } => self.empty(*book).await,
+            Deed::Switch { book, .. } => self.switched(*book, true).await,
+            Deed::Release { book, .. } => self.switched(*book, false).await,
+            Deed::Narrow { .. } | Deed::Move { .. } | Deed::Revoke => Seen::Dark("this is not done at KuCoin".into()),
         }
     }
 
@@ -179,14 +181,18 @@ impl KucoinArm {
     }
 
     async fn asked(&self, key: Option<&RevokeKey>, path: &str) -> Result<Value, Unlisted> {
-        let (_, mut value) = self.page(key, path).await?;
+        self.asked_at(&self.wire, key, path).await
+    }
+
+    async fn asked_at(&self, wire: &Wire, key: Option<&RevokeKey>, path: &str) -> Result<Value, Unlisted> {
+        let (_, mut value) = self.page(wire, key, path).await?;
         Ok(value.get_mut("data").map(Value::take).unwrap_or_default())
     }
 
     /// Reads an answer that says that it is one, as it came and taken apart.
-    async fn page(&self, key: Option<&RevokeKey>, path: &str) -> Result<(String, Value), Unlisted> {
+    async fn page(&self, wire: &Wire, key: Option<&RevokeKey>, path: &str) -> Result<(String, Value), Unlisted> {
         self.learn().await;
-        let (status, text) = read(&self.wire, || self.call(key, Verb::Get, path, None)).await?;
+        let (status, text) = read(wire, || self.call(key, Verb::Get, path, None)).await?;
         let value: Value =
             serde_json::from_str(&text).map_err(|_| format_compact!("HTTP {status}, an answer that cannot be read"))?;
         match value.get("code").and_then(Value::as_str) {
@@ -201,7 +207,7 @@ impl KucoinArm {
 
     /// Reads a page with the account's own key.
     pub(super) async fn own(&self, path: &str) -> Result<String, CompactString> {
-        self.page(self.trade.as_ref(), path).await.map(|(text, _)| text).map_err(|unlisted| unlisted.why)
+        self.page(&self.wire, self.trade.as_ref(), path).await.map(|(text, _)| text).map_err(|unlisted| unlisted.why)
     }
 
     async fn keys(&self) -> Result<Vec<Row>, Unlisted> {
@@ -230,48 +236,24 @@ impl KucoinArm {
         });
         self.change(self.master_key(), Verb::Post, "/api/v1/sub/api-key/update", Some(&body.to_string())).await
     }
-
-    async fn switch(&self, secs: i64) -> Asked {
-        let body = json!({"timeout": secs, "symbols": ""}).to_string();
-        self.change(self.trade.as_ref(), Verb::Post, "/api/v1/hf/orders/dead-cancel-all", Some(&body)).await
-    }
-
-    async fn switched(&self, on: bool) -> Seen {
-        match self.asked(self.trade.as_ref(), "/api/v1/hf/orders/dead-cancel-all/query").await {
-            Ok(data) => {
-                let is_on = data.get("timeout").and_then(Value::as_i64).is_some_and(|secs| secs > 0);
-                if is_on == on { Seen::So } else { Seen::NotSo("the switch is not as it should be".into()) }
-            }
-            Err(Unlisted { why, .. }) => Seen::Dark(why),
-        }
-    }
-
-    async fn empty(&self, path: &str, list: impl Fn(&Value) -> Option<&Value>) -> Seen {
-        match self.asked(self.trade.as_ref(), path).await {
-            Ok(data) => match list(&data).and_then(Value::as_array) {
-                Some(rows) if rows.is_empty() => Seen::So,
-                Some(rows) => Seen::NotSo(format_compact!("{} are still open", rows.len())),
-                // KuCoin leaves the list out where there is nothing in it.
-                None if data.is_null() || data.is_object() => Seen::So,
-                None => Seen::Dark("the list of orders cannot be read".into()),
-            },
-            Err(Unlisted { why, .. }) => Seen::Dark(why),
-        }
-    }
 }
 
 const NO_PASSPHRASE: &str = "the passphrase of the sub-account's keys is not configured";
 
 fn row(row: &Value) -> Option<Row> {
     let id = row.get("apiKey")?.as_str()?;
-    let permission = match row.get("permission") {
+    let label = row.get("remark").and_then(Value::as_str).map(|name| name.chars().take(64).collect());
+    let rights = rights(&permission(row));
+    Some(Row { id: id.to_owned(), seen: KeySeen { key: Fingerprint::of(id), label, rights, restriction: None } })
+}
+
+/// Returns the rights of a key as they are written: a list or a text.
+fn permission(row: &Value) -> String {
+    match row.get("permission") {
         Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
         Some(Value::String(names)) => names.clone(),
         Some(_) | None => String::new(),
-    };
-    let label = row.get("remark").and_then(Value::as_str).map(|name| name.chars().take(64).collect());
-    let rights = rights(&permission);
-    Some(Row { id: id.to_owned(), seen: KeySeen { key: Fingerprint::of(id), label, rights, restriction: None } })
+    }
 }
 
 /// Reads a list of rights, in whatever case its names are written.
@@ -280,11 +262,6 @@ fn rights(permission: &str) -> BTreeSet<Right> {
     let named: BTreeSet<String> = permission.split(',').map(plain).collect();
     let rights = RIGHTS.iter().filter(|(name, _)| named.contains(&plain(name))).map(|(_, right)| right.clone());
     rights.chain([Right::Read]).collect()
-}
-
-fn failed_pairs(text: &str) -> usize {
-    let value: Value = serde_json::from_str(text).unwrap_or_default();
-    value.pointer("/data/failedSymbols").and_then(Value::as_array).map_or(0, Vec::len)
 }
 
 fn judge(status: u16, text: &str) -> Asked {

@@ -1,0 +1,86 @@
+//! What rules are scored and tuned on: labelled recordings, or ones made of trade tapes. The same options wherever that is done.
+
+use std::path::PathBuf;
+
+use crate::tune::evaluate;
+use crate::tune::labels::What;
+use crate::tune::ordinary::Trader;
+
+/// Recordings, or the tapes they are made of.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Material {
+    /// Labelled recordings (.ndjson or .ndjson.zst)
+    #[arg(value_name = "RECORDING", required_unless_present = "tapes")]
+    pub recordings: Vec<PathBuf>,
+    /// Make recordings of the tapes in this folder instead
+    #[arg(long, value_name = "FOLDER", conflicts_with = "recordings")]
+    pub tapes: Option<PathBuf>,
+    /// Which tapes: those before 2020, or those after. Without it rules are tuned on the former and scored on the latter
+    #[arg(long, value_name = "train|valid", value_parser = ["train", "valid"], requires = "tapes")]
+    pub split: Option<String>,
+    /// Attacks to play, I1 to I10; all of them without it
+    #[arg(long, value_name = "KIND", value_delimiter = ',', requires = "tapes")]
+    pub attack: Vec<What>,
+    /// Ordinary accounts to place on each tape; all kinds without it, `none` for none
+    #[arg(long, value_name = "TRADER", value_delimiter = ',', requires = "tapes")]
+    pub ordinary: Vec<String>,
+    /// Days of ordinary trading without a tape, for each seed and kind of trader
+    #[arg(long, value_name = "DAYS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=400), requires = "tapes")]
+    pub ordinary_days: u32,
+    /// Victims for each tape and attack, each drawn anew
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000), requires = "tapes")]
+    pub seeds: u64,
+    /// Use so many tapes at most, spread evenly over the list
+    #[arg(long, value_name = "N", requires = "tapes")]
+    pub limit: Option<usize>,
+}
+
+impl Material {
+    /// Returns which tapes; `usual` where it was not said.
+    pub(super) fn split<'a>(&'a self, usual: &'a str) -> &'a str {
+        self.split.as_deref().unwrap_or(usual)
+    }
+
+    /// Returns how recordings are made of tapes; `usual` is the split where none was named.
+    pub(super) fn settings(&self, usual: &str, threads: usize) -> anyhow::Result<evaluate::Settings> {
+        let mut ordinary = Vec::new();
+        for name in &self.ordinary {
+            match name.as_str() {
+                "all" => ordinary.extend(Trader::ALL),
+                "none" => {}
+                name => ordinary.push(name.parse()?),
+            }
+        }
+        if self.ordinary.is_empty() {
+            ordinary.extend(Trader::ALL);
+        }
+        Ok(evaluate::Settings {
+            split: self.split(usual).to_owned(),
+            seeds: (1..=self.seeds).collect(),
+            attacks: if self.attack.is_empty() { What::ATTACKS.to_vec() } else { self.attack.clone() },
+            ordinary,
+            tapes: self.limit,
+            ordinary_days: self.ordinary_days,
+            threads,
+            ..evaluate::Settings::default()
+        })
+    }
+
+    /// Returns what was asked for, as it stands on a page.
+    pub(super) fn asked(&self, settings: &evaluate::Settings) -> Vec<(String, String)> {
+        let list = |names: Vec<String>| names.join(", ");
+        let Some(folder) = &self.tapes else {
+            let files = self.recordings.iter().map(|path| path.display().to_string()).collect();
+            return vec![("recordings".into(), list(files))];
+        };
+        let mut asked = vec![
+            ("tapes".into(), format!("{} ({})", folder.display(), settings.split)),
+            ("attacks played".into(), list(settings.attacks.iter().map(ToString::to_string).collect())),
+            ("ordinary accounts".into(), list(settings.ordinary.iter().map(ToString::to_string).collect())),
+            ("days of ordinary trading without a tape".into(), settings.ordinary_days.to_string()),
+            ("victims of each tape and attack".into(), self.seeds.to_string()),
+        ];
+        asked.extend(self.limit.map(|most| ("tapes at most".into(), most.to_string())));
+        asked
+    }
+}
