@@ -262,3 +262,49 @@ fn tags_and_policies_of_accounts_that_come_change_and_go_judge_without_a_restart
     assert_eq!(expected(Some(tagged)), (true, None));
     assert_eq!(expected(None), (false, None));
 }
+
+#[test]
+fn what_may_be_done_about_an_account_follows_its_file_and_the_configuration() {
+    let home = Home::new();
+    let main = |protected: &str| {
+        format!(
+            "{MAIN}[response]\nprotected = [{protected}]\n[[response.master]]\nexchange = \"binance\"\nname = \"desk\"\n\
+             key_file = \"desk.key\"\nsecret_file = \"desk.secret\"\n"
+        )
+    };
+    home.write("desk.key", "key-of-the-desk");
+    home.write("desk.secret", SECRET);
+    home.write("fillguard.toml", &main(""));
+    home.account("bob");
+    let with = |name: &str, mode: &str, master: &str| {
+        let table = "[response]\nmode = \"MODE\"\nmaster = \"MASTER\"\nsub_account = \"a@desk.example\"\n";
+        toml(name) + &table.replace("MODE", mode).replace("MASTER", master)
+    };
+    home.secrets("alice", SECRET);
+    home.write("accounts.d/alice.toml", &with("alice", "auto", "desk"));
+    let mut book = home.book();
+    let alice: AccountId = "binance/alice".parse().unwrap();
+    assert!(book.look().arms.is_none());
+    home.write("accounts.d/alice.toml", &with("alice", "off", "desk"));
+    let arms = settled(&mut book).arms.expect("switched off");
+    assert_eq!(arms.settings.accounts[&alice].mode, fillguard::response::Mode::Off);
+    assert!(arms.can_act() && arms.keys.masters.len() == 1);
+    // A key that watches and is another now is one of ours.
+    home.write("accounts.d/alice.key", "another-key-of-alice");
+    let arms = settled(&mut book).arms.expect("another key");
+    let ours = fillguard::domain::Fingerprint::of("another-key-of-alice");
+    assert!(arms.settings.accounts[&alice].keep.contains(&ours));
+    home.secrets("carol", SECRET);
+    home.write("accounts.d/carol.toml", &with("carol", "auto", "nobody"));
+    book.look();
+    let look = book.look();
+    assert!(look.arms.is_some_and(|arms| arms.settings.accounts.len() == 3));
+    assert!(look.refused.iter().any(|line| line.contains("there is no [[response.master]]")), "{:?}", look.refused);
+    fs::remove_file(home.path("accounts.d/carol.toml")).unwrap();
+    home.write("fillguard.toml", &main("\"binance/alice\""));
+    let look = book.reload();
+    assert!(look.refused.is_empty(), "nothing waits for a restart: {:?}", look.refused);
+    assert!(look.news.contains(&"[response] changed".to_owned()), "{:?}", look.news);
+    let arms = look.arms.expect("protected");
+    assert!(arms.settings.protected.contains(&alice) && arms.settings.accounts.len() == 2);
+}

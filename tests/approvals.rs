@@ -12,6 +12,7 @@ mod telegram;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use compact_str::CompactString;
 use fillguard::alert::Language;
 use fillguard::domain::{
     AccountId, Asset, Effect, EffectKind, Family, Finding, Fingerprint, IncidentId, Kind, Level, Money, Reason, Right,
@@ -23,7 +24,7 @@ use fillguard::notify::words::words;
 use fillguard::notify::{ChannelSettings, Clock, Settings};
 use fillguard::response::desk::{Desk, Setup};
 use fillguard::response::hands::Hands;
-use fillguard::response::{self, Case, Deed, KeySeen, Memory, Mode, Outcome, Policy, State, Survey};
+use fillguard::response::{self, Arms, Case, Deed, KeySeen, Memory, Mode, Outcome, Policy, State, Survey};
 use fillguard::runtime::clock;
 use fillguard::secret::Secret;
 use fillguard::store::{self, Approval, Handle, Store};
@@ -60,6 +61,10 @@ impl Hands for Willing {
 
     async fn look(&self, _: &AccountId, _: &Deed) -> Outcome {
         Outcome::Unknown("nobody looked".into())
+    }
+
+    fn with(&self, _: &Arms) -> Result<Self, CompactString> {
+        Ok(Willing::default())
     }
 }
 
@@ -116,7 +121,7 @@ impl Room {
             ..response::Settings::default()
         };
         let hands = Arc::new(Willing::default());
-        let setup = Setup { settings, read: true, inbox: None };
+        let setup = Setup { settings, read: true, inbox: None, language: Language::English };
         let desk = Desk::open(setup, Arc::clone(&hands), store.clone(), None).await.unwrap();
         running.spawn(desk.run(stop.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

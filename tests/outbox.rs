@@ -101,7 +101,7 @@ fn a_question_is_told_by_itself_and_at_once_in_any_storm_and_a_drill_by_itself()
     store.take(&[effect(900, &drill, Level::Act, "DRILL")], std::slice::from_ref(&chat)).unwrap();
     for n in [7, 150] {
         let asked = [7, 150].map(|n| Asked { incident: id(n), until: at(900), needs: 1, given: 0 });
-        store.save_response("{}", &asked).unwrap();
+        store.save_response("{}", &asked, &[], at(2)).unwrap();
         let question = message(&id(n).of_response(), Level::Act, "waits for your yes");
         store.queue(&question, at(2), &["chat".to_owned()], Cause::News).unwrap();
     }

@@ -41,12 +41,12 @@ pub struct Args {
 }
 
 /// How long a daemon is waited for.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Answers; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut said = std::io::stderr();
-    let Some(config) = args.config.check()? else { return Ok(MISUSE) };
+    let Some(config) = args.config.in_need()? else { return Ok(MISUSE) };
     let now = clock::now();
     let (verdict, until) = match (&args.later, args.mine, args.not_mine) {
         (Some(time), ..) => {

@@ -26,6 +26,15 @@ impl ConfigFile {
         told(Config::check(&self.path))
     }
 
+    /// Reads it as [`ConfigFile::check`] does; a mistake in an account's own file is told, and the rest goes on.
+    pub(super) fn in_need(&self) -> io::Result<Option<Config>> {
+        let config = told(Config::in_need(&self.path))?;
+        for problems in config.iter().flat_map(|config| &config.faulty) {
+            writeln!(io::stderr(), "fillguard: {problems} (this account is left out here)")?;
+        }
+        Ok(config)
+    }
+
     /// Reads it with its credentials, which systemd hands to the service in `folder`.
     pub(super) fn with_credentials(&self, folder: Option<PathBuf>) -> io::Result<Option<Config>> {
         told(Config::with_credentials(&self.path, folder))

@@ -58,7 +58,7 @@ pub enum Least {
 /// Lists; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut said = std::io::stderr();
-    let Some(config) = args.config.check()? else { return Ok(MISUSE) };
+    let Some(config) = args.config.in_need()? else { return Ok(MISUSE) };
     let Some(within) = read_time(&args.within) else {
         writeln!(said, "fillguard: --within takes a time such as 30d or 12h")?;
         return Ok(MISUSE);

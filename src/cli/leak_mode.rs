@@ -68,7 +68,7 @@ const LONGEST_DAYS: u64 = 366;
 /// Switches, and writes to `out` what is on; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut said = std::io::stderr();
-    let Some(config) = args.config.check()? else { return Ok(MISUSE) };
+    let Some(config) = args.config.in_need()? else { return Ok(MISUSE) };
     let (file, now) = (config.leak_file(), clock::now());
     let switched = match &args.what {
         What::On { whom, why, time } => match asked(&config, whom, why, time, now) {
@@ -116,7 +116,8 @@ fn asked(config: &Config, whom: &Whom, why: &str, time: &str, now: Timestamp) ->
             && whom.venue.is_none_or(|venue| venue == account.id.venue)
             && whom.account.as_ref().is_none_or(|id| *id == account.id)
     });
-    if concerned.count() == 0 {
+    // Whose file cannot be read may be concerned, and a leak mode that concerns nobody does no harm.
+    if concerned.count() == 0 && config.faulty.is_empty() {
         let tags = leaks::listed(config.accounts.iter().flat_map(|account| &account.tags).map(String::as_str));
         return Err(format!("no configured account is concerned; the tags are: {tags}"));
     }

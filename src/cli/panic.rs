@@ -13,7 +13,7 @@ use serde_json::json;
 use super::panic_ledger::{Ledger, Work};
 use super::respond::{plan_lines, reach, remembered, survey};
 use super::{ConfigFile, FAILED, FINE, FOUND, Format, MISUSE};
-use crate::config::Config;
+use crate::config::{Config, Problems};
 use crate::domain::{AccountId, Fingerprint, Timestamp, Venue};
 use crate::engine::worth::DOLLARS_A_UNIT;
 use crate::response::hands::Reach;
@@ -26,8 +26,10 @@ use crate::response::{Deed, Memory, Outcome, Plan, Settings, State};
 /// Whatever was begun is written down before it is sent; after an interruption the same command goes on where it
 /// ended. What only a person can do is listed at the end.
 ///
-/// Exit code: 0 all done, or only shown, 1 something is left for people (a protected account too), 2 misuse, or not
-/// confirmed, 3 it could not go on.
+/// It is a person's deed: evidence, an account's mode, the cool-down and the second person are not asked about.
+///
+/// Exit code: 0 all done, or only shown, 1 something is left for people (a protected account too, and one whose file cannot
+/// be read), 2 misuse, or not confirmed, 3 it could not go on.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
     /// The accounts of this tag
@@ -94,7 +96,9 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
     if name.is_empty() {
         return say(MISUSE, "say whose keys: --tag, --platform, --account or --all");
     }
+    let faulty = faulty(args, &config, &chosen);
     if chosen.is_empty() {
+        unread(&faulty, &mut io::stderr())?;
         return say(MISUSE, "no account is meant");
     }
     let (protected, chosen): (Vec<_>, Vec<_>) =
@@ -124,12 +128,17 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
                 })
                 .collect();
             let protected: Vec<String> = protected.iter().map(AccountId::to_string).collect();
-            writeln!(out, "{}", json!({"dry_run": true, "keys": keys, "accounts": rows, "protected": protected}))?;
+            let unread: Vec<_> = faulty.iter().map(|file| file.to_json()).collect();
+            let all =
+                json!({"dry_run": true, "keys": keys, "accounts": rows, "protected": protected, "unread": unread});
+            writeln!(out, "{all}")?;
+        } else {
+            unread(&faulty, out)?;
         }
-        return Ok(FINE);
+        return Ok(if faulty.is_empty() { FINE } else { FOUND });
     }
     if steps == 0 {
-        return report(args.format, &rows, &protected, &ledger.memory, out);
+        return report(args.format, &rows, (&protected, &faulty), &ledger.memory, out);
     }
     let phrase = format!("take {keys} keys");
     write!(io::stderr(), "This cannot be undone. Type exactly \"{phrase}\" to go on: ")?;
@@ -146,7 +155,29 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
     let bar = if terminal { indicatif::ProgressBar::new(steps as u64) } else { indicatif::ProgressBar::hidden() };
     let work = Work::new(brakes, ledger, hands, TOGETHER, bar);
     let memory = runtime.block_on(work.run(&rows))?;
-    report(args.format, &rows, &protected, &memory, out)
+    report(args.format, &rows, (&protected, &faulty), &memory, out)
+}
+
+/// Returns the accounts' files that cannot be read and may be meant.
+fn faulty<'c>(args: &Args, config: &'c Config, chosen: &[AccountId]) -> Vec<&'c Problems> {
+    // The one that was named was read.
+    let told = args.account.is_none() || chosen.is_empty();
+    config.faulty.iter().filter(|_| told).collect()
+}
+
+/// Tells of files that cannot be read: nobody knows what keys and tags they have.
+fn unread(faulty: &[&Problems], out: &mut dyn Write) -> io::Result<()> {
+    for file in faulty {
+        writeln!(
+            out,
+            "LEFT FOR YOU  {}: it cannot be read, so nothing is done about its account",
+            file.file.display()
+        )?;
+        for line in file.to_string().lines() {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    Ok(())
 }
 
 fn chosen(args: &Args, config: &Config) -> (Vec<AccountId>, String) {
@@ -212,7 +243,12 @@ fn show(rows: &[Row], protected: &[AccountId], out: &mut dyn Write) -> io::Resul
             continue;
         }
         writeln!(out, "  it was interrupted, and goes on with:")?;
-        let rest = Plan { deeds: row.rest.clone(), guide: row.plan.guide.clone(), amiss: row.plan.amiss.clone() };
+        let rest = Plan {
+            deeds: row.rest.clone(),
+            guide: row.plan.guide.clone(),
+            amiss: row.plan.amiss.clone(),
+            again: false,
+        };
         plan_lines(&rest, out)?;
     }
     for account in protected {
@@ -224,7 +260,7 @@ fn show(rows: &[Row], protected: &[AccountId], out: &mut dyn Write) -> io::Resul
 fn report(
     format: Format,
     rows: &[Row],
-    protected: &[AccountId],
+    (protected, faulty): (&[AccountId], &[&Problems]),
     memory: &Memory,
     out: &mut dyn Write,
 ) -> anyhow::Result<u8> {
@@ -235,7 +271,7 @@ fn report(
     let seen = rows.iter().filter(|row| Ledger::newest(memory, &row.account).is_some() && done(row)).count();
     // Where no key can be taken, cancelled orders alone keep nobody out.
     let left: Vec<&Row> = rows.iter().filter(|row| !done(row) || !told(row, memory).is_empty()).collect();
-    let code = if left.is_empty() && protected.is_empty() { FINE } else { FOUND };
+    let code = if left.is_empty() && protected.is_empty() && faulty.is_empty() { FINE } else { FOUND };
     if format == Format::Json {
         let left: Vec<_> = left
             .iter()
@@ -245,7 +281,9 @@ fn report(
             })
             .collect();
         let protected: Vec<String> = protected.iter().map(AccountId::to_string).collect();
-        let all = json!({"done": seen, "left": left, "protected": protected, "responses": memory.cases});
+        let unread: Vec<_> = faulty.iter().map(|file| file.to_json()).collect();
+        let all = json!({"done": seen, "left": left, "protected": protected, "unread": unread,
+                         "responses": memory.cases});
         serde_json::to_writer_pretty(&mut *out, &all)?;
         writeln!(out)?;
         return Ok(code);
@@ -270,6 +308,7 @@ fn report(
         writeln!(out, "LEFT FOR YOU  {account}: {}", account.venue.key_page())?;
         writeln!(out, "  it is protected, and was not touched")?;
     }
+    unread(faulty, out)?;
     let took: Option<(Timestamp, Timestamp)> =
         memory.cases.values().filter_map(|case| case.begun.zip(case.ended)).fold(None, |all, (from, to)| {
             Some(all.map_or((from, to), |(first, last): (Timestamp, Timestamp)| (first.min(from), last.max(to))))

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use serde_json::json;
 
+use super::ack::{PATIENCE, taken};
 use super::{ConfigFile, FAILED, FINE, FOUND, Format, MISUSE};
 use crate::config::Config;
 use crate::domain::{AccountId, IncidentId, Wallet};
@@ -19,10 +20,10 @@ use crate::store::{self, Store};
 
 /// See what is done about keys, and say yes or no to it
 ///
-/// A running daemon takes answers over within a second. Two people are two users of this machine.
+/// A running daemon takes answers over within a second. All users of this machine together count as one person.
 ///
-/// Exit code: 0 done, for `log` 1 when a response waits for a yes or did not take effect, 2 misuse, 3 the state cannot be
-/// read.
+/// Exit code: 0 done, 1 the answer is written down and no daemon took it yet, for `log` when a response waits for a yes or
+/// did not take effect, 2 misuse, 3 the state cannot be read.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
     #[command(subcommand)]
@@ -68,17 +69,13 @@ enum What {
 
 /// Answers, or shows on `out`; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let Some(config) = args.config.check()? else { return Ok(MISUSE) };
+    let Some(config) = args.config.in_need()? else { return Ok(MISUSE) };
     match &args.what {
         What::Plan { incident } => show(args, &config, &IncidentId::known(incident), out),
         What::Approve { incident } => answer(&config, incident, Verdict::Approve, out),
         What::Deny { incident } => answer(&config, incident, Verdict::Deny, out),
         What::Undo { incident } => answer(&config, incident, Verdict::Undo, out),
-        What::Reset => {
-            leave(&config, &IncidentId::known("-"), Verdict::Reset)?;
-            writeln!(out, "left for the daemon: it may act by itself again")?;
-            Ok(FINE)
-        }
+        What::Reset => leave(&config, &IncidentId::known("-"), Verdict::Reset, "it may act by itself again", out),
         What::Log => log(args.format, &config, out),
     }
 }
@@ -115,10 +112,28 @@ pub(super) fn reach(config: &Config) -> anyhow::Result<Reach> {
     reach.map_err(|why| anyhow::anyhow!("the exchanges cannot be reached: {why}"))
 }
 
-fn leave(config: &Config, incident: &IncidentId, verdict: Verdict) -> anyhow::Result<()> {
+/// Leaves an answer, and waits until the daemon has taken it; returns the exit code.
+fn leave(
+    config: &Config,
+    incident: &IncidentId,
+    verdict: Verdict,
+    said: &str,
+    out: &mut dyn Write,
+) -> anyhow::Result<u8> {
     let folder = config.respond_folder();
-    inbox::leave(&folder, incident, verdict, clock::now())
-        .with_context(|| format!("{} cannot be written; be the daemon's user or root", folder.display()))
+    let file = inbox::leave(&folder, incident, verdict, clock::now())
+        .with_context(|| format!("{} cannot be written; be the daemon's user or root", folder.display()))?;
+    if taken(&file, PATIENCE) {
+        writeln!(out, "the daemon took it: {said}")?;
+        return Ok(FINE);
+    }
+    writeln!(
+        out,
+        "NOT TAKEN YET: {said}. It waits in {}; see that the daemon runs, that a key may act in its configuration, and what \
+         its log says of answers. The next one that starts takes it",
+        file.display()
+    )?;
+    Ok(FOUND)
 }
 
 fn answer(config: &Config, incident: &str, verdict: Verdict, out: &mut dyn Write) -> anyhow::Result<u8> {
@@ -145,13 +160,8 @@ fn answer(config: &Config, incident: &str, verdict: Verdict, out: &mut dyn Write
         writeln!(io::stderr(), "fillguard: that response is {state}; there is nothing to {}", verdict.as_str())?;
         return Ok(MISUSE);
     }
-    leave(config, &id, verdict)?;
-    writeln!(
-        out,
-        "left for the daemon: {} {incident}; `fillguard respond plan {incident}` shows it",
-        verdict.as_str()
-    )?;
-    Ok(FINE)
+    let said = format!("{} {incident}; `fillguard respond plan {incident}` shows it", verdict.as_str());
+    leave(config, &id, verdict, &said, out)
 }
 
 fn show(args: &Args, checked: &Config, id: &IncidentId, out: &mut dyn Write) -> anyhow::Result<u8> {

@@ -17,7 +17,7 @@ use super::{ConfigFile, FAILED, FINE, MISUSE};
 use crate::config::{Book, Config, Log, LogFormat, Look, NewRules, RuleBook};
 use crate::live::{self, Answering, LeakWatch, Settings};
 use crate::notify::templates::Templates;
-use crate::response::{Holder, desk, hands};
+use crate::response::{Arms, desk, hands};
 use crate::runtime::{limits, systemd};
 use crate::store;
 
@@ -72,13 +72,11 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     code
 }
 
-fn settings(config: Config, read: bool) -> Settings {
+fn settings(config: Config, read: bool, arms: watch::Receiver<Option<Arms>>) -> Settings {
     let (inbox, leak_file, store_file) = (Some(config.respond_folder()), config.leak_file(), config.store_file());
     let (config_inbox, status) = (config.inbox(), Some(config.status_file()));
-    let setup = desk::Setup { settings: config.response, read, inbox };
+    let setup = desk::Setup { settings: config.response, read, inbox, language: config.notify.language };
     let places = hands::Places::of(&config.feed);
-    let may = |holder: &Holder| holder.master.is_some() || holder.trade.is_some() || holder.token.is_some();
-    let armed = config.keys.holders.values().any(may);
     let leak_watch = config.leakcheck.map(|folder| {
         let file = config.file.clone();
         let wanted = move || {
@@ -88,8 +86,7 @@ fn settings(config: Config, read: bool) -> Settings {
         LeakWatch { folder, wanted: std::sync::Arc::new(wanted) }
     });
     Settings {
-        // Where no key may act, and nothing shall be written down, there is no task for it.
-        response: armed.then_some(Answering { setup, keys: config.keys, places }),
+        response: Some(Answering { setup, keys: config.keys, places, arms: Some(arms) }),
         inbox: Some(config_inbox),
         status,
         answers: config.answers.clone(),
@@ -127,9 +124,10 @@ async fn serve(mut config: Config, read: bool) -> anyhow::Result<u8> {
     let unreadable = book.unreadable();
     let rules = RuleBook::new(&config.file, &config.pipeline);
     let (adopt, adopted) = watch::channel(None);
-    let settings = Settings { accounts: Some(calls), rules: Some(adopted), unreadable, ..settings(config, read) };
+    let (arm, arms) = watch::channel(None);
+    let settings = Settings { accounts: Some(calls), rules: Some(adopted), unreadable, ..settings(config, read, arms) };
     let (hung_up, hang_ups) = mpsc::channel(1);
-    let mut following = pin!(follow((book, accounts), (rules, adopt), words, hang_ups));
+    let mut following = pin!(follow((book, accounts, arm), (rules, adopt), words, hang_ups));
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be listened for")?;
     let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be listened for")?;
@@ -157,9 +155,9 @@ async fn serve(mut config: Config, read: bool) -> anyhow::Result<u8> {
     }
 }
 
-/// Has accounts, rules and templates follow their files: every few seconds, and in full at each SIGHUP. It never ends.
+/// Has accounts, what may be done about them, rules and templates follow their files: every few seconds, and in full at each SIGHUP. It never ends.
 async fn follow(
-    (mut book, accounts): (Book, watch::Sender<crate::feed::Roll>),
+    (mut book, accounts, arm): (Book, watch::Sender<crate::feed::Roll>, watch::Sender<Option<Arms>>),
     (mut rules, adopt): (RuleBook, watch::Sender<Option<crate::pipeline::Settings>>),
     templates: Option<Templates>,
     mut hang_ups: mpsc::Receiver<()>,
@@ -201,6 +199,10 @@ async fn follow(
                 refused = problems;
             }
             Some(Err(_)) | None => {}
+        }
+        // First what may be done no longer.
+        if let Some(arms) = look.arms {
+            arm.send_replace(Some(arms));
         }
         if let Some(list) = look.accounts {
             accounts.send_replace(list);

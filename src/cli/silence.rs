@@ -88,7 +88,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
 }
 
 fn carry_out(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let config = Config::check(&args.config.path).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+    let Some(config) = args.config.in_need()? else { return Ok(MISUSE) };
     let now = clock::now();
     match &args.what {
         What::List { format } => list(&config, *format, now, out),
@@ -122,7 +122,8 @@ fn carry_out(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
 
 fn watched(config: &Config, account: &AccountId) -> anyhow::Result<()> {
     let known: Vec<String> = config.accounts.iter().map(|one| one.id.to_string()).collect();
-    if known.contains(&account.to_string()) {
+    // A running daemon watches an account whose file was broken since then as before.
+    if known.contains(&account.to_string()) || config.book.unreadable().contains(account.name.as_str()) {
         return Ok(());
     }
     let names: Vec<&str> = known.iter().map(String::as_str).collect();

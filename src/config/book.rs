@@ -13,9 +13,9 @@ use super::account::{Account, Entry, Taken, accounts as own_accounts};
 use super::problem::Problems;
 use super::section::{Gather, Scope, Section};
 use super::{Config, credentials, document, leaf};
-use crate::domain::{AccountId, Fingerprint, Span};
+use crate::domain::{AccountId, Fingerprint, Span, Venue};
 use crate::feed;
-use crate::response::Holder;
+use crate::response::{Arms, Holder, Keys, Settings};
 use stamp::Stamps;
 
 /// How often the files are looked at, unless the configuration says otherwise.
@@ -35,6 +35,8 @@ pub struct Book {
     folder: Option<PathBuf>,
     own: Page,
     pages: BTreeMap<PathBuf, Page>,
+    /// The brakes and the masters' keys as they were last taken, without the accounts.
+    brakes: (Settings, Keys),
     /// Whether it was told that the folder cannot be read.
     folder_lost: bool,
 }
@@ -56,6 +58,8 @@ struct Page {
 pub struct Look {
     /// Everybody who is to be watched from now on, where that changed.
     pub accounts: Option<feed::Roll>,
+    /// What may be done about keys from now on, where that may have changed.
+    pub arms: Option<Arms>,
     /// What changed, a sentence each.
     pub news: Vec<String>,
     /// What was refused and why, a line each; what was there before goes on.
@@ -207,16 +211,23 @@ impl Book {
                 return look;
             }
         };
+        let braked = table_of(&self.text, "response") != table_of(&config.book.text, "response");
         let restart = needing_restart(&self.text, &config.book.text);
         let moved = self.folder != config.book.folder;
-        let Config { book: Book { text, every, folder, own, pages, .. }, .. } = config;
+        let Config { book: Book { text, every, folder, own, pages, brakes, .. }, .. } = config;
         let mut news = changes(&self.own.entries, &own.entries);
+        self.brakes = brakes;
+        if braked {
+            news.push("[response] changed".to_owned());
+        }
         (self.text, self.every, self.folder, self.own) = (text, every, folder, own);
         if moved {
             self.pages = pages;
             news.push("the accounts' folder is another one now".to_owned());
         }
         let mut look = self.look_at(true, moved || !news.is_empty());
+        // The masters' keys may be others in files of the same names.
+        look.arms = Some(self.arms());
         look.news.splice(0..0, news);
         look.refused.extend(
             restart
@@ -243,6 +254,9 @@ impl Book {
             }
         }
         look.accounts = changed.then(|| self.roll());
+        if look.arms.is_some() || changed {
+            look.arms = Some(self.arms());
+        }
         look
     }
 
@@ -265,6 +279,7 @@ impl Book {
         }
         let news = changes(&self.own.entries, &entries);
         self.own.entries = entries;
+        look.arms.get_or_insert_default();
         look.news.extend(news.iter().cloned());
         !news.is_empty()
     }
@@ -308,6 +323,7 @@ impl Book {
 
     fn reread(&mut self, path: &Path, taken: &mut Taken, look: &mut Look) -> bool {
         let credentials = self.credentials.clone();
+        let masters: BTreeSet<(Venue, String)> = self.brakes.1.masters.keys().cloned().collect();
         let Some(page) = self.pages.get_mut(path) else { return false };
         let leaf = page.read(path, Scope::Run, credentials.as_deref(), taken);
         if let Some(problems) = leaf.problems {
@@ -317,6 +333,14 @@ impl Book {
             return false;
         }
         let entries: Vec<Entry> = leaf.entry.into_iter().collect();
+        for entry in &entries {
+            let known = |of: &(Venue, String)| masters.contains(of);
+            let reason = super::response::unknown_master(&entry.account.id, &entry.holder, known);
+            look.refused
+                .extend(reason.map(|reason| format!("{}: {reason}; its key is not taken away", path.display())));
+        }
+        // A key that acts may be another in a file of the same name.
+        look.arms.get_or_insert_default();
         let news = changes(&page.entries, &entries);
         page.entries = entries;
         look.news.extend(news.iter().cloned());
@@ -338,6 +362,20 @@ impl Book {
             roll.accounts.extend(entry.keyed.clone());
         }
         roll
+    }
+
+    /// Takes the brakes and the masters' keys.
+    pub(super) fn brake(&mut self, settings: &Settings, keys: &Keys) {
+        let settings = Settings { accounts: BTreeMap::new(), ..settings.clone() };
+        self.brakes = (settings, Keys { masters: keys.masters.clone(), holders: BTreeMap::new() });
+    }
+
+    /// Returns what may be done about the accounts there are.
+    fn arms(&self) -> Arms {
+        let (settings, keys) = self.brakes.clone();
+        let (settings, keys) = super::response::joined(settings, keys, self.holders());
+        let wallets = self.entries().map(|entry| (entry.account.id.clone(), entry.account.wallets.clone())).collect();
+        Arms { settings, keys, wallets }
     }
 
     /// Returns the accounts as the files describe them.
@@ -389,13 +427,17 @@ fn changes(before: &[Entry], now: &[Entry]) -> Vec<String> {
     news
 }
 
+fn table_of(text: &str, name: &str) -> Option<toml::Value> {
+    text.parse::<toml::Table>().ok()?.remove(name)
+}
+
 /// Returns the tables that differ and are read at the start only.
 fn needing_restart(before: &str, now: &str) -> Vec<String> {
     let table = |text: &str| text.parse::<toml::Table>().unwrap_or_default();
     let (mut before, mut now) = (table(before), table(now));
     for text in [&mut before, &mut now] {
-        // Accounts and rules are followed while the daemon runs.
-        for followed in ["account", "rules", "exception", "incident", "engine"] {
+        // Accounts, what may be done about them, and rules are followed while the daemon runs.
+        for followed in ["account", "response", "rules", "exception", "incident", "engine"] {
             text.remove(followed);
         }
         if let Some(accounts) = text.get_mut("accounts").and_then(toml::Value::as_table_mut) {

@@ -97,7 +97,21 @@ impl Config {
     /// Reads a file to say whether it is fine. Outside the service, credentials that only systemd hands over are not
     /// looked at, and a warning says so; their accounts and channels are then missing from the feeds and channels.
     pub fn check(path: &Path) -> Result<Self, Problems> {
+        Config::in_need(path).and_then(Config::whole)
+    }
+
+    /// Reads a file as [`Config::check`] does, but is content where only single accounts' own files are wrong: those
+    /// are left out and stand in `faulty`. One of a thousand must not keep a person from acting for the others.
+    pub fn in_need(path: &Path) -> Result<Self, Problems> {
         read(path, &document::read(path)?, Scope::Look, credentials()).map(Config::guarded)
+    }
+
+    /// Refuses a configuration of which an account's own file is wrong.
+    fn whole(self) -> Result<Self, Problems> {
+        if self.faulty.is_empty() {
+            return Ok(self);
+        }
+        Err(Problems { elsewhere: self.faulty, ..Problems::new(self.file, Vec::new()) })
     }
 
     /// Reads the parts of all keys of a configuration, to look for them elsewhere; `credentials` is the folder of those
@@ -106,8 +120,8 @@ impl Config {
         let mut kept = account::Taken::default();
         kept.kept = Some(Vec::new());
         let credentials = credentials.or_else(self::credentials);
-        let read = read_taking(path, &document::read(path)?, Scope::Look, credentials, kept);
-        read.map(|(_, taken)| taken.kept.unwrap_or_default())
+        let (config, taken) = read_taking(path, &document::read(path)?, Scope::Look, credentials, kept)?;
+        config.whole().map(|_| taken.kept.unwrap_or_default())
     }
 
     /// Reads what a replay needs: rules, incidents, codec and networks. Other tables are checked too, but no account,
@@ -194,7 +208,7 @@ fn read_taking(
     let elsewhere = gather.elsewhere();
     let (problems, warnings) = gather.into_inner();
     // A file of one account is no reason not to watch the others.
-    if !problems.is_empty() || !elsewhere.is_empty() || (scope == Scope::Look && !config.faulty.is_empty()) {
+    if !problems.is_empty() || !elsewhere.is_empty() {
         let elsewhere = elsewhere.into_iter().chain(config.faulty).collect();
         return Err(Problems { elsewhere, ..Problems::new(file, problems) });
     }
@@ -208,7 +222,7 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
     let journal = keeping::journal(root, &state_dir);
     let own = account::accounts(root, taken);
     let (opened, keep_removed) = book::accounts(root, file.clone(), own, taken);
-    let book::Opened { book, faulty, warnings } = opened;
+    let book::Opened { mut book, faulty, warnings } = opened;
     if book.is_empty()
         && faulty.is_empty()
         && !book.has_folder()
@@ -234,8 +248,8 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
     }
     let mut notify = notify::notify(root, &accounts);
     pipeline.alert.language = notify.language;
-    let (mut response, keys) = response::response(root, book.holders(), taken);
-    response.language = notify.language;
+    let (response, keys) = response::response(root, book.holders(), taken);
+    book.brake(&response, &keys);
     let answers = alive::answers(root);
     (notify.heartbeat, notify.daily) = alive::alive(root);
     let leakcheck = leakcheck::leakcheck(root);

@@ -135,7 +135,7 @@ pub(super) fn response(
 ) -> (Settings, Keys) {
     let mut section = root.section("response");
     let usual = Settings::default();
-    let mut settings = Settings {
+    let settings = Settings {
         keys_per_hour: section.count("keys_per_hour", usual.keys_per_hour.into(), 1..=10_000) as u32,
         keys_per_day: section.count("keys_per_day", usual.keys_per_day.into(), 1..=100_000) as u32,
         cool_down: section.time("cool_down", usual.cool_down, Duration::ZERO..=7 * DAY),
@@ -149,7 +149,6 @@ pub(super) fn response(
         call_timeout: section.time("call_timeout", usual.call_timeout, Duration::from_millis(50)..=30 * SECOND),
         verify_within: section.time("verify_within", usual.verify_within, Duration::from_millis(50)..=60 * SECOND),
         accounts: std::collections::BTreeMap::new(),
-        language: crate::alert::Language::default(),
     };
     if settings.keys_per_hour > settings.keys_per_day {
         section.refuse("keys_per_hour", "is more than keys_per_day, which would then hold alone");
@@ -168,17 +167,36 @@ pub(super) fn response(
         }
         table.close();
     }
-    let ours: BTreeSet<Fingerprint> = keys.masters.values().map(|master| master.key.fingerprint()).collect();
-    for (account, holder, watching) in accounts {
-        if let Some(name) = &holder.master
-            && section.gather.scope != Scope::Middle
-            && !names.contains(&(account.id.venue, name.clone()))
+    for (account, holder, _) in &accounts {
+        if section.gather.scope != Scope::Middle
+            && let Some(reason) = unknown_master(&account.id, holder, |of| names.contains(of))
         {
-            let (id, title) = (&account.id, account.id.venue.title());
-            let reason =
-                format!("{id} names the master {name}, and there is no [[response.master]] of {title} so called");
             section.refuse("master", reason);
         }
+    }
+    section.close();
+    joined(settings, keys, accounts)
+}
+
+/// Says that an account names a master that there is not.
+pub(super) fn unknown_master(
+    id: &AccountId,
+    holder: &Holder,
+    is_known: impl Fn(&(Venue, String)) -> bool,
+) -> Option<String> {
+    let name = holder.master.as_ref().filter(|name| !is_known(&(id.venue, (*name).clone())))?;
+    let title = id.venue.title();
+    Some(format!("{id} names the master {name}, and there is no [[response.master]] of {title} so called"))
+}
+
+/// Joins the brakes and the masters' keys with the accounts there are.
+pub(super) fn joined(
+    mut settings: Settings,
+    mut keys: Keys,
+    accounts: Vec<(Account, Holder, Option<Fingerprint>)>,
+) -> (Settings, Keys) {
+    let ours: BTreeSet<Fingerprint> = keys.masters.values().map(|master| master.key.fingerprint()).collect();
+    for (account, holder, watching) in accounts {
         let mut policy = account.answer;
         policy.keep.extend(ours.iter().cloned());
         policy.keep.extend(watching);
@@ -186,7 +204,6 @@ pub(super) fn response(
         settings.accounts.insert(account.id.clone(), policy);
         keys.holders.insert(account.id, holder);
     }
-    section.close();
     (settings, keys)
 }
 

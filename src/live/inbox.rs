@@ -1,9 +1,7 @@
 //! What commands ask of a running daemon: a file each in a folder of the state's directory, which only its owner may
 //! write. The daemon takes them in order and removes each once what it asks is on disk.
 
-use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +14,7 @@ use crate::domain::{Attack, Drill, IncidentId, Level, Span, Timestamp};
 use crate::drill;
 use crate::notify::{self, words};
 use crate::runtime::clock;
+use crate::runtime::letterbox::{self, Owner};
 use crate::runtime::supervisor::{Outcome, Stage, Task};
 use crate::store::{self, Answer, Answered, Cause, Handle, Restaged, Verdict};
 
@@ -106,20 +105,9 @@ const REFUSED: &str = "refused";
 
 /// Puts an order into the folder; returns its file, which is gone when the daemon has taken it.
 pub fn put(folder: &Path, order: &Order) -> io::Result<PathBuf> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let name = format!("{:020}-{:08x}", clock::now().nanos(), rand::random::<u32>());
-    let (beside, file) = (folder.join(format!("{name}.new")), folder.join(format!("{name}.json")));
     let text = serde_json::to_vec(order).map_err(io::Error::other)?;
-    let mut new = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    new.write_all(&text)?;
-    new.sync_all()?;
-    // Asked by root, it must be the daemon's own user who can take it.
-    if let Some(about) = folder.parent().and_then(|dir| std::fs::metadata(dir).ok()) {
-        let _ = std::os::unix::fs::chown(folder, Some(about.uid()), Some(about.gid()));
-        let _ = std::os::unix::fs::chown(&beside, Some(about.uid()), Some(about.gid()));
-    }
-    std::fs::rename(&beside, &file)?;
-    Ok(file)
+    letterbox::put(folder, &name, &text, Owner::Daemon)
 }
 
 /// Returns the task that takes what is put into the folder.
@@ -159,33 +147,11 @@ pub(super) fn task(
 
 /// Returns the files that wait, oldest first.
 fn waiting(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(why) => return Err(why),
-    };
-    let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
-    for entry in entries {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        if name.ends_with(".json") {
-            files.insert(name, path);
-            if files.len() > MOST_FILES {
-                files.pop_last();
-            }
-        }
-    }
-    Ok(files.into_values().collect())
+    letterbox::waiting(folder, MOST_FILES)
 }
 
 fn read(file: &Path) -> Result<Order, String> {
-    let about = std::fs::symlink_metadata(file).map_err(|why| why.to_string())?;
-    if !about.is_file() || about.len() > MOST_BYTES {
-        return Err("it is no small file".to_owned());
-    }
-    let mut text = String::new();
-    let opened = std::fs::File::open(file).map_err(|why| why.to_string())?;
-    opened.take(MOST_BYTES).read_to_string(&mut text).map_err(|why| why.to_string())?;
+    let (text, _) = letterbox::read(file, MOST_BYTES).map_err(|why| why.to_string())?;
     serde_json::from_str(&text).map_err(|why| format!("it is not understood: {why}"))
 }
 

@@ -124,6 +124,8 @@ pub struct Answering {
     pub keys: response::Keys,
     /// Where the exchanges are.
     pub places: response::hands::Places,
+    /// What may be done from now on, where that may change.
+    pub arms: Option<watch::Receiver<Option<response::Arms>>>,
 }
 
 /// Why the daemon could not start, or ended unasked.
@@ -227,7 +229,7 @@ pub async fn run_fed_by(
                 all.entry(id).or_default().insert(wallet);
                 all
             });
-        responder(answering, &wallets, store.clone(), incoming.clone())
+        responder(answering, wallets, store.clone(), incoming.clone())
     });
     let responding = responding.transpose()?;
     let mut tasks = feeds(settings.feed, incoming.clone(), wanted)?;
@@ -290,20 +292,42 @@ pub async fn run_fed_by(
     Ok(supervisor.run(stop).await?)
 }
 
-/// Returns the task that takes keys away.
+/// Returns the task that takes keys away. It waits for as long as no key may act.
 fn responder(
     answering: Answering,
-    wallets: &BTreeMap<AccountId, BTreeSet<Wallet>>,
+    wallets: BTreeMap<AccountId, BTreeSet<Wallet>>,
     store: store::Handle,
     incoming: mpsc::Sender<Incoming>,
 ) -> Result<Task, Error> {
-    let Answering { setup, keys, places } = answering;
-    let reach = hands::Reach::new(&places, &setup.settings, &keys, wallets);
-    let reach = reach.map_err(|why| Error::Response(why.to_string()))?;
-    let hands = std::sync::Arc::new(reach);
+    let Answering { setup, keys, places, arms } = answering;
+    let first = response::Arms { settings: setup.settings.clone(), keys, wallets };
+    let reach = move |arms: &response::Arms| hands::Reach::new(&places, &arms.settings, &arms.keys, &arms.wallets);
+    if first.can_act() {
+        reach(&first).map_err(|why| Error::Response(why.to_string()))?;
+    }
     Ok(Task::restartable("responses", Stage::Responder, move |stop| {
-        let (setup, store, incoming, hands) = (setup.clone(), store.clone(), incoming.clone(), hands.clone());
-        async move { Ok(response_desk::Desk::open(setup, hands, store, Some(incoming)).await?.run(stop).await?) }
+        let (setup, first, store, incoming) = (setup.clone(), first.clone(), store.clone(), incoming.clone());
+        let (reach, arms) = (reach.clone(), arms.clone());
+        async move {
+            let mut follows = arms.unwrap_or_else(|| watch::channel(None).1);
+            let now = loop {
+                let now = follows.borrow_and_update().clone().unwrap_or_else(|| first.clone());
+                if now.can_act() {
+                    break now;
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return Outcome::Ok(()),
+                    changed = follows.changed() => if changed.is_err() {
+                        stop.cancelled().await;
+                        return Outcome::Ok(());
+                    },
+                }
+            };
+            let hands = std::sync::Arc::new(reach(&now).map_err(|why| Error::Response(why.to_string()))?);
+            let setup = response_desk::Setup { settings: now.settings, ..setup };
+            let desk = response_desk::Desk::open(setup, hands, store, Some(incoming)).await?;
+            Ok(desk.following(follows).run(stop).await?)
+        }
     }))
 }
 

@@ -1,9 +1,8 @@
-//! Answers that the command line leaves for a running daemon: a file each, in a folder of the state's directory.
+//! Answers that the command line leaves for a running daemon: a file each, in a folder of the state's directory. The
+//! daemon removes each once what it says is on disk.
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use compact_str::format_compact;
 use serde::{Deserialize, Serialize};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::machine::Responder;
 use super::words::Verdict;
 use crate::domain::{IncidentId, Timestamp};
+use crate::runtime::letterbox::{self, Owner};
 
 /// Bytes of the largest answer taken, and answers taken at once.
 const MOST: (u64, usize) = (4_096, 100);
@@ -20,7 +20,7 @@ const MOST: (u64, usize) = (4_096, 100);
 pub struct Answer {
     /// Which one.
     pub incident: IncidentId,
-    /// Who: the system's number of the user who left the file. Nobody can leave one for another.
+    /// Who: the system's number of the user who left the file. Nobody but root can leave one for another.
     pub who: Responder,
     /// What.
     pub verdict: Verdict,
@@ -32,44 +32,41 @@ struct Wire {
     verdict: Verdict,
 }
 
-/// Leaves an answer.
-pub fn leave(folder: &Path, incident: &IncidentId, verdict: Verdict, now: Timestamp) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let text = serde_json::to_string(&Wire { incident: incident.clone(), verdict })?;
-    let name = format!("{}-{}", now.nanos(), std::process::id());
-    let beside = folder.join(format!(".{name}"));
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, folder.join(format!("{name}.json")))
+/// Leaves an answer; returns its file, which is gone when the daemon has taken it.
+pub fn leave(folder: &Path, incident: &IncidentId, verdict: Verdict, now: Timestamp) -> io::Result<PathBuf> {
+    let text = serde_json::to_vec(&Wire { incident: incident.clone(), verdict })?;
+    let name = format!("{:020}-{}", now.nanos(), std::process::id());
+    letterbox::put(folder, &name, &text, Owner::Sender)
 }
 
-/// Takes the answers that were left, oldest first. What is no answer is removed with a line in the log.
-pub fn take(folder: &Path) -> Vec<Answer> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|file| file.extension().is_some_and(|ending| ending == "json"));
-    files.sort();
+/// Returns the answers that wait, oldest first, each with its file. What is no answer is removed with a line in the log.
+pub fn waiting(folder: &Path) -> io::Result<Vec<(PathBuf, Answer)>> {
     let mut answers = Vec::new();
-    for file in files.into_iter().take(MOST.1) {
+    for file in letterbox::waiting(folder, MOST.1)? {
         match read(&file) {
-            Ok(answer) => answers.push(answer),
-            Err(why) => tracing::warn!(file = %file.display(), %why, "what was left for a response is no answer"),
-        }
-        if let Err(why) = fs::remove_file(&file) {
-            tracing::warn!(file = %file.display(), %why, "an answer cannot be removed, and is taken again");
+            Ok(answer) => answers.push((file, answer)),
+            Err(why) => {
+                tracing::warn!(file = %file.display(), %why, "what was left for a response is no answer");
+                remove(&file);
+            }
         }
     }
-    answers
+    Ok(answers)
+}
+
+/// Removes an answer that was taken; returns whether it is gone.
+pub fn remove(file: &Path) -> bool {
+    let removed = std::fs::remove_file(file);
+    if let Err(why) = &removed {
+        tracing::warn!(file = %file.display(), %why, "an answer cannot be removed");
+    }
+    removed.is_ok()
 }
 
 fn read(file: &Path) -> io::Result<Answer> {
-    let about = fs::symlink_metadata(file)?;
-    if !about.is_file() || about.len() > MOST.0 {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    let Wire { incident, verdict } = serde_json::from_str(&fs::read_to_string(file)?)?;
-    Ok(Answer { incident, who: format_compact!("user {} of this machine", about.uid()), verdict })
+    let (text, user) = letterbox::read(file, MOST.0)?;
+    let Wire { incident, verdict } = serde_json::from_str(&text)?;
+    Ok(Answer { incident, who: format_compact!("user {user} of this machine"), verdict })
 }
 
 #[cfg(test)]
@@ -77,16 +74,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_taken_once_with_who_left_it() {
+    fn an_answer_waits_with_who_left_it_until_it_is_removed() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("respond");
-        assert_eq!(take(&folder), []);
+        assert_eq!(waiting(&folder).unwrap(), []);
         let incident = IncidentId::known("binance-alice-7");
-        leave(&folder, &incident, Verdict::Approve, Timestamp::EPOCH).unwrap();
-        fs::write(folder.join("x.json"), "{").unwrap();
-        let taken = take(&folder);
-        assert_eq!((taken.len(), &taken[0].incident, taken[0].verdict), (1, &incident, Verdict::Approve));
-        assert!(taken[0].who.starts_with("user "));
-        assert_eq!(take(&folder), []);
+        let file = leave(&folder, &incident, Verdict::Approve, Timestamp::EPOCH).unwrap();
+        std::fs::write(folder.join("x.json"), "{").unwrap();
+        for _ in 0..2 {
+            let left = waiting(&folder).unwrap();
+            let [(place, answer)] = left.as_slice() else { panic!("{left:?}") };
+            assert_eq!((place, &answer.incident, answer.verdict), (&file, &incident, Verdict::Approve));
+            assert!(answer.who.starts_with("user "));
+        }
+        assert!(!folder.join("x.json").exists());
+        assert!(remove(&file));
+        assert_eq!(waiting(&folder).unwrap(), []);
     }
 }

@@ -48,6 +48,15 @@ pub enum Input {
         /// What.
         verdict: Verdict,
     },
+    /// It is known what was lost by now.
+    Lost {
+        /// In which incident.
+        incident: IncidentId,
+        /// How much.
+        loss: Vec<Money>,
+    },
+    /// The brakes are these from now on.
+    Changed(Box<Settings>),
     /// A step came to its end, or was looked up after a restart.
     Ended {
         /// Of which response.
@@ -136,9 +145,9 @@ impl Machine {
         &self.settings
     }
 
-    /// Takes other brakes from now on.
-    pub fn change(&mut self, settings: Settings) {
-        self.settings = settings;
+    /// Says whether the passing of time alone changes something now.
+    pub fn is_due(&self, at: Timestamp) -> bool {
+        self.memory.cases.values().any(|case| matches!(case.state, State::Waiting(until) if at > until))
     }
 
     /// Decides. What is returned may be done only when the memory is on disk.
@@ -152,6 +161,8 @@ impl Machine {
                 self.ordered(incident, account, plan, (who, origin), at, &mut out);
             }
             Input::Answered { incident, who, verdict } => self.answered(&incident, who, verdict, at, &mut out),
+            Input::Lost { incident, loss } => self.lost(&incident, &loss),
+            Input::Changed(settings) => self.changed(*settings, at, &mut out),
             Input::Ended { incident, place, outcome } => self.ended(&incident, place, outcome, at, &mut out),
             Input::Restarted => self.restarted(at, &mut out),
             Input::Tick => self.lapse(at, &mut out),
@@ -185,7 +196,11 @@ impl Machine {
         // What was held back for want of evidence is looked at again when the owner says that it was not them.
         let known = self.memory.cases.get(&facts.incident);
         let settled = known.is_some_and(|case| !case.is_open_to(facts.disowned));
-        if mode == Mode::Off || facts.level != Level::Act || settled {
+        // That it still cannot be found out what can be done was told.
+        let blind = known.is_some_and(|case| case.is_blind() && case.disowned == facts.disowned)
+            && plan.deeds.is_empty()
+            && plan.again;
+        if mode == Mode::Off || facts.level != Level::Act || settled || blind {
             return;
         }
         let needs = if self.is_large(&facts.loss) { 2 } else { 1 };
@@ -202,7 +217,7 @@ impl Machine {
                 (State::Refused, "one kind of evidence alone is never enough to act".into())
             }
             _ if age > self.settings.fresh.into() => (State::Refused, "the last finding is too long ago".into()),
-            _ if case.acts.is_empty() => (State::Refused, "nothing can be done over the exchange's API".into()),
+            _ if case.acts.is_empty() => (State::Refused, nothing(&case.plan)),
             Mode::Off | Mode::Dry => (State::Written, self.why_dry(&facts.account)),
             Mode::Confirm => (waiting, self.asks(needs)),
             // Whoever reads the owner's mail can say it was not them; that alone must not set hands in motion.
@@ -249,7 +264,7 @@ impl Machine {
         if self.settings.protected.contains(&account) {
             (case.state, case.note) = (State::Refused, "this account is protected".into());
         } else if case.acts.is_empty() {
-            (case.state, case.note) = (State::Refused, "nothing can be done over the exchange's API".into());
+            (case.state, case.note) = (State::Refused, nothing(&case.plan));
         } else {
             case.state = State::Waiting(at + self.settings.wait.into());
         }
@@ -306,6 +321,49 @@ impl Machine {
         }
     }
 
+    /// Takes note of what was lost since a plan was made: what needed one person may need two by now.
+    fn lost(&mut self, incident: &IncidentId, loss: &[Money]) {
+        if !self.is_large(loss) {
+            return;
+        }
+        let note = self.asks(2);
+        let waits = |case: &&mut Case| matches!(case.state, State::Waiting(_)) && case.needs < 2;
+        if let Some(case) = self.memory.cases.get_mut(incident).filter(waits) {
+            (case.needs, case.note) = (2, note);
+        }
+    }
+
+    /// Takes other brakes. What they forbid and has not left does not leave; nothing begins because of them.
+    fn changed(&mut self, settings: Settings, at: Timestamp, out: &mut Vec<Output>) {
+        self.settings = settings;
+        let open = self.memory.cases.iter().filter(|(_, case)| !case.state.is_over());
+        let held: Vec<(IncidentId, &'static str)> = open
+            .filter_map(|(incident, case)| {
+                if self.settings.protected.contains(&case.account) {
+                    return Some((incident.clone(), "this account is protected now"));
+                }
+                let off = !self.mode(&case.account, at).acts();
+                off.then(|| (incident.clone(), "acting on this account was switched off in the configuration"))
+            })
+            .collect();
+        for (incident, why) in held {
+            let Some(case) = self.memory.cases.get_mut(&incident) else { continue };
+            if let State::Waiting(_) = case.state {
+                (case.state, case.ended, case.note) = (State::Refused, Some(at), why.into());
+                out.push(Output::Tell { incident, news: News::Ended });
+                continue;
+            }
+            let rest = case.acts.iter_mut().filter(|act| act.begun.is_none() && act.outcome.is_none());
+            for act in rest {
+                (act.outcome, act.ended) = (Some(Outcome::Refused(why.into())), Some(at));
+            }
+            // A step under way ends by itself, and the response with it.
+            if case.open().is_none() {
+                self.go_on(&incident, at, out);
+            }
+        }
+    }
+
     /// Starts a response that nothing but the budgets and another response can hold up now.
     fn begin(&mut self, incident: &IncidentId, at: Timestamp, out: &mut Vec<Output>) {
         let Some(case) = self.memory.cases.get(incident) else { return };
@@ -345,13 +403,15 @@ impl Machine {
         let Some(case) = self.memory.cases.get_mut(incident).filter(|case| case.state == State::Running) else {
             return;
         };
-        // What is protected may have become so since the plan was made.
+        // What is protected, and which keys are ours, may have changed since the plan was made.
         let whole = settings.protected.contains(&case.account);
+        let ours = settings.policy(&case.account).map(|policy| &policy.keep);
+        let stays = |key| settings.protected_keys.contains(key) || ours.is_some_and(|ours| ours.contains(key));
         for (place, act) in case.acts.iter_mut().enumerate() {
             if act.begun.is_some() || act.outcome.is_some() {
                 continue;
             }
-            if whole || act.deed.key().is_some_and(|key| settings.protected_keys.contains(key)) {
+            if whole || act.deed.key().is_some_and(stays) {
                 (act.outcome, act.ended) = (Some(Outcome::Refused("it is protected".into())), Some(at));
                 continue;
             }
@@ -463,6 +523,15 @@ impl Machine {
 /// The note of a response whose open step is being looked up.
 const LOOKING: &str = "it is being looked up what became of the step that was under way";
 
+/// Says why a plan has no steps.
+fn nothing(plan: &Plan) -> CompactString {
+    match plan.amiss.first() {
+        None => "nothing can be done over the exchange's API".into(),
+        Some(_) if plan.again => "it could not be found out what can be done over the exchange's API".into(),
+        Some(_) => "nothing can be done over the exchange's API as it is set up; see what was not found out".into(),
+    }
+}
+
 fn named(account: &AccountId) -> CompactString {
     format_compact!("{account}")
 }
@@ -470,7 +539,8 @@ fn named(account: &AccountId) -> CompactString {
 impl Case {
     /// Says whether what is known now may change what was decided: nothing was, but for want of evidence.
     pub(super) fn is_open_to(&self, disowned: bool) -> bool {
-        disowned && !self.disowned && self.state == State::Refused && self.begun.is_none()
+        let undecided = self.state == State::Refused && self.begun.is_none() && self.ended.is_none();
+        undecided && (disowned && !self.disowned || self.is_blind())
     }
 
     fn of(account: AccountId, mut plan: Plan, needs: u32, found: Timestamp) -> Self {

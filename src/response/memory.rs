@@ -151,10 +151,35 @@ impl Case {
     pub fn given(&self) -> u32 {
         let mut ways: BTreeMap<String, u32> = BTreeMap::new();
         for who in &self.yes {
-            let way = person(who).chars().filter(|c| !c.is_ascii_digit()).collect();
-            *ways.entry(way).or_default() += 1;
+            let way: String = person(who).chars().filter(|c| !c.is_ascii_digit()).collect();
+            // Only root and the daemon's user can leave an answer there, and root in anybody's name.
+            let one = way == MACHINE;
+            let people = ways.entry(way).or_default();
+            *people = if one { 1 } else { *people + 1 };
         }
         ways.into_values().max().unwrap_or(0)
+    }
+
+    /// Says whether the key was seen to be taken away, and nothing is left for people that was known when it was planned.
+    pub fn is_shut(&self) -> bool {
+        let taken = |act: &Act| act.deed.takes_away() && act.outcome.as_ref().is_some_and(Outcome::is_seen);
+        self.plan.guide.is_empty() && self.plan.amiss.is_empty() && self.acts.iter().any(taken)
+    }
+
+    /// Says whether a step of it takes a key away.
+    pub fn takes_away(&self) -> bool {
+        self.acts.iter().any(|act| act.deed.takes_away())
+    }
+
+    /// Says whether a right was given back.
+    pub fn is_given_back(&self) -> bool {
+        let given = |act: &Act| matches!(act.deed, Deed::Give { .. }) && act.outcome == Some(Outcome::Done);
+        self.acts.iter().any(given)
+    }
+
+    /// Says whether nothing could be decided because it could not be found out what can be done.
+    pub(super) fn is_blind(&self) -> bool {
+        self.state == State::Refused && self.acts.is_empty() && self.plan.again
     }
 
     /// Returns the step that left and has no outcome yet.
@@ -162,6 +187,9 @@ impl Case {
         self.acts.iter().enumerate().find(|(_, act)| act.is_open())
     }
 }
+
+/// What everybody is called who answers on the command line, without the number.
+const MACHINE: &str = "user  of this machine";
 
 /// Returns who somebody is without what they call themselves, which is theirs to change: `Telegram user 42 (@alice)`.
 fn person(who: &str) -> &str {

@@ -130,6 +130,9 @@ pub struct Survey {
     pub revokes: bool,
     /// What could not be found out, a sentence each.
     pub amiss: Vec<CompactString>,
+    /// True where asking again may find it out.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// The steps for one account.
@@ -141,6 +144,9 @@ pub struct Plan {
     pub guide: Vec<PlanStep>,
     /// What could not be found out.
     pub amiss: Vec<CompactString>,
+    /// True where asking again may find it out.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// Rights that are taken: everything that moves money or may.
@@ -196,12 +202,12 @@ pub fn make(account: &AccountId, settings: &Settings, policy: &Policy, survey: &
     if survey.deletes && policy.delete {
         deeds.extend(keys.iter().map(|seen| Deed::Delete { key: seen.key.clone() }));
     }
-    let gone = deeds.iter().any(|deed| matches!(deed, Deed::Delete { .. } | Deed::Strip { .. } | Deed::Revoke));
+    let gone = deeds.iter().any(Deed::takes_away);
     let mut guide = Vec::new();
     if !gone {
         guide.extend(crate::alert::plan::steps(account, Story::Takeover));
     }
-    Plan { deeds, guide, amiss: survey.amiss.clone() }
+    Plan { deeds, guide, amiss: survey.amiss.clone(), again: survey.again }
 }
 
 /// Returns the steps that give back what `deeds` took, the last first.
@@ -244,6 +250,19 @@ impl Deed {
                 Some(key)
             }
             Deed::Cancel { .. } | Deed::Switch { .. } | Deed::Move { .. } | Deed::Revoke | Deed::Release { .. } => None,
+        }
+    }
+
+    /// Says whether whoever holds the key can do nothing more with it once this is done.
+    pub fn takes_away(&self) -> bool {
+        match self {
+            Deed::Strip { .. } | Deed::Revoke | Deed::Delete { .. } => true,
+            Deed::Cancel { .. }
+            | Deed::Narrow { .. }
+            | Deed::Switch { .. }
+            | Deed::Move { .. }
+            | Deed::Give { .. }
+            | Deed::Release { .. } => false,
         }
     }
 

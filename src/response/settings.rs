@@ -6,7 +6,6 @@ use std::time::Duration;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use crate::alert::Language;
 use crate::domain::{AccountId, Fingerprint, Money};
 
 /// What is done about an account's keys when an incident says `act`.
@@ -54,8 +53,6 @@ pub struct Settings {
     pub verify_within: Duration,
     /// What may be done about each account; accounts that are not here are left alone.
     pub accounts: BTreeMap<AccountId, Policy>,
-    /// The language people are told in.
-    pub language: Language,
 }
 
 /// What may be done about one account.
@@ -134,7 +131,6 @@ impl Default for Settings {
             call_timeout: Duration::from_secs(3),
             verify_within: Duration::from_secs(5),
             accounts: BTreeMap::new(),
-            language: Language::default(),
         }
     }
 }

@@ -376,6 +376,7 @@ fn people_are_counted_once_whatever_they_are_called_and_only_among_those_who_ans
     assert_eq!(given("Telegram user 42 (@alice)"), 1);
     assert_eq!(given("Telegram user 42 (@somebody_else)"), 1, "a name is its owner's to change");
     assert_eq!(given("user 1000 of this machine"), 1, "she may have a login too");
+    assert_eq!(given("user 0 of this machine"), 1, "root can leave an answer in anybody's name");
     assert_eq!(given("the answer page (mail)"), 1);
     assert_eq!(given("the answer page (mail2)"), 1, "who reads one mailbox may read the other");
     assert_eq!(given("Telegram user 43 (Telegram user 42)"), 2);
@@ -459,6 +460,95 @@ fn our_own_keys_and_those_that_only_look_stay() {
     let plan = plan::make(&account(0), &settings(), &policy, &seen);
     assert_eq!(plan.keys().into_iter().collect::<Vec<_>>(), [&key(1)]);
     assert_eq!(Duration::from_secs(3_600), settings().cool_down);
+}
+
+#[test]
+fn what_could_not_be_found_out_is_decided_once_it_can_be_and_told_once() {
+    let mut trace = armed();
+    let blind = || Survey { amiss: vec!["the keys cannot be listed".into()], again: true, ..Survey::default() };
+    let plan = |survey: &Survey| plan::make(&account(0), &settings(), &Policy::default(), survey);
+    let found = |survey: &Survey, at| Input::Found {
+        facts: facts(0, 0, FAMILIES[0], at),
+        plan: plan(survey),
+        origin: Origin::Live,
+    };
+    let (at, mut told) = (trace.at, 0);
+    for _ in 0..3 {
+        told += trace.machine.step(found(&blind(), at), at).len();
+        let case = &trace.machine.memory().cases[&incident(0, 0)];
+        assert!(case.state == State::Refused && case.note.contains("could not be found out"), "{case:?}");
+        assert!(case.is_open_to(false), "one failed listing is not the end of it");
+    }
+    assert_eq!(told, 1);
+    trace.live.insert(incident(0, 0));
+    trace.step(found(&survey(&[1]), at));
+    assert_eq!((state(&trace, 0, 0), trace.sent.len()), (State::Running, 1));
+    let refused = Survey { again: false, ..blind() };
+    trace.step(Input::Found { facts: facts(0, 1, FAMILIES[0], at), plan: plan(&refused), origin: Origin::Live });
+    let case = &trace.machine.memory().cases[&incident(0, 1)];
+    assert!(!case.is_open_to(false) && case.note.contains("as it is set up"), "{case:?}");
+}
+
+#[test]
+fn what_is_switched_off_or_protected_goes_no_further_and_new_keys_of_ours_stay() {
+    let others = |mode, keep: &[u8]| {
+        let policy = Policy { mode, keep: keep.iter().map(|n| key(*n)).collect(), ..Policy::default() };
+        Settings { accounts: [(account(0), policy.clone()), (account(1), policy)].into(), ..settings() }
+    };
+    let guarded = Settings { protected: [account(0), account(1)].into(), ..settings() };
+    for brakes in [others(Mode::Off, &[]), others(Mode::Dry, &[]), guarded] {
+        let mut trace = armed();
+        find(&mut trace, 0, 0, &[1]);
+        find(&mut trace, 1, 0, &[2]);
+        trace.step(Input::Changed(Box::new(brakes.clone())));
+        assert_eq!((state(&trace, 0, 0), state(&trace, 1, 0)), (State::Running, State::Refused), "one is under way");
+        trace.play(Move::Say { who: 1, n: 0, person: 0, verdict: 0 });
+        finish_all(&mut trace, 0);
+        assert_eq!((state(&trace, 0, 0), trace.sent.len()), (State::Partly, 1), "{brakes:?}");
+        // The same where the process ended in between.
+        let mut trace = armed();
+        find(&mut trace, 0, 0, &[1]);
+        trace.open.clear();
+        trace.step(Input::Changed(Box::new(brakes)));
+        trace.step(Input::Restarted);
+        finish_all(&mut trace, 0);
+        assert_eq!((state(&trace, 0, 0), trace.sent.len()), (State::Partly, 1));
+    }
+    let mut trace = armed();
+    find(&mut trace, 0, 0, &[1, 2]);
+    trace.step(Input::Changed(Box::new(others(Mode::Auto, &[2]))));
+    finish_all(&mut trace, 0);
+    let case = &trace.machine.memory().cases[&incident(0, 0)];
+    let sent: Vec<&Act> = case.acts.iter().filter(|act| act.begun.is_some()).collect();
+    assert!(sent.iter().all(|act| act.deed.key() != Some(&key(2))), "{sent:?}");
+    assert!(sent.iter().any(|act| act.deed == Deed::Delete { key: key(1) }));
+}
+
+#[test]
+fn what_was_lost_since_the_plan_was_made_counts_when_a_yes_comes() {
+    let mut trace = armed();
+    let money = |amount: i64| crate::domain::Money::new(amount.into(), crate::domain::Asset::new("USDT").unwrap());
+    trace.machine = Machine::new(Settings { second_person_above: vec![money(10)], ..settings() }, trace.disk.clone());
+    trace.live.insert(incident(1, 0));
+    find(&mut trace, 1, 0, &[1]);
+    trace.step(Input::Lost { incident: incident(1, 0), loss: vec![money(10)] });
+    assert_eq!(trace.machine.memory().cases[&incident(1, 0)].needs, 1);
+    trace.step(Input::Lost { incident: incident(1, 0), loss: vec![money(11)] });
+    trace.play(Move::Say { who: 1, n: 0, person: 1, verdict: 0 });
+    assert!(matches!(state(&trace, 1, 0), State::Waiting(_)), "two are needed by now");
+    trace.play(Move::Say { who: 1, n: 0, person: 2, verdict: 0 });
+    assert_eq!(state(&trace, 1, 0), State::Running);
+}
+
+#[test]
+fn time_alone_is_due_only_when_a_plan_lapses() {
+    let mut trace = armed();
+    assert!(!trace.machine.is_due(trace.at));
+    find(&mut trace, 1, 0, &[1]);
+    let late = trace.at + Span::from_secs(31 * 60);
+    assert!(!trace.machine.is_due(trace.at) && trace.machine.is_due(late));
+    trace.play(Move::Wait { minutes: 31 });
+    assert!(state(&trace, 1, 0) == State::Lapsed && !trace.machine.is_due(late));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod clock;
 pub mod http;
+pub mod letterbox;
 pub mod limits;
 pub mod supervisor;
 pub mod systemd;

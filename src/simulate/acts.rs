@@ -53,6 +53,8 @@ pub struct Acts {
     far: Duration,
     /// Requests so far.
     asked: u64,
+    /// How many lists of sub-accounts' keys are answered with 503 from now on.
+    unlisted: u64,
     /// True while a request is carried out in part.
     pub partial: bool,
     /// Tokens of applications that were withdrawn, and those that are taken.
@@ -133,6 +135,17 @@ fn served(
     asked: Asked,
     answer: fn(&Floor, Asked) -> Response,
 ) -> (Response, Option<Duration>) {
+    let lists = asked.path.ends_with("/subAccountApi") || asked.path.ends_with("/sub/api-key");
+    if lists && asked.method == "GET" {
+        let mut acts = locked(&floor.acts);
+        if acts.unlisted > 0 {
+            acts.unlisted -= 1;
+            return (
+                socket::plain(StatusCode::SERVICE_UNAVAILABLE, "<html><h1>503 Service Unavailable</h1></html>"),
+                None,
+            );
+        }
+    }
     if !acts(venue, &asked) {
         return (answer(floor, asked), None);
     }
@@ -281,6 +294,11 @@ impl Handle {
     /// Takes the number of requests over REST so far.
     pub fn asked(&self) -> u64 {
         std::mem::take(&mut locked(&self.floor.acts).asked)
+    }
+
+    /// Answers the next lists of sub-accounts' keys, so many of them, with 503.
+    pub fn fail_listings(&self, count: u64) {
+        locked(&self.floor.acts).unlisted = count;
     }
 
     /// Takes the number of requests about keys of sub-accounts at Binance so far.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 
-use super::{Again, Answer, Answered, Attention, Cause, ChannelRoute, Error, Restaged, Snapshot, Store, Taken};
+use super::{Again, Answer, Answered, Asked, Attention, Cause, ChannelRoute, Error, Restaged, Snapshot, Store, Taken};
 use crate::domain::{AccountId, Effect, EffectKind, Level, Message, Span, Timestamp};
 
 /// A share of the store. Callers wait for their turn, so what is queued is bounded by how many there are.
@@ -86,13 +86,32 @@ impl Handle {
         .await
     }
 
-    /// Queues a message about an account for every channel that wants one of its level and is told at once, and wakes
-    /// them; who is asked when nobody answers is asked about the incident.
-    pub async fn tell(&self, message: Message, account: AccountId, at: Timestamp) -> Result<(), Error> {
-        let at_once = self.routes.iter().filter(|route| !route.is_later());
-        let routes = at_once.filter(|route| route.accepts(message.level, &account));
-        let channels = routes.map(|route| route.name.clone()).collect();
-        self.queue(message, at, channels, Cause::News).await
+    /// Keeps what the responses remember (see [`Store::save_response`]) with what is told of it about accounts, to every
+    /// channel that wants it and is told at once, and wakes the channels; who is asked when nobody answers is asked about
+    /// the incident.
+    pub async fn save_response(
+        &self,
+        memory: String,
+        asked: Vec<Asked>,
+        told: Vec<(Message, AccountId)>,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let told: Vec<(Message, Vec<String>)> = told
+            .into_iter()
+            .map(|(message, account)| {
+                let channels = self.at_once(message.level, &account);
+                (message, channels)
+            })
+            .collect();
+        let commits = self.commits.clone();
+        self.with(move |store| {
+            store.save_response(&memory, &asked, &told, at)?;
+            if !told.is_empty() {
+                wake(&commits);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Writes down that a rule was given another stage (see [`Store::restaged`]) and wakes the channels named.
@@ -105,6 +124,12 @@ impl Handle {
             Ok(())
         })
         .await
+    }
+
+    /// Returns the channels that are told at once of an account what is so loud.
+    fn at_once(&self, level: Level, account: &AccountId) -> Vec<String> {
+        let at_once = self.routes.iter().filter(|route| !route.is_later());
+        at_once.filter(|route| route.accepts(level, account)).map(|route| route.name.clone()).collect()
     }
 
     /// Returns a counter that moves after every commit of an open incident that says `act`.

@@ -1,9 +1,7 @@
 //! The whole daemon: a theft is found, the key is taken and seen to be gone, whenever the process is killed meanwhile.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use fillguard::domain::{AccountId, Level, Timestamp, Venue};
@@ -12,10 +10,7 @@ use fillguard::runtime::clock;
 use fillguard::simulate::{self, Scenario, Scene, SimAccount};
 use fillguard::store::{Filter, Store};
 
-use super::world::{Entry, World, id};
-
-/// Nothing that is waited for takes longer, unless it is broken.
-const PATIENCE: Duration = Duration::from_secs(120);
+use super::world::{Entry, PATIENCE, World, id};
 
 /// Victims at Binance and KuCoin, watched by a daemon that may take their leaked keys away by itself.
 pub struct Theft {
@@ -71,26 +66,11 @@ impl Theft {
     /// Starts the daemon; returns once it says that every feed is up or has failed.
     pub fn start(&mut self) -> Child {
         self.starts += 1;
-        let log = |name: &str| File::create(self.world.path(&format!("{name}-{}.log", self.starts))).unwrap();
-        let place = self.world.path(&format!("ready-{}", self.starts));
-        let socket = UnixDatagram::bind(&place).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut command = self.world.command(&["run", "--i-have-read"]);
-        let command = command.env("NOTIFY_SOCKET", &place).stdin(Stdio::null()).stdout(log("out")).stderr(log("err"));
-        let child = command.spawn().unwrap();
-        let mut said = [0; 512];
-        loop {
-            match socket.recv(&mut said) {
-                Ok(length) if String::from_utf8_lossy(&said[..length]).contains("READY=1") => return child,
-                Ok(_) => {}
-                Err(why) => panic!("the daemon is not ready: {why}: {}", self.log()),
-            }
-        }
+        self.world.start(self.starts, None)
     }
 
     fn log(&self) -> String {
-        let text = std::fs::read_to_string(self.world.path(&format!("err-{}.log", self.starts))).unwrap_or_default();
-        text.lines().rev().take(20).collect::<Vec<_>>().join("\n")
+        self.world.log(self.starts)
     }
 
     pub fn memory(&self) -> Memory {
@@ -243,4 +223,51 @@ async fn a_daemon_that_is_killed_while_it_responds_repeats_nothing_and_says_what
         theft.world.end().await;
     }
     eprintln!("{victims} thefts, {kills} kills: {gone} keys gone, {told} told as done in part");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_that_is_switched_on_while_the_daemon_runs_takes_the_key_and_one_that_is_switched_off_does_not() {
+    for (before, after) in [("off", "auto"), ("auto", "off")] {
+        let mut theft = Theft::new(41, 1).await;
+        let text = std::fs::read_to_string(theft.world.path("fillguard.toml")).unwrap();
+        let with = |mode: &str| text.replace("mode = \"auto\"", &format!("mode = \"{mode}\""));
+        theft.world.put("fillguard.toml", &with(before));
+        let daemon = theft.start();
+        theft.world.put("fillguard.toml", &with(after));
+        assert!(Command::new("kill").args(["-HUP", &daemon.id().to_string()]).status().unwrap().success());
+        let begun = clock::steady();
+        while !theft.log().contains("responses follow the configuration") {
+            assert!(begun.elapsed() < PATIENCE, "{}", theft.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(!theft.log().contains("next restart"), "{}", theft.log());
+        theft.world.handle.attack();
+        if after == "auto" {
+            theft.until_all_over().await;
+            assert!(theft.cases().values().all(|case| case.state == State::Done), "{:?}", theft.cases());
+        } else {
+            // Each victim says `act`, and is written down as it was; the desk looked at it before the incident was kept
+            // twice more.
+            let filter = || Filter { min_level: Some(Level::Act), ..Filter::default() };
+            let seen = || {
+                let store = Store::read(&theft.world.path("state/fillguard.db")).unwrap();
+                let all = store.incidents(&filter()).unwrap();
+                all.iter()
+                    .filter(|incident| incident.count > 2)
+                    .map(|incident| incident.account.clone())
+                    .collect::<std::collections::BTreeSet<_>>()
+            };
+            let wanted = theft.victims.iter().map(id).collect::<std::collections::BTreeSet<_>>();
+            while seen() != wanted {
+                assert!(begun.elapsed() < PATIENCE, "{}", theft.log());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert!(theft.cases().is_empty() && theft.world.handle.acts().is_empty(), "{:?}", theft.cases());
+        }
+        for leaked in &theft.leaked {
+            assert_eq!(theft.world.handle.takes(leaked.venue, &leaked.key_id), after == "off");
+        }
+        kill(daemon);
+        theft.world.end().await;
+    }
 }

@@ -8,6 +8,7 @@
     reason = "a test: its steps may fail"
 )]
 
+mod answers;
 mod daemon;
 mod doctor;
 mod drill;

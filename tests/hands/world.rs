@@ -1,11 +1,14 @@
 //! Three played exchanges, and a folder with a configuration and keys for the real program.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::ops::Deref;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use fillguard::arrival::{Arrival, Body};
 use fillguard::domain::{AccountId, Timestamp, Venue};
@@ -17,6 +20,9 @@ use serde_json::{Value, json};
 
 use super::played::Played;
 pub use super::played::{id, quiet};
+
+/// Nothing that is waited for takes longer, unless it is broken.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct World {
     played: Played,
@@ -121,6 +127,46 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fillguard"));
         command.args(args).current_dir(self.home.path()).env("FILLGUARD_CONFIG", "fillguard.toml");
         command
+    }
+
+    /// Starts the daemon, as another user where one is named; returns once it says that every feed is up or has failed.
+    pub fn start(&self, run: u32, user: Option<u32>) -> Child {
+        let log = |name: &str| File::create(self.path(&format!("{name}-{run}.log"))).unwrap();
+        let place = self.path(&format!("ready-{run}"));
+        let socket = UnixDatagram::bind(&place).unwrap();
+        fs::set_permissions(&place, Permissions::from_mode(0o777)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut command = self.command(&["run", "--i-have-read"]);
+        if let Some(user) = user {
+            command.uid(user).gid(user);
+        }
+        let command = command.env("NOTIFY_SOCKET", &place).stdin(Stdio::null()).stdout(log("out")).stderr(log("err"));
+        let child = command.spawn().unwrap();
+        let mut said = [0; 512];
+        loop {
+            match socket.recv(&mut said) {
+                Ok(length) if String::from_utf8_lossy(&said[..length]).contains("READY=1") => return child,
+                Ok(_) => {}
+                Err(why) => panic!("the daemon is not ready: {why}: {}", self.log(run)),
+            }
+        }
+    }
+
+    /// Returns the last lines of a daemon's log.
+    pub fn log(&self, run: u32) -> String {
+        let text = fs::read_to_string(self.path(&format!("err-{run}.log"))).unwrap_or_default();
+        text.lines().rev().take(20).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Gives everything to another user.
+    pub fn give_to(&self, user: u32) {
+        let mut all = vec![self.home.path().to_owned()];
+        while let Some(one) = all.pop() {
+            chown(&one, Some(user), Some(user)).unwrap();
+            if one.is_dir() {
+                all.extend(fs::read_dir(&one).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
     }
 
     /// Runs a command to its end with `typed` as its input; returns its exit code, and all that it said.

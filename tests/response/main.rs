@@ -18,6 +18,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fillguard::alert::Language;
 use fillguard::domain::{
     AccountId, Effect, EffectKind, Family, Finding, Fingerprint, Incident, IncidentId, Kind, Level, Reason, RuleName,
     Story, Symbol, Term, Transition, Venue, Wallet,
@@ -26,13 +27,14 @@ use fillguard::feed::ReadKey;
 use fillguard::response::desk::{Desk, Setup};
 use fillguard::response::hands::{Hands, Places, Reach};
 use fillguard::response::{
-    Deed, Holder, Keys, Master, Memory, Mode, Outcome, Policy, RevokeKey, Settings, State, Wallets,
+    Arms, Deed, Holder, Keys, Master, Memory, Mode, Outcome, Policy, RevokeKey, Settings, State, Wallets,
 };
 use fillguard::runtime::clock;
 use fillguard::secret::Secret;
 use fillguard::simulate::{self, ActFault, SUB_PASSPHRASE, SimAccount};
 use fillguard::store::{self, Store};
 use played::{Played, id, quiet};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -203,7 +205,8 @@ async fn over(store: &store::Handle, incident: &IncidentId) -> fillguard::respon
 async fn respond(world: &World, settings: Settings, keys: &Keys, found: &Incident) -> fillguard::response::Case {
     let store = store::Handle::new(Store::in_memory().unwrap(), Vec::new());
     let hands = Arc::new(reach(world, &settings, keys));
-    let desk = Desk::open(Setup { settings, read: true, inbox: None }, hands, store.clone(), None).await.unwrap();
+    let setup = Setup { settings, read: true, inbox: None, language: Language::English };
+    let desk = Desk::open(setup, hands, store.clone(), None).await.unwrap();
     let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
     let ended = stop.clone();
     running.spawn(async move { desk.run(ended).await.unwrap() });
@@ -350,7 +353,7 @@ async fn whatever_goes_wrong_no_step_leaves_twice_and_what_is_said_is_true() {
         row.seeds += 1;
         let open = || async {
             let hands = Arc::new(reach(&world, &settings, &keys));
-            let setup = Setup { settings: settings.clone(), read: true, inbox: None };
+            let setup = Setup { settings: settings.clone(), read: true, inbox: None, language: Language::English };
             Desk::open(setup, hands, store.clone(), None).await.unwrap()
         };
         let desk = open().await;
@@ -401,5 +404,180 @@ async fn whatever_goes_wrong_no_step_leaves_twice_and_what_is_said_is_true() {
         eprintln!("{name:<28}{seeds:>6}{killed:>8}{gone:>6}{told:>13}{repeated:>10}{lies:>12}");
     }
     assert!(rows.values().all(|row| row.repeated == 0 && row.lies == 0), "{rows:?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_that_fails_is_nothing_that_was_seen() {
+    for venue in [Venue::Binance, Venue::Kucoin] {
+        let world = World::new(19).await;
+        let (settings, keys, victim, leaked) = armed(&world, venue, HOLDER);
+        let hands = reach(&world, &settings, &keys);
+        let key = Fingerprint::of(&leaked);
+        let mut deeds = vec![
+            Deed::Strip { key: key.clone(), had: vec![fillguard::domain::Right::Trade] },
+            Deed::Give { key: key.clone(), rights: vec![fillguard::domain::Right::Trade] },
+            Deed::Delete { key: key.clone() },
+        ];
+        if venue == Venue::Binance {
+            deeds.push(Deed::Narrow { key, to: vec!["203.0.113.7".into()] });
+        }
+        world.handle.fail_listings(u64::MAX);
+        for deed in &deeds {
+            let outcome = hands.perform(&victim, deed).await;
+            let Outcome::Refused(why) = &outcome else { panic!("{venue} {deed}: {outcome}") };
+            assert!(why.contains("cannot be listed"), "{venue} {deed}: {outcome}");
+            assert!(matches!(hands.look(&victim, deed).await, Outcome::Unknown(_)), "{venue} {deed}");
+        }
+        assert!(world.handle.acts().is_empty() && world.handle.takes(venue, &leaked));
+        world.end().await;
+    }
+}
+
+/// A desk at work on an account.
+struct Work {
+    store: store::Handle,
+    arms: watch::Sender<Option<Arms>>,
+    stop: CancellationToken,
+    running: JoinSet<Result<(), store::Error>>,
+}
+
+impl Work {
+    async fn begin(world: &World, settings: &Settings, keys: &Keys, store: store::Handle) -> Work {
+        let hands = Arc::new(reach(world, settings, keys));
+        let setup = Setup { settings: settings.clone(), read: true, inbox: None, language: Language::English };
+        let desk = Desk::open(setup, hands, store.clone(), None).await.unwrap();
+        let (arms, told) = watch::channel(None);
+        let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
+        running.spawn(desk.following(told).run(stop.clone()));
+        Work { store, arms, stop, running }
+    }
+
+    fn arm(&self, settings: &Settings, keys: &Keys) {
+        let arms = Arms { settings: settings.clone(), keys: keys.clone(), wallets: BTreeMap::new() };
+        self.arms.send_replace(Some(arms));
+    }
+
+    /// Waits until the response to an incident stands as wanted.
+    async fn until(&self, incident: &IncidentId, wanted: impl Fn(State) -> bool) -> fillguard::response::Case {
+        let begun = clock::steady();
+        loop {
+            let text = self.store.with(|store| store.response()).await.unwrap().unwrap_or("{}".into());
+            let memory: Memory = serde_json::from_str(&text).unwrap_or_default();
+            match memory.cases.get(incident) {
+                Some(case) if wanted(case.state) => return case.clone(),
+                case => assert!(begun.elapsed() < Duration::from_secs(60), "{case:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn end(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.running.join_next().await {
+            ended.unwrap().unwrap();
+        }
+    }
+}
+
+fn with_mode(settings: &Settings, mode: Mode) -> Settings {
+    let mut settings = settings.clone();
+    settings.accounts.values_mut().for_each(|policy| policy.mode = mode);
+    settings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_that_fails_for_a_while_is_asked_for_again_and_the_key_is_taken_then() {
+    for venue in [Venue::Binance, Venue::Kucoin] {
+        let world = World::new(23).await;
+        let (settings, mut keys, victim, leaked) = armed(&world, venue, HOLDER);
+        keys.holders.get_mut(&victim).unwrap().trade = None;
+        let store = store::Handle::new(Store::in_memory().unwrap(), Vec::new());
+        // A survey asks three times at most.
+        world.handle.fail_listings(4);
+        let work = Work::begin(&world, &settings, &keys, store.clone()).await;
+        let found = incident(&victim, 1);
+        store.take(vec![effect(&found, 1)]).await.unwrap();
+        let case = work.until(&found.id, State::is_over).await;
+        assert_eq!(case.state, State::Done, "{venue}: {case:?}");
+        assert!(!world.handle.takes(venue, &leaked), "{venue}");
+        work.end().await;
+        world.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_cannot_be_listed_while_the_finding_is_fresh_is_told_with_the_true_reason() {
+    let world = World::new(29).await;
+    let (settings, mut keys, victim, _) = armed(&world, Venue::Binance, HOLDER);
+    keys.holders.get_mut(&victim).unwrap().trade = None;
+    let settings = Settings { fresh: Duration::from_secs(4), ..settings };
+    let route = store::ChannelRoute { name: "chat".into(), ..Default::default() };
+    let store = store::Handle::new(Store::in_memory().unwrap(), vec![route]);
+    world.handle.fail_listings(u64::MAX);
+    let work = Work::begin(&world, &settings, &keys, store.clone()).await;
+    let found = incident(&victim, 1);
+    store.take(vec![effect(&found, 1)]).await.unwrap();
+    let case = work.until(&found.id, State::is_over).await;
+    assert_eq!(case.state, State::Refused);
+    let due = store.with(|store| store.due("chat", clock::now(), 9)).await.unwrap();
+    let [told] = due.as_slice() else { panic!("{due:?}") };
+    assert!(told.message.headline.contains("it could not be found out"), "{:?}", told.message);
+    assert!(told.message.facts.iter().any(|fact| fact.contains("cannot be listed")), "{:?}", told.message);
+    // The thief goes on, the exchange answers again.
+    world.handle.fail_listings(0);
+    let again = Incident { last: clock::now(), count: 2, ..found.clone() };
+    store.take(vec![effect(&again, 2)]).await.unwrap();
+    work.until(&found.id, |state| state == State::Done).await;
+    work.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn responses_follow_the_configuration_while_they_work() {
+    let world = World::new(31).await;
+    let (settings, keys, victim, leaked) = armed(&world, Venue::Binance, HOLDER);
+    let store = store::Handle::new(Store::in_memory().unwrap(), Vec::new());
+    // A plan that waits when responses are switched off is held back, and its yes is worth nothing.
+    let work = Work::begin(&world, &with_mode(&settings, Mode::Confirm), &keys, store.clone()).await;
+    let found = incident(&victim, 1);
+    store.take(vec![effect(&found, 1)]).await.unwrap();
+    work.until(&found.id, |state| matches!(state, State::Waiting(_))).await;
+    work.arm(&with_mode(&settings, Mode::Off), &Keys::default());
+    let case = work.until(&found.id, State::is_over).await;
+    assert!(case.state == State::Refused && case.note.contains("switched off"), "{case:?}");
+    // While they are off nothing is begun; once they are on, with their keys, what says `act` is looked at.
+    let found = incident(&victim, 2);
+    store.take(vec![effect(&found, 2)]).await.unwrap();
+    work.arm(&settings, &keys);
+    let case = work.until(&found.id, State::is_over).await;
+    assert_eq!(case.state, State::Done, "{case:?}");
+    assert!(!world.handle.takes(Venue::Binance, &leaked));
+    work.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_written_down_together_with_the_message_about_it_or_not_at_all() {
+    let world = World::new(37).await;
+    let (settings, keys, victim, _) = armed(&world, Venue::Binance, HOLDER);
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("fillguard.db");
+    let route = store::ChannelRoute { name: "chat".into(), ..Default::default() };
+    let store = store::Handle::new(Store::open(&file).unwrap(), vec![route]);
+    let mut work = Work::begin(&world, &with_mode(&settings, Mode::Confirm), &keys, store.clone()).await;
+    let found = incident(&victim, 1);
+    let other = rusqlite::Connection::open(&file).unwrap();
+    // As if the process ended just where the message is queued.
+    other.execute_batch("CREATE TRIGGER cut BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, 'cut'); END").unwrap();
+    store.take(vec![effect(&found, 1)]).await.unwrap();
+    work.running.join_next().await.unwrap().unwrap().expect_err("it cannot go on");
+    assert!(!memory(&store).await.cases.contains_key(&found.id), "a plan waits that nobody was told of");
+    other.execute_batch("DROP TRIGGER cut").unwrap();
+    let work = Work::begin(&world, &with_mode(&settings, Mode::Confirm), &keys, store.clone()).await;
+    work.until(&found.id, |state| matches!(state, State::Waiting(_))).await;
+    let due = store.with(|store| store.due("chat", clock::now(), 9)).await.unwrap();
+    assert!(due.len() == 1 && due[0].message.headline.contains("waits for your yes"), "{due:?}");
+    work.end().await;
     world.end().await;
 }

@@ -11,14 +11,25 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
         "{}: the restart cut a response off; what became of it was looked up",
         "{0}: der Neustart hat eine Gegenwehr unterbrochen; was daraus wurde, ist nachgesehen",
     ),
-    ("{}: would be done now ({} steps), and is not", "{0}: würde jetzt getan ({1} Schritte) und wird es nicht"),
+    ("{}: would be done now ({}), and is not", "{0}: würde jetzt getan ({1}) und wird es nicht"),
+    ("{}: waits for your yes, {} to take the key away", "{0}: wartet auf Ihr Ja, {1}, um den Schlüssel wegzunehmen"),
     (
-        "{}: waits for your yes, {} steps to take the key away",
-        "{0}: wartet auf Ihr Ja, {1} Schritte, um den Schlüssel wegzunehmen",
+        "{}: waits for your yes, {}; none takes the key away, that is yours",
+        "{0}: wartet auf Ihr Ja, {1}; keiner nimmt den Schlüssel weg, das liegt bei Ihnen",
     ),
     ("{}: the key is being taken away", "{0}: der Schlüssel wird gerade weggenommen"),
+    (
+        "{}: orders are being cancelled; the key itself is yours to delete",
+        "{0}: Aufträge werden gestrichen; den Schlüssel selbst müssen Sie löschen",
+    ),
+    ("{}: what was taken was given back", "{0}: was genommen war, ist zurückgegeben"),
     ("{}: done, {} seen to have taken effect", "{0}: getan, {1} mit sichtbarer Wirkung"),
+    (
+        "{}: {} took effect, but the key STILL WORKS: deleting it is yours",
+        "{0}: {1} mit Wirkung, aber der Schlüssel GILT NOCH: ihn zu löschen liegt bei Ihnen",
+    ),
     ("{}: only {} of {} took effect; the rest is yours", "{0}: {2}, Wirkung nur bei {1}; der Rest liegt bei Ihnen"),
+    ("{}: {} took effect; the rest is yours", "{0}: {1} mit Wirkung; der Rest liegt bei Ihnen"),
     ("{}: nothing was done; {}", "{0}: nichts wurde getan; {1}"),
     ("{}: nothing is done; {}", "{0}: nichts wird getan; {1}"),
     (
@@ -28,6 +39,8 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     // Its facts, next step and table.
     ("Why: {}.", "Grund: {0}."),
     ("Not found out: {}.", "Nicht herausgefunden: {0}."),
+    ("For you: {}: https://{}", "Für Sie: {0}: https://{1}"),
+    ("For you: {}", "Für Sie: {0}"),
     (
         "Say yes below this message, or: fillguard respond approve {}   (or deny)",
         "Sagen Sie Ja unter dieser Nachricht, oder: fillguard respond approve {0}   (oder deny)",
@@ -42,6 +55,8 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
         "Öffnen Sie die API-Schlüssel von {0} bei {1} und löschen Sie jeden, der handeln darf",
     ),
     ("Nothing more is needed here.", "Hier ist nichts weiter nötig."),
+    ("How it ended is told.", "Wie es ausgeht, wird gesagt."),
+    ("Whoever holds the key can trade with it again.", "Wer den Schlüssel hat, kann wieder damit handeln."),
     ("Whoever holds the key can go on trading with it.", "Wer den Schlüssel hat, kann damit weiterhandeln."),
     ("account", "Konto"),
     ("incident", "Vorfall"),

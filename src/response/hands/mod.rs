@@ -13,12 +13,14 @@ use std::time::Duration;
 
 use compact_str::{CompactString, format_compact};
 
+use super::Arms;
 use super::keys::{Keys, RevokeKey};
 use super::plan::{Deed, Survey};
 use super::settings::Settings;
 use super::words::Outcome;
 use crate::domain::{AccountId, Venue, Wallet};
 use crate::feed;
+use crate::feed::limiter::Limiter;
 use crate::runtime::{clock, tls};
 pub use own::KeyPage;
 
@@ -64,13 +66,20 @@ pub trait Hands: Send + Sync + 'static {
     fn perform(&self, account: &AccountId, deed: &Deed) -> impl Future<Output = Outcome> + Send;
     /// Looks what became of a step that may have been asked for; asks for nothing.
     fn look(&self, account: &AccountId, deed: &Deed) -> impl Future<Output = Outcome> + Send;
+    /// Returns hands that work with these keys; steps under way are not disturbed.
+    fn with(&self, arms: &Arms) -> Result<Self, CompactString>
+    where
+        Self: Sized;
 }
 
 /// The hands at the real exchanges.
 #[derive(Debug)]
 pub struct Reach {
     arms: BTreeMap<AccountId, Arm>,
+    places: Places,
     wires: Wires,
+    /// What is left of each Binance master's allowance, which outlives a change of the configuration.
+    purses: BTreeMap<String, Arc<Limiter>>,
     verify_within: Duration,
 }
 
@@ -109,6 +118,13 @@ enum Asked {
     Unclear(CompactString),
 }
 
+/// Why something could not be listed.
+struct Unlisted {
+    why: CompactString,
+    /// Whether asking again may find it out: no answer, a fault of theirs, too many requests.
+    passing: bool,
+}
+
 /// What a look gave.
 enum Seen {
     /// It is as it should be.
@@ -119,6 +135,37 @@ enum Seen {
     Dark(CompactString),
     /// The exchange shows it to nobody.
     Never(CompactString),
+}
+
+impl From<CompactString> for Unlisted {
+    /// What is said without an answer of the exchange may be otherwise a moment later.
+    fn from(why: CompactString) -> Self {
+        Unlisted { why, passing: true }
+    }
+}
+
+impl From<Unlisted> for CompactString {
+    fn from(unlisted: Unlisted) -> Self {
+        unlisted.why
+    }
+}
+
+impl Unlisted {
+    /// Writes down what could not be found out.
+    fn note(self, survey: &mut Survey) {
+        survey.amiss.push(format_compact!("the sub-account's keys cannot be listed: {}", self.why));
+        survey.again |= self.passing;
+    }
+}
+
+/// Says that a key cannot be asked about: nothing left, and the look that follows tells how it stands.
+fn unlisted(unlisted: Unlisted) -> Asked {
+    Asked::Refused(format_compact!("the sub-account's keys cannot be listed: {}", unlisted.why))
+}
+
+/// A key that is not listed cannot be asked about; the look that follows says whether it is gone.
+fn gone() -> Asked {
+    Asked::Refused("the key is not among those of the sub-account".into())
 }
 
 impl Places {
@@ -144,12 +191,21 @@ impl Reach {
         keys: &Keys,
         wallets: &BTreeMap<AccountId, BTreeSet<Wallet>>,
     ) -> Result<Self, CompactString> {
+        Reach::spending(BTreeMap::new(), places, settings, keys, wallets)
+    }
+
+    fn spending(
+        mut purses: BTreeMap<String, Arc<Limiter>>,
+        places: &Places,
+        settings: &Settings,
+        keys: &Keys,
+        wallets: &BTreeMap<AccountId, BTreeSet<Wallet>>,
+    ) -> Result<Self, CompactString> {
         let tls = tls::client_config(places.extra_ca.as_deref()).map_err(|error| format_compact!("{error}"))?;
         let wire = |base: &str| Wire::new(base, &tls, settings.call_timeout).map(Arc::new);
         let (binance, futures) = (wire(&places.binance)?, wire(&places.binance_futures)?);
         let (kucoin, kucoin_futures) = (wire(&places.kucoin)?, wire(&places.kucoin_futures)?);
         let (coinbase, login) = (wire(&places.coinbase)?, wire(&places.coinbase_login)?);
-        let mut purses = BTreeMap::new();
         let mut arms = BTreeMap::new();
         for (id, holder) in &keys.holders {
             let master = holder.master.as_ref().and_then(|name| keys.masters.get(&(id.venue, name.clone())).cloned());
@@ -161,7 +217,7 @@ impl Reach {
                 Venue::Binance => {
                     let purse = holder.master.as_ref().map(|name| {
                         let (minute, burst) = PURSE;
-                        let purse = || Arc::new(feed::limiter::Limiter::new(minute, Duration::from_secs(60), burst));
+                        let purse = || Arc::new(Limiter::new(minute, Duration::from_secs(60), burst));
                         Arc::clone(purses.entry(name.clone()).or_insert_with(purse))
                     });
                     Arm::Binance(BinanceArm {
@@ -195,7 +251,7 @@ impl Reach {
             arms.insert(id.clone(), arm);
         }
         let wires = Wires { binance, futures, kucoin, kucoin_futures, coinbase, login };
-        Ok(Reach { arms, wires, verify_within: settings.verify_within })
+        Ok(Reach { arms, places: places.clone(), wires, purses, verify_within: settings.verify_within })
     }
 
     /// Returns the accounts that something may be done about.
@@ -258,6 +314,10 @@ impl Hands for Reach {
             return Outcome::Unknown("no key is configured that could look".into());
         };
         arm.see(deed, clock::steady() + self.verify_within).await
+    }
+
+    fn with(&self, arms: &Arms) -> Result<Self, CompactString> {
+        Reach::spending(self.purses.clone(), &self.places, &arms.settings, &arms.keys, &arms.wallets)
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::listing::{self, Listing, Row};
 use super::wire::{Call, Verb, Wire};
-use super::{Asked, Seen, change, read};
+use super::{Asked, Seen, Unlisted, change, gone, read, unlisted};
 use crate::domain::{Fingerprint, Restriction, Right, Wallet};
 use crate::feed::limiter::Limiter;
 use crate::response::keys::{Master, RevokeKey};
@@ -65,7 +65,7 @@ impl BinanceArm {
                     survey.keys = keys.into_iter().map(|row| row.seen).collect();
                     (survey.strips, survey.narrows, survey.deletes) = (true, true, true);
                 }
-                Err(why) => survey.amiss.push(format_compact!("the sub-account's keys cannot be listed: {why}")),
+                Err(unlisted) => unlisted.note(&mut survey),
             }
         }
         if self.trade.is_some() {
@@ -93,7 +93,11 @@ impl BinanceArm {
             Deed::Give { key, rights } => self.permit(key, rights).await,
             Deed::Narrow { key, to } => self.narrow(key, to).await,
             Deed::Delete { key } => {
-                let Some(row) = self.row(key).await else { return gone() };
+                let row = match self.row(key).await {
+                    Ok(Some(row)) => row,
+                    Ok(None) => return gone(),
+                    Err(why) => return unlisted(why),
+                };
                 let (path, params) = (self.path("subAccountApi", 1), self.of(&row.id));
                 self.managed(Verb::Delete, &path, params).await
             }
@@ -113,10 +117,11 @@ impl BinanceArm {
                     let listed = keys.iter().find(|row| row.seen.key == *key).map(|row| &row.seen);
                     listing::judge(deed, listed).unwrap_or_else(|| Seen::Dark("the list does not tell".into()))
                 }
-                Err(why) => Seen::Dark(why),
+                Err(Unlisted { why, .. }) => Seen::Dark(why),
             },
-            Deed::Narrow { key, to } => match self.listed(key).await {
-                Err(why) => Seen::Dark(why),
+            Deed::Narrow { key, to } => match self.row(key).await {
+                Err(Unlisted { why, .. }) => Seen::Dark(why),
+                // A key that is gone may be used from nowhere.
                 Ok(None) => Seen::So,
                 Ok(Some(row)) => match self.addresses(&row.id).await {
                     Ok(Restriction::Listed(Some(list))) if same(&list, to) => Seen::So,
@@ -174,12 +179,14 @@ impl BinanceArm {
     }
 
     /// Reads something with the master's key.
-    async fn asked(&self, path: &str, params: &Params<'_>) -> Result<Value, CompactString> {
-        let (Some(master), Some(purse)) = (&self.master, &self.purse) else { return Err("no master's key".into()) };
+    async fn asked(&self, path: &str, params: &Params<'_>) -> Result<Value, Unlisted> {
+        let (Some(master), Some(purse)) = (&self.master, &self.purse) else {
+            return Err(Unlisted { why: "no master's key".into(), passing: false });
+        };
         self.learn().await;
         purse.ready(DEAR).await;
         let (status, text) = read(&self.wire, || self.call(&master.key, Verb::Get, path, params)).await?;
-        answer(status, &text)
+        answer(status, &text).map_err(|why| Unlisted { why, passing: is_passing(&text) })
     }
 
     /// Reads a page with the account's own key.
@@ -201,13 +208,13 @@ impl BinanceArm {
         change(&self.wire, self.call(&master.key, verb, path, &params), judge).await
     }
 
-    async fn keys(&self) -> Result<Vec<Row>, CompactString> {
+    async fn keys(&self) -> Result<Vec<Row>, Unlisted> {
         let mut rows = Vec::new();
         for page in 1..=PAGE.1 {
             let params = vec![self.holder(), ("page", page.to_string()), ("size", PAGE.0.to_string())];
             let value = self.asked(&self.path("subAccountApi", 1), &params).await?;
             let list = value.get("rows").unwrap_or(&value);
-            let list = list.as_array().ok_or("the list of keys is none")?;
+            let list = list.as_array().ok_or_else(|| CompactString::from("the list of keys is none"))?;
             rows.extend(list.iter().filter_map(|row| self.read(row)));
             if list.len() < PAGE.0 {
                 self.listing.keep(&rows);
@@ -215,7 +222,7 @@ impl BinanceArm {
             }
         }
         // A key that stands on a later page must not look deleted.
-        Err("the sub-account has more keys than are read".into())
+        Err(Unlisted { why: "the sub-account has more keys than are read".into(), passing: false })
     }
 
     fn read(&self, row: &Value) -> Option<Row> {
@@ -231,19 +238,20 @@ impl BinanceArm {
         Some(Row { id: id.to_owned(), seen: KeySeen { key: Fingerprint::of(id), label, rights, restriction: None } })
     }
 
-    async fn listed(&self, key: &Fingerprint) -> Result<Option<Row>, CompactString> {
+    /// Returns a key of the sub-account; none where it is not among them.
+    async fn row(&self, key: &Fingerprint) -> Result<Option<Row>, Unlisted> {
         match self.listing.recent(key) {
             Some(row) => Ok(Some(row)),
             None => Ok(self.keys().await?.into_iter().find(|row| row.seen.key == *key)),
         }
     }
 
-    async fn row(&self, key: &Fingerprint) -> Option<Row> {
-        self.listed(key).await.ok()?
-    }
-
     async fn permit(&self, key: &Fingerprint, rights: &[Right]) -> Asked {
-        let Some(row) = self.row(key).await else { return gone() };
+        let row = match self.row(key).await {
+            Ok(Some(row)) => row,
+            Ok(None) => return gone(),
+            Err(why) => return unlisted(why),
+        };
         let mut params = self.of(&row.id);
         params.extend(self.rights().iter().map(|(name, right)| (*name, rights.contains(right).to_string())));
         let call = if self.broker() { "subAccountApi/permission" } else { "subAccountApiPermission" };
@@ -251,7 +259,11 @@ impl BinanceArm {
     }
 
     async fn narrow(&self, key: &Fingerprint, to: &[CompactString]) -> Asked {
-        let Some(row) = self.row(key).await else { return gone() };
+        let row = match self.row(key).await {
+            Ok(Some(row)) => row,
+            Ok(None) => return gone(),
+            Err(why) => return unlisted(why),
+        };
         let mut params = self.of(&row.id);
         params.extend([("status", "2".to_owned()), ("ipAddress", to.join(","))]);
         let asked = self.managed(Verb::Post, &self.path("subAccountApi/ipRestriction", 2), params).await;
@@ -270,7 +282,8 @@ impl BinanceArm {
     }
 
     async fn addresses(&self, id: &str) -> Result<Restriction, CompactString> {
-        let value = self.asked(&self.path("subAccountApi/ipRestriction", 1), &self.of(id)).await?;
+        let asked = self.asked(&self.path("subAccountApi/ipRestriction", 1), &self.of(id)).await;
+        let value = asked.map_err(|unlisted| unlisted.why)?;
         let listed = match value.get("ipRestrict") {
             Some(Value::Bool(flag)) => *flag,
             Some(Value::String(text)) => text == "true",
@@ -286,9 +299,10 @@ fn same(list: &[CompactString], to: &[CompactString]) -> bool {
     list.iter().collect::<BTreeSet<_>>() == to.iter().collect::<BTreeSet<_>>()
 }
 
-/// A key that is not listed cannot be asked about; the look that follows says whether it is gone.
-fn gone() -> Asked {
-    Asked::Refused("the key is not among those of the sub-account, or they cannot be listed".into())
+/// Says whether an answer tells of a fault or a load of theirs, or of a clock that is learned anew.
+fn is_passing(text: &str) -> bool {
+    let passing = |code| matches!(code, -1000 | -1001 | -1003 | -1008..=-1006 | -1021);
+    serde_json::from_str(text).is_ok_and(|refusal: Refusal| passing(refusal.code))
 }
 
 fn answer(status: u16, text: &str) -> Result<Value, CompactString> {

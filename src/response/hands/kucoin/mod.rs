@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::listing::{self, Listing, Row};
 use super::wire::{Call, Verb, Wire};
-use super::{Asked, Seen, change, read};
+use super::{Asked, Seen, Unlisted, change, gone, read, unlisted};
 use crate::domain::{Fingerprint, Right};
 use crate::feed::sign::percent_encode;
 use crate::response::keys::{Master, RevokeKey};
@@ -58,7 +58,7 @@ impl KucoinArm {
                         survey.amiss.push("the passphrase of the sub-account's keys is not configured".into());
                     }
                 }
-                Err(why) => survey.amiss.push(format_compact!("the sub-account's keys cannot be listed: {why}")),
+                Err(unlisted) => unlisted.note(&mut survey),
             }
         }
         if self.trade.is_some() {
@@ -73,7 +73,7 @@ impl KucoinArm {
     async fn beyond_spot(&self, survey: &mut Survey) {
         let rights = match self.asked(self.trade.as_ref(), "/api/v1/user/api-key").await {
             Ok(data) => rights(&permission(&data)),
-            Err(why) => {
+            Err(Unlisted { why, .. }) => {
                 let what = "what the key that cancels may do cannot be asked, so only spot orders are cancelled";
                 return survey.amiss.push(format_compact!("{what}: {why}"));
             }
@@ -98,7 +98,11 @@ impl KucoinArm {
             Deed::Strip { key, .. } => self.permit(key, &[]).await,
             Deed::Give { key, rights } => self.permit(key, rights).await,
             Deed::Delete { key } => {
-                let Some(row) = self.row(key).await else { return gone() };
+                let row = match self.row(key).await {
+                    Ok(Some(row)) => row,
+                    Ok(None) => return gone(),
+                    Err(why) => return unlisted(why),
+                };
                 let Some(passphrase) = &self.passphrase else { return Asked::Refused(NO_PASSPHRASE.into()) };
                 let (sub, id) = (percent_encode(&self.sub), percent_encode(&row.id));
                 let passphrase = percent_encode(passphrase.expose());
@@ -121,7 +125,7 @@ impl KucoinArm {
                     let listed = keys.iter().find(|row| row.seen.key == *key).map(|row| &row.seen);
                     listing::judge(deed, listed).unwrap_or_else(|| Seen::Dark("the list does not tell".into()))
                 }
-                Err(why) => Seen::Dark(why),
+                Err(Unlisted { why, .. }) => Seen::Dark(why),
             },
             Deed::Cancel { book } => self.empty(*book).await,
             Deed::Switch { book, .. } => self.switched(*book, true).await,
@@ -156,50 +160,59 @@ impl KucoinArm {
         change(&self.wire, self.call(key, verb, path, body), judge).await
     }
 
-    async fn asked(&self, key: Option<&RevokeKey>, path: &str) -> Result<Value, CompactString> {
+    async fn asked(&self, key: Option<&RevokeKey>, path: &str) -> Result<Value, Unlisted> {
         self.asked_at(&self.wire, key, path).await
     }
 
-    async fn asked_at(&self, wire: &Wire, key: Option<&RevokeKey>, path: &str) -> Result<Value, CompactString> {
+    async fn asked_at(&self, wire: &Wire, key: Option<&RevokeKey>, path: &str) -> Result<Value, Unlisted> {
         let (_, mut value) = self.page(wire, key, path).await?;
         Ok(value.get_mut("data").map(Value::take).unwrap_or_default())
     }
 
     /// Reads an answer that says that it is one, as it came and taken apart.
-    async fn page(&self, wire: &Wire, key: Option<&RevokeKey>, path: &str) -> Result<(String, Value), CompactString> {
+    async fn page(&self, wire: &Wire, key: Option<&RevokeKey>, path: &str) -> Result<(String, Value), Unlisted> {
         self.learn().await;
         let (status, text) = read(wire, || self.call(key, Verb::Get, path, None)).await?;
         let value: Value =
             serde_json::from_str(&text).map_err(|_| format_compact!("HTTP {status}, an answer that cannot be read"))?;
         match value.get("code").and_then(Value::as_str) {
             Some("200000") => Ok((text, value)),
-            code @ (Some(_) | None) => Err(words(status, code)),
+            code @ (Some(_) | None) => {
+                // Too many requests, faults of theirs, and a clock that is learned anew.
+                let passing = matches!(code, None | Some("429000" | "500000" | "900001" | "400002"));
+                Err(Unlisted { why: words(status, code), passing })
+            }
         }
     }
 
     /// Reads a page with the account's own key.
     pub(super) async fn own(&self, path: &str) -> Result<String, CompactString> {
-        self.page(&self.wire, self.trade.as_ref(), path).await.map(|(text, _)| text)
+        self.page(&self.wire, self.trade.as_ref(), path).await.map(|(text, _)| text).map_err(|unlisted| unlisted.why)
     }
 
-    async fn keys(&self) -> Result<Vec<Row>, CompactString> {
+    async fn keys(&self) -> Result<Vec<Row>, Unlisted> {
         let path = format!("/api/v1/sub/api-key?subName={}", percent_encode(&self.sub));
         let data = self.asked(self.master_key(), &path).await?;
-        let rows = data.as_array().ok_or("the list of keys is none")?;
+        let rows = data.as_array().ok_or_else(|| CompactString::from("the list of keys is none"))?;
         let rows: Vec<Row> = rows.iter().filter_map(row).collect();
         self.listing.keep(&rows);
         Ok(rows)
     }
 
-    async fn row(&self, key: &Fingerprint) -> Option<Row> {
+    /// Returns a key of the sub-account; none where it is not among them.
+    async fn row(&self, key: &Fingerprint) -> Result<Option<Row>, Unlisted> {
         match self.listing.recent(key) {
-            Some(row) => Some(row),
-            None => self.keys().await.ok()?.into_iter().find(|row| row.seen.key == *key),
+            Some(row) => Ok(Some(row)),
+            None => Ok(self.keys().await?.into_iter().find(|row| row.seen.key == *key)),
         }
     }
 
     async fn permit(&self, key: &Fingerprint, rights: &[Right]) -> Asked {
-        let Some(row) = self.row(key).await else { return gone() };
+        let row = match self.row(key).await {
+            Ok(Some(row)) => row,
+            Ok(None) => return gone(),
+            Err(why) => return unlisted(why),
+        };
         let Some(passphrase) = &self.passphrase else { return Asked::Refused(NO_PASSPHRASE.into()) };
         let named = RIGHTS.iter().filter(|(_, right)| rights.contains(right)).map(|(name, _)| *name);
         let permission = std::iter::once("General").chain(named).collect::<Vec<_>>().join(",");
@@ -234,10 +247,6 @@ fn rights(permission: &str) -> BTreeSet<Right> {
     let named: BTreeSet<String> = permission.split(',').map(plain).collect();
     let rights = RIGHTS.iter().filter(|(name, _)| named.contains(&plain(name))).map(|(_, right)| right.clone());
     rights.chain([Right::Read]).collect()
-}
-
-fn gone() -> Asked {
-    Asked::Refused("the key is not among those of the sub-account, or they cannot be listed".into())
 }
 
 fn judge(status: u16, text: &str) -> Asked {

@@ -203,7 +203,7 @@ impl KucoinArm {
                 let is_on = data.get("timeout").and_then(Value::as_i64).is_some_and(|secs| secs > 0);
                 if is_on == on { Seen::So } else { Seen::NotSo("the switch is not as it should be".into()) }
             }
-            Err(why) => Seen::Dark(why),
+            Err(unlisted) => Seen::Dark(unlisted.why),
         }
     }
 
