@@ -298,6 +298,7 @@ fn ours(texts: &[String]) -> Vec<Said> {
         group: &group,
         habit: &habit,
         pair: None,
+        dollar: None,
         new_pair: true,
         time: now,
         n: 1,

@@ -150,6 +150,7 @@ pub(super) fn term(name: &str) -> &str {
         "size" => "Größe",
         "small_cap" => "kleiner Coin",
         "sold_before" => "vorher verkauft",
+        "falling" => "alles fällt",
         "sold_off" => "Bestände verkauft",
         "spent_slowly" => "langsam ausgegeben",
         "staged" => "auf Probe",

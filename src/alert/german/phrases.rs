@@ -148,6 +148,19 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
         "an diesem Konto ist eben eine Gegenwehr zu Ende gegangen: ein Mensch muss Ja sagen",
     ),
     ("this account is protected", "dieses Konto ist geschützt"),
+    ("this account is protected now", "dieses Konto ist jetzt geschützt"),
+    (
+        "acting on this account was switched off in the configuration",
+        "für dieses Konto wurde das Handeln in der Konfiguration abgeschaltet",
+    ),
+    (
+        "it could not be found out what can be done over the exchange's API",
+        "es war nicht herauszufinden, was über die API der Börse getan werden kann",
+    ),
+    (
+        "nothing can be done over the exchange's API as it is set up; see what was not found out",
+        "so, wie es eingerichtet ist, kann über die API der Börse nichts getan werden; siehe, was nicht herausgefunden wurde",
+    ),
     ("one more person has to say yes", "noch ein Mensch muss Ja sagen"),
     ("{} said no", "{0} sagte nein"),
     ("{} has it given back", "{0} lässt es zurückgeben"),
@@ -199,6 +212,7 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("the list of open orders is none", "die Liste der offenen Aufträge ist keine"),
     ("no key is configured that may cancel", "kein Schlüssel ist eingestellt, der streichen darf"),
     ("the open orders cannot be listed: {}", "die offenen Aufträge sind nicht aufzulisten: {0}"),
+    ("the key is not among those of the sub-account", "der Schlüssel gehört nicht zu denen des Unterkontos"),
     (
         "the key is not among those of the sub-account, or they cannot be listed",
         "der Schlüssel ist nicht unter denen des Unterkontos, oder sie sind nicht aufzulisten",

@@ -84,7 +84,10 @@ mod tests {
     ];
 
     /// The same, by what is said.
-    const NO_MESSAGE: [&str; 10] = [
+    const NO_MESSAGE: [&str; 12] = [
+        // A user of the machine, by what stands around the name; and a link's place, which has an address in it.
+        "user  of this machine",
+        "For you: {}: {}",
         "an invented key's id",
         "Bearer {}",
         "authentication failure",
