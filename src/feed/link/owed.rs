@@ -79,7 +79,7 @@ impl Owed {
     pub(super) fn up(&mut self, source: &Source, lost: Option<Timestamp>, now: Timestamp) {
         let (overlap, lookback) = (Span::from(self.timing.overlap), Span::from(self.timing.lookback));
         let Some(debt) = self.debts.get_mut(source) else { return };
-        let from = match (debt.proven(now), lost) {
+        let from = match (debt.proven(now + overlap), lost) {
             (Some(proven), Some(lost)) => proven.min(lost) - overlap,
             (Some(proven), None) => proven - overlap,
             (None, _) => now - lookback,
@@ -103,7 +103,7 @@ impl Owed {
         let (overlap, every) = (Span::from(self.timing.overlap), Span::from(self.timing.reconcile));
         let Some(debt) = self.debts.get_mut(source) else { return };
         if debt.since.is_none() && debt.asked.is_none() {
-            debt.owe(debt.proven(now).unwrap_or(now - every) - overlap);
+            debt.owe(debt.proven(now + overlap).unwrap_or(now - every) - overlap);
             debt.standing = true;
         }
         self.note(source);
@@ -182,9 +182,10 @@ impl Debt {
         }
     }
 
-    /// Up to when the exchange has answered; nothing is known by a clock that was set back since.
-    fn proven(&self, now: Timestamp) -> Option<Timestamp> {
-        self.proven.filter(|proven| *proven <= now)
+    /// Up to when the exchange has answered; nothing where that is after `latest`, because the clock was set back since. A
+    /// step back of less than the overlap is covered by it.
+    fn proven(&self, latest: Timestamp) -> Option<Timestamp> {
+        self.proven.filter(|proven| *proven <= latest)
     }
 
     fn owe(&mut self, since: Timestamp) {
