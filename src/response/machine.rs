@@ -216,8 +216,9 @@ impl Machine {
             _ if seen + usize::from(facts.disowned) < 2 => {
                 (State::Refused, "one kind of evidence alone is never enough to act".into())
             }
-            _ if age > self.settings.fresh.into() => (State::Refused, "the last finding is too long ago".into()),
+            // Before the age: finding out what can be done may have taken until now.
             _ if case.acts.is_empty() => (State::Refused, nothing(&case.plan)),
+            _ if age > self.settings.fresh.into() => (State::Refused, "the last finding is too long ago".into()),
             Mode::Off | Mode::Dry => (State::Written, self.why_dry(&facts.account)),
             Mode::Confirm => (waiting, self.asks(needs)),
             // Whoever reads the owner's mail can say it was not them; that alone must not set hands in motion.

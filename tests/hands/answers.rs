@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::time::Duration;
 
 use fillguard::domain::Venue;
 
@@ -41,6 +42,12 @@ async fn an_answer_by_root_is_taken_by_a_daemon_of_another_user() {
     std::os::unix::fs::chown(&folder, Some(0), Some(0)).unwrap();
     fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
     let daemon = world.start(1, Some(SERVICE));
+    for _ in 0..300 {
+        if world.log(1).contains("answers to responses cannot be read") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     assert!(world.log(1).contains("answers to responses cannot be read"), "{}", world.log(1));
     let (code, said) = world.run(&["respond", "reset"], "");
     assert!(code == 0 && said.contains("the daemon took it"), "{code} {said} {}", world.log(1));
