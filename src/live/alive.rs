@@ -32,7 +32,7 @@ pub(super) fn tasks(
             async move {
                 let heartbeat = Heartbeat::new(beat)?;
                 let mut judged = None;
-                let mut said = false;
+                let mut said = None;
                 loop {
                     let now = pulse.borrow().arrivals;
                     let why = match judged.replace(now) {
@@ -42,13 +42,13 @@ pub(super) fn tasks(
                     };
                     match why {
                         None => {
-                            said = false;
+                            said = None;
                             if let Err(why) = heartbeat.ping().await {
                                 tracing::warn!(%why, "the heartbeat's ping did not arrive");
                             }
                         }
                         // Whoever waits for the ping notices that it stays away.
-                        Some(why) if !std::mem::replace(&mut said, true) => tracing::error!("no ping is sent: {why}"),
+                        Some(why) if said.replace(why) != Some(why) => tracing::error!("no ping is sent: {why}"),
                         Some(_) => {}
                     }
                     tokio::select! {
