@@ -1,5 +1,6 @@
 //! What every channel does: take the loudest waiting message, try, write down what came of it, wait.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,10 +90,14 @@ pub struct Courier<C> {
     told: bool,
     /// What the others were told of people this channel does not reach.
     refused: Option<String>,
+    /// Rows refused for good, which the others were told of; the newest.
+    given_up: BTreeSet<u64>,
 }
 
 /// How long a channel with nothing to do sleeps at most, should the clock have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
+/// Refused rows that are remembered; of an older one the others would be told again.
+const MOST_GIVEN_UP: usize = 1_000;
 /// For how long a theft that no channel delivered is tried again.
 const NEWS: Span = Span::from_secs(3 * 86_400);
 /// Starts the names of incidents that tell about channels; no account's incident can be named so.
@@ -103,7 +108,20 @@ impl<C: Carrier> Courier<C> {
     pub fn new(name: String, carrier: C, store: Handle, backoff: backoff::Settings, clock: Clock) -> Self {
         let (route, words) = (store.route(&name), words(Language::English));
         let (others, down, told, refused) = (Vec::new(), Duration::ZERO, false, None);
-        Courier { name, carrier, store, backoff, clock, others, route, words, down, told, refused }
+        Courier {
+            name,
+            carrier,
+            store,
+            backoff,
+            clock,
+            others,
+            route,
+            words,
+            down,
+            told,
+            refused,
+            given_up: BTreeSet::new(),
+        }
     }
 
     /// Has the courier word what it says itself in a language.
@@ -227,9 +245,12 @@ impl<C: Carrier> Courier<C> {
                 );
                 let reason = why.clone();
                 self.store.with(move |store| store.mark_given_up(id, now, &reason)).await?;
-                // What is tried again because nobody got it was told of the first time.
-                if queued.attempts == 0 {
+                // What is tried again because nobody got it is told of the first time alone.
+                if self.given_up.insert(id) {
                     self.tell(&queued, now, &why).await?;
+                }
+                if self.given_up.len() > MOST_GIVEN_UP {
+                    self.given_up.pop_first();
                 }
                 Ok(self.carrier.pace())
             }

@@ -318,3 +318,22 @@ async fn whom_a_message_reached_is_remembered_until_all_have_it() {
     let reached: Vec<_> = carrier.asked().into_iter().map(|(_, one)| one.reached).collect();
     assert_eq!(reached, [vec![], vec!["a@example.org".to_owned()]]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_put_off_and_then_refused_is_told_on_the_other_channels() {
+    let store = handle(&["mail", "chat"]);
+    let mail = Scripted::answering([
+        Err(Failure::Later { why: "451 greylisted".to_owned() }),
+        Err(Failure::Never { why: "550 no such mailbox".to_owned() }),
+    ]);
+    let chat = Scripted::default();
+    let mut running = Running::new();
+    running.start("mail", &mail, &store, &["chat"]);
+    running.start("chat", &chat, &store, &["mail"]);
+    store.take(vec![effect(1, &id(1), Level::Act, "theft")]).await.unwrap();
+    running.for_seconds(3_600).await;
+    let reports = chat.asked().into_iter().filter(|(_, one)| one.cause == Cause::Report);
+    let said: Vec<String> = reports.map(|(_, one)| one.message.headline).collect();
+    let [first, then] = said.as_slice() else { panic!("{said:?}") };
+    assert!(first.contains("451 greylisted") && then.contains("550 no such mailbox"), "{said:?}");
+}
