@@ -232,6 +232,17 @@ impl Office {
         tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap_or_else(|_| panic!("never {state}"))
     }
 
+    /// Waits until the other channel tells that the mailbox does not deliver.
+    async fn until_told_elsewhere(&self) {
+        let told = async {
+            while !String::from_utf8_lossy(&self.screen.0.lock().unwrap()).contains("The channel mail does not deliver")
+            {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), told).await.expect("the other channel is told");
+    }
+
     async fn close(mut self) -> String {
         self.stop.cancel();
         while let Some(ended) = self.running.join_next().await {
@@ -293,13 +304,7 @@ async fn a_wrong_password_is_told_on_the_other_channel_with_the_reason_and_stand
         office.store.take(vec![effect(1, &id(1), Level::Act, "theft")]).await.unwrap();
         let why = office.until("given_up").await.unwrap_or_default();
         assert!(why.contains("535") && why.contains("authentication failed"), "{why}");
-        let screen = office.screen.clone();
-        let told = async {
-            while !String::from_utf8_lossy(&screen.0.lock().unwrap()).contains("The channel mail does not deliver") {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), told).await.expect("the other channel is told");
+        office.until_told_elsewhere().await;
         let text = office.close().await;
         assert!(text.contains("theft") && text.contains("535"), "{text}");
         let (ours, theirs) = (log.text(), postfix.log());
@@ -342,13 +347,7 @@ async fn a_mailbox_that_is_not_there_is_told_on_the_other_channel_with_the_serve
     office.store.take(vec![effect(1, &id(1), Level::Act, "theft")]).await.unwrap();
     let why = office.until("given_up").await.unwrap_or_default();
     assert!(why.contains("550") && why.contains("User unknown"), "{why}");
-    let screen = office.screen.clone();
-    let told = async {
-        while !String::from_utf8_lossy(&screen.0.lock().unwrap()).contains("The channel mail does not deliver") {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), told).await.expect("the other channel is told");
+    office.until_told_elsewhere().await;
     let text = office.close().await;
     assert!(text.contains("theft") && text.contains("550"), "{text}");
 }
