@@ -33,6 +33,9 @@ struct Said {
     mine: bool,
     #[serde(default)]
     by: CompactString,
+    /// Where the daemon keeps answers; absent in those that did not come from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -79,26 +82,15 @@ fn is_leak(text: &str) -> bool {
 }
 
 /// Writes an answer as the frame of an arrival from `operator`, with the number it has where answers are kept.
-pub fn write_kept(answer: &Answer, id: u64) -> String {
-    let mut frame = said(answer);
-    frame["answer"]["id"] = id.into();
-    frame.to_string()
+pub fn write(answer: &Answer, id: Option<u64>) -> String {
+    let Answer { account, first, last, mine, by } = answer;
+    let said = Said { account: account.to_string(), first: *first, last: *last, mine: *mine, by: by.clone(), id };
+    serde_json::json!({ "answer": said }).to_string()
 }
 
 /// Returns the number that an answer in a frame of the operator has where answers are kept.
 pub fn kept_as(text: &str) -> Option<u64> {
-    serde_json::from_str::<serde_json::Value>(text).ok()?.pointer("/answer/id")?.as_u64()
-}
-
-/// Writes an answer as the frame of an arrival from `operator`.
-pub fn write(answer: &Answer) -> String {
-    said(answer).to_string()
-}
-
-fn said(answer: &Answer) -> serde_json::Value {
-    let Answer { account, first, last, mine, by } = answer;
-    let said = Said { account: account.to_string(), first: *first, last: *last, mine: *mine, by: by.clone() };
-    serde_json::json!({ "answer": said })
+    serde_json::from_str::<Frame>(text).ok()?.answer?.id
 }
 
 /// Reads an answer out of a frame's text.
@@ -137,8 +129,11 @@ mod tests {
     fn an_answer_is_read_as_it_was_written_and_half_an_answer_is_none() {
         let account = "binance/alice".parse::<AccountId>().unwrap();
         let said = Answer { account, first: 4711, last: 4800, mine: true, by: "telegram \"bob\"".into() };
-        assert_eq!(answer(&write(&said)), Some(said.clone()));
-        assert_eq!(read(&write(&said)), None);
+        assert_eq!(answer(&write(&said, None)), Some(said.clone()));
+        assert_eq!(read(&write(&said, None)), None);
+        let kept = write(&said, Some(17));
+        assert_eq!((answer(&kept), kept_as(&kept)), (Some(said.clone()), Some(17)));
+        assert_eq!(kept_as(&write(&said, None)), None);
         for text in [
             r#"{"answer":{"account":"binance/alice","first":5,"last":4,"mine":true}}"#,
             r#"{"answer":{"account":"nowhere/alice","first":4,"last":4,"mine":true}}"#,

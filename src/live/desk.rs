@@ -63,7 +63,7 @@ async fn hand_over(
         Verdict::Seen | Verdict::Later => None,
     };
     if let (Some(mine), Some(incident)) = (mine, incident.filter(|incident| !incident.id.is_drill())) {
-        let text = operator::write_kept(&domain::Answer::to(&incident, mine, &answer.by), id);
+        let text = operator::write(&domain::Answer::to(&incident, mine, &answer.by), Some(id));
         let said = Incoming { at: clock::now(), from: Source::Operator, body: Body::from_text(text) };
         tokio::select! {
             () = stop.cancelled() => return Ok(false),

@@ -35,7 +35,7 @@ fn answered(tale: &mut Tale, mine: bool) -> &mut Tale {
         finding.as_ref().filter(|finding| finding.level >= Level::Alert).map(|_| incident.clone())
     });
     let answer = Answer::to(&told.unwrap_or_else(|| panic!("nothing to answer: {}", verdict.told())), mine, "test");
-    tale.push("operator", Body::from_text(operator::write(&answer)), 0);
+    tale.push("operator", Body::from_text(operator::write(&answer, None)), 0);
     tale
 }
 
