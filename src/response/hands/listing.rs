@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Seen;
+use super::{Asked, Seen, Unlisted, gone, unlisted};
 use crate::domain::Fingerprint;
 use crate::response::plan::{Deed, KeySeen};
 use crate::runtime::clock;
@@ -42,6 +42,18 @@ impl Listing {
         rows.iter().find(|row| row.seen.key == *key).cloned()
     }
 
+    /// Returns a key that was listed a moment ago or, where none was, that `list` tells; none where it is not among them.
+    pub(super) async fn find(
+        &self,
+        key: &Fingerprint,
+        list: impl Future<Output = Result<Vec<Row>, Unlisted>>,
+    ) -> Result<Option<Row>, Unlisted> {
+        match self.recent(key) {
+            Some(row) => Ok(Some(row)),
+            None => Ok(list.await?.into_iter().find(|row| row.seen.key == *key)),
+        }
+    }
+
     /// Says that a step is still to be taken, where a moment ago it was; that it is not is never said without a look.
     pub(super) fn before(&self, deed: &Deed) -> Option<Seen> {
         let seen = judge(deed, Some(&self.recent(deed.key()?)?.seen))?;
@@ -52,6 +64,24 @@ impl Listing {
 impl fmt::Debug for Listing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Listing")
+    }
+}
+
+/// Returns the key that a request is about or, where there is none to ask about, what becomes of the request.
+pub(super) fn wanted(found: Result<Option<Row>, Unlisted>) -> Result<Row, Asked> {
+    match found {
+        Ok(Some(row)) => Ok(row),
+        Ok(None) => Err(gone()),
+        Err(why) => Err(unlisted(why)),
+    }
+}
+
+/// Says how a step about a key's rights stands, by a listing that was just asked for.
+pub(super) fn look(deed: &Deed, key: &Fingerprint, keys: Result<Vec<Row>, Unlisted>) -> Seen {
+    match keys {
+        Ok(keys) => judge(deed, keys.iter().find(|row| row.seen.key == *key).map(|row| &row.seen))
+            .unwrap_or_else(|| Seen::Dark("the list does not tell".into())),
+        Err(Unlisted { why, .. }) => Seen::Dark(why),
     }
 }
 

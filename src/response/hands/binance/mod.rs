@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::listing::{self, Listing, Row};
 use super::wire::{Call, Verb, Wire};
-use super::{Asked, Seen, Unlisted, change, gone, read, unlisted};
+use super::{Asked, Seen, Unlisted, change, read};
 use crate::domain::{Fingerprint, Restriction, Right, Wallet};
 use crate::feed::limiter::Limiter;
 use crate::response::keys::{Master, RevokeKey};
@@ -93,10 +93,9 @@ impl BinanceArm {
             Deed::Give { key, rights } => self.permit(key, rights).await,
             Deed::Narrow { key, to } => self.narrow(key, to).await,
             Deed::Delete { key } => {
-                let row = match self.row(key).await {
-                    Ok(Some(row)) => row,
-                    Ok(None) => return gone(),
-                    Err(why) => return unlisted(why),
+                let row = match listing::wanted(self.row(key).await) {
+                    Ok(row) => row,
+                    Err(asked) => return asked,
                 };
                 let (path, params) = (self.path("subAccountApi", 1), self.of(&row.id));
                 self.managed(Verb::Delete, &path, params).await
@@ -112,13 +111,9 @@ impl BinanceArm {
 
     pub(super) async fn look(&self, deed: &Deed) -> Seen {
         match deed {
-            Deed::Strip { key, .. } | Deed::Delete { key } | Deed::Give { key, .. } => match self.keys().await {
-                Ok(keys) => {
-                    let listed = keys.iter().find(|row| row.seen.key == *key).map(|row| &row.seen);
-                    listing::judge(deed, listed).unwrap_or_else(|| Seen::Dark("the list does not tell".into()))
-                }
-                Err(Unlisted { why, .. }) => Seen::Dark(why),
-            },
+            Deed::Strip { key, .. } | Deed::Delete { key } | Deed::Give { key, .. } => {
+                listing::look(deed, key, self.keys().await)
+            }
             Deed::Narrow { key, to } => match self.row(key).await {
                 Err(Unlisted { why, .. }) => Seen::Dark(why),
                 // A key that is gone may be used from nowhere.
@@ -240,17 +235,13 @@ impl BinanceArm {
 
     /// Returns a key of the sub-account; none where it is not among them.
     async fn row(&self, key: &Fingerprint) -> Result<Option<Row>, Unlisted> {
-        match self.listing.recent(key) {
-            Some(row) => Ok(Some(row)),
-            None => Ok(self.keys().await?.into_iter().find(|row| row.seen.key == *key)),
-        }
+        self.listing.find(key, self.keys()).await
     }
 
     async fn permit(&self, key: &Fingerprint, rights: &[Right]) -> Asked {
-        let row = match self.row(key).await {
-            Ok(Some(row)) => row,
-            Ok(None) => return gone(),
-            Err(why) => return unlisted(why),
+        let row = match listing::wanted(self.row(key).await) {
+            Ok(row) => row,
+            Err(asked) => return asked,
         };
         let mut params = self.of(&row.id);
         params.extend(self.rights().iter().map(|(name, right)| (*name, rights.contains(right).to_string())));
@@ -259,10 +250,9 @@ impl BinanceArm {
     }
 
     async fn narrow(&self, key: &Fingerprint, to: &[CompactString]) -> Asked {
-        let row = match self.row(key).await {
-            Ok(Some(row)) => row,
-            Ok(None) => return gone(),
-            Err(why) => return unlisted(why),
+        let row = match listing::wanted(self.row(key).await) {
+            Ok(row) => row,
+            Err(asked) => return asked,
         };
         let mut params = self.of(&row.id);
         params.extend([("status", "2".to_owned()), ("ipAddress", to.join(","))]);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::listing::{self, Listing, Row};
 use super::wire::{Call, Verb, Wire};
-use super::{Asked, Seen, Unlisted, change, gone, read, unlisted};
+use super::{Asked, Seen, Unlisted, change, read};
 use crate::domain::{Fingerprint, Right};
 use crate::feed::sign::percent_encode;
 use crate::response::keys::{Master, RevokeKey};
@@ -98,10 +98,9 @@ impl KucoinArm {
             Deed::Strip { key, .. } => self.permit(key, &[]).await,
             Deed::Give { key, rights } => self.permit(key, rights).await,
             Deed::Delete { key } => {
-                let row = match self.row(key).await {
-                    Ok(Some(row)) => row,
-                    Ok(None) => return gone(),
-                    Err(why) => return unlisted(why),
+                let row = match listing::wanted(self.row(key).await) {
+                    Ok(row) => row,
+                    Err(asked) => return asked,
                 };
                 let Some(passphrase) = &self.passphrase else { return Asked::Refused(NO_PASSPHRASE.into()) };
                 let (sub, id) = (percent_encode(&self.sub), percent_encode(&row.id));
@@ -120,13 +119,9 @@ impl KucoinArm {
 
     pub(super) async fn look(&self, deed: &Deed) -> Seen {
         match deed {
-            Deed::Strip { key, .. } | Deed::Delete { key } | Deed::Give { key, .. } => match self.keys().await {
-                Ok(keys) => {
-                    let listed = keys.iter().find(|row| row.seen.key == *key).map(|row| &row.seen);
-                    listing::judge(deed, listed).unwrap_or_else(|| Seen::Dark("the list does not tell".into()))
-                }
-                Err(Unlisted { why, .. }) => Seen::Dark(why),
-            },
+            Deed::Strip { key, .. } | Deed::Delete { key } | Deed::Give { key, .. } => {
+                listing::look(deed, key, self.keys().await)
+            }
             Deed::Cancel { book } => self.empty(*book).await,
             Deed::Switch { book, .. } => self.switched(*book, true).await,
             Deed::Release { book, .. } => self.switched(*book, false).await,
@@ -201,17 +196,13 @@ impl KucoinArm {
 
     /// Returns a key of the sub-account; none where it is not among them.
     async fn row(&self, key: &Fingerprint) -> Result<Option<Row>, Unlisted> {
-        match self.listing.recent(key) {
-            Some(row) => Ok(Some(row)),
-            None => Ok(self.keys().await?.into_iter().find(|row| row.seen.key == *key)),
-        }
+        self.listing.find(key, self.keys()).await
     }
 
     async fn permit(&self, key: &Fingerprint, rights: &[Right]) -> Asked {
-        let row = match self.row(key).await {
-            Ok(Some(row)) => row,
-            Ok(None) => return gone(),
-            Err(why) => return unlisted(why),
+        let row = match listing::wanted(self.row(key).await) {
+            Ok(row) => row,
+            Err(asked) => return asked,
         };
         let Some(passphrase) = &self.passphrase else { return Asked::Refused(NO_PASSPHRASE.into()) };
         let named = RIGHTS.iter().filter(|(_, right)| rights.contains(right)).map(|(name, _)| *name);
