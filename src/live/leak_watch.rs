@@ -119,7 +119,8 @@ async fn tell(
     }
     if !report.unread.is_empty() {
         // Whoever laid it there takes silence for an answer.
-        let channels = store.routes().iter().filter(|route| !route.is_later()).map(|route| route.name.clone());
+        let told = |route: &&store::ChannelRoute| !route.is_later() && route.min_level < Level::Act;
+        let channels = store.routes().iter().filter(told).map(|route| route.name.clone());
         store
             .queue(language.translate(unsearched(&report.unread)), clock::now(), channels.collect(), Cause::News)
             .await?;
