@@ -216,7 +216,7 @@ impl Ground {
             let walk = Walk::new(habit, dice.bits(), from_ms - DAY_MS, to_ms);
             Ok(scene.add_market(Market::walked(symbol, walk)))
         };
-        // Once in a recording, as about once in a quarter: bitcoin by a fifth, and what is paid with it by half as much.
+        // Once in a recording: bitcoin by a fifth, and what is paid with it by half as much.
         let mut fall = Dice::named(scene_seed(from_ms, to_ms), "crash");
         let crash_ms = from_ms + (to_ms - from_ms) / 10 * 6 + fall.whole(0, (to_ms - from_ms) / 10);
         let mut crash = |low: f64, high: f64| Some((crash_ms, fall.between(low, high)));

@@ -54,7 +54,7 @@ const DAY_MS: i64 = 86_400_000;
 /// Trades of others are dense this long before and after an account's own, in ms. Two hours, because a market that wakes
 /// up a minute before every order of an account would itself be evidence against it.
 const NEAR_MS: (i64, i64) = (7_200_000, 20_000);
-/// How long a crash takes: 12 March 2020 and 19 May 2021 took three to four hours.
+/// How long a crash takes.
 pub const CRASH_MS: i64 = 3 * 3_600_000;
 /// A pump draws others for this long, and they spend so many times what they usually do: a third of the 953 times that
 /// were measured at onsets.

@@ -8,7 +8,7 @@ use crate::domain::{PricePoint, Timestamp};
 
 /// Samples that are kept.
 const MOST: usize = 12;
-/// Steps of ln(price) that one sample tells: a thousandth; 32 times up or down between two samples.
+/// What a price is told to: a thousandth. Two bytes hold any change there is.
 const STEP: f64 = 0.001;
 
 /// Samples of a price, told from the newest backwards.
