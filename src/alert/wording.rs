@@ -117,23 +117,28 @@ fn fact(finding: &Finding) -> String {
             format!("{verb} {pair} at {price}, {} % {way} its price of {reference}{size}", brief(*percent))
         }
         Reason::LosingRoundTrips { trips, percent, seconds } => {
-            format!("{trips} round trips in {pair} within {} s, each losing {} %", brief(*seconds), brief(*percent))
+            format!("{trips} round trips in {pair} within {}, each losing {} %", lasting(*seconds), brief(*percent))
         }
         Reason::SoldOff { assets, seconds } => {
-            format!("sold {} within {} s", assets.join(", "), brief(*seconds))
+            format!("sold {} within {}", assets.join(", "), lasting(*seconds))
         }
         Reason::OneSided { spent, orders, of_account, of_day, seconds, new_pair, buy, cap } => {
             let verb = if *buy { "bought" } else { "sold" };
-            let hours = brief(*seconds / 3_600.0);
+            let time = lasting(*seconds);
             let new = if *new_pair { ", a pair this account had hardly traded" } else { "" };
             let size = size(cap.as_ref());
+            let account = match *of_account {
+                // What came in meanwhile, or from what was sold a moment ago, is not in any balance that was told.
+                over if over > 100.0 => "more than the account was known to hold".to_owned(),
+                part => format!("{} % of the account", brief(part)),
+            };
             let shares = match (*of_account >= 0.1, *of_day >= 0.1) {
-                (true, true) => format!(": {} % of the account, {} % of a day", brief(*of_account), brief(*of_day)),
-                (true, false) => format!(": {} % of the account", brief(*of_account)),
+                (true, true) => format!(": {account}, {} % of a day", brief(*of_day)),
+                (true, false) => format!(": {account}"),
                 (false, true) => format!(": {} % of a day", brief(*of_day)),
                 (false, false) => String::new(),
             };
-            format!("{verb} {pair} for {spent} in {orders} orders over {hours} h{shares}{new}{size}")
+            format!("{verb} {pair} for {spent} in {orders} orders within {time}{shares}{new}{size}")
         }
         Reason::NewAddress { ip, prefix, network, country, hosting, new, concurrent } => {
             let network = network.as_ref().map(|name| format!(", operated by {name}")).unwrap_or_default();
@@ -144,9 +149,9 @@ fn fact(finding: &Finding) -> String {
         }
         Reason::SharedAddress { ip, network, count, seconds, moved } => {
             let network = network.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-            let hours = brief(*seconds / 3_600.0);
+            let time = lasting(*seconds);
             let moved = if *moved { "; all came from one place, as when a platform moves" } else { "" };
-            format!("{count} accounts are newly used from {ip}{network} within {hours} h, this one among them{moved}")
+            format!("{count} accounts are newly used from {ip}{network} within {time}, this one among them{moved}")
         }
         Reason::OthersUsedFrom { tag, count, ip } => {
             format!(
@@ -164,7 +169,7 @@ fn fact(finding: &Finding) -> String {
             let verb = if *sold { "sell" } else { "buy" };
             let what = if pair.is_empty() { "two or more holdings each" } else { &pair };
             let tag = tag.as_ref().map(|tag| format!("; most of them are tagged {tag}")).unwrap_or_default();
-            format!("{count} accounts newly {verb} {what} within {} s, this one among them{tag}", brief(*seconds))
+            format!("{count} accounts newly {verb} {what} within {}, this one among them{tag}", lasting(*seconds))
         }
         Reason::OthersHit { tag, count, symbol } => {
             let what = symbol.as_ref().map_or("sold their holdings".to_owned(), |pair| format!("traded {pair}"));
@@ -290,9 +295,26 @@ pub(super) fn brief(number: f64) -> String {
     }
 }
 
+/// `9.5 s`, `3.2 min`, `14 h`: a time in the unit that a person would use.
+pub(super) fn lasting(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{} s", brief(s)),
+        s if s < 7_200.0 => format!("{} min", brief(s / 60.0)),
+        s => format!("{} h", brief(s / 3_600.0)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_told_in_the_unit_a_person_would_use() {
+        assert_eq!(
+            [5.0, 119.0, 120.0, 3_600.0, 7_200.0, 172_800.0].map(lasting),
+            ["5.0 s", "119 s", "2.0 min", "60 min", "2.0 h", "48 h"]
+        );
+    }
 
     #[test]
     fn a_size_is_told_in_a_persons_figures() {

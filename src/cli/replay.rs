@@ -86,6 +86,7 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
     };
     let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     let mut loudest: Option<Level> = None;
+    let mut reader = console::Reader::default();
     let mut unreadable = 0;
     let mut failed: anyhow::Result<()> = Ok(());
     let (played, fault) = thread::scope(|scope| {
@@ -99,7 +100,7 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
                         if !incident.id.is_drill() {
                             loudest = loudest.max(Some(incident.level));
                         }
-                        bar.suspend(|| print(args.format, effect, out))
+                        bar.suspend(|| print(args.format, effect, &mut reader, out))
                     }
                     Told::Unreadable { n, from, why } => {
                         unreadable += 1;
@@ -191,7 +192,12 @@ fn warn(bar: &ProgressBar, what: &str) -> anyhow::Result<()> {
     bar.suspend(|| writeln!(std::io::stderr(), "fillguard: {what}")).context("standard error is gone")
 }
 
-fn print(format: Format, effect: &crate::domain::Effect, out: &mut dyn Write) -> anyhow::Result<()> {
+fn print(
+    format: Format,
+    effect: &crate::domain::Effect,
+    reader: &mut console::Reader,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     match format {
         Format::Json => {
             if let Some(line) = to_json(effect) {
@@ -203,7 +209,7 @@ fn print(format: Format, effect: &crate::domain::Effect, out: &mut dyn Write) ->
             match message {
                 Some(message) if incident.level >= Level::Alert => {
                     writeln!(out, "{}  {} {}", effect.at, transition.as_str(), incident.id)?;
-                    writeln!(out, "{}", console::render(message, 80, false))?;
+                    writeln!(out, "{}", reader.render(message, 80, false))?;
                 }
                 Some(message) => {
                     writeln!(out, "{}  {} {}: {}", effect.at, incident.level, incident.id, message.headline)?

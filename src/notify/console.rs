@@ -1,11 +1,12 @@
 //! Messages on a terminal: for the demo, for replay, and for a daemon that is watched.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
 
 use super::courier::{Carrier, Failure};
 use super::wording::{REPEAT, columns, one_line, wrap};
-use crate::domain::{Level, Message};
+use crate::domain::{IncidentId, Level, Message};
 use crate::store::Queued;
 
 /// The console channel's name.
@@ -15,8 +16,37 @@ const RESET: &str = "\u{1b}[0m";
 const BOLD: &str = "\u{1b}[1m";
 const DIM: &str = "\u{1b}[2m";
 
+/// Incidents of which it is remembered that all was said; of an older one it is said again.
+const MOST_SAID: usize = 1_000;
+
 /// Returns the message as a frame of text, `width` columns wide, with colours if asked for.
 pub fn render(message: &Message, width: usize, colour: bool) -> String {
+    frame(message, width, colour, true)
+}
+
+/// What a reader saw above: of an incident that goes on only what is new is printed, unless it is louder or something else
+/// is to be done.
+#[derive(Debug, Default)]
+pub struct Reader {
+    said: BTreeMap<IncidentId, (Level, String)>,
+}
+
+impl Reader {
+    /// Returns the message as a frame of text, without the steps to take where they stand above.
+    pub fn render(&mut self, message: &Message, width: usize, colour: bool) -> String {
+        let same = |(level, step): &(Level, String)| *level >= message.level && *step == message.next_step;
+        let whole = !self.said.get(&message.incident).is_some_and(same);
+        if whole {
+            self.said.insert(message.incident.clone(), (message.level, message.next_step.clone()));
+        }
+        if self.said.len() > MOST_SAID {
+            self.said.pop_first();
+        }
+        frame(message, width, colour, whole)
+    }
+}
+
+fn frame(message: &Message, width: usize, colour: bool, whole: bool) -> String {
     let inner = width.clamp(30, 200) - 4;
     let mut frame = Frame { text: String::new(), inner, colour };
     let paint = match message.level {
@@ -31,6 +61,10 @@ pub fn render(message: &Message, width: usize, colour: bool) -> String {
     }
     for fact in &message.facts {
         frame.paragraph("- ", &line(fact), "");
+    }
+    if !whole {
+        frame.bottom(paint);
+        return frame.text;
     }
     if !message.table.is_empty() {
         frame.rule(paint);
@@ -109,12 +143,13 @@ impl Frame {
 /// A place to print to.
 pub struct Screen {
     to: Box<dyn Write + Send>,
+    reader: Reader,
 }
 
 impl Screen {
     /// Takes the place.
     pub fn new(to: Box<dyn Write + Send>) -> Self {
-        Screen { to }
+        Screen { to, reader: Reader::default() }
     }
 }
 
@@ -123,7 +158,7 @@ impl Carrier for Screen {
         // A notice is a line in the history; a frame around it would hide the messages that matter.
         let mut text = match queued.message.level {
             Level::Notice => format!("notice: {}\n", one_line(&queued.message.headline, 200)),
-            Level::Alert | Level::Act => render(&queued.message, 80, false),
+            Level::Alert | Level::Act => self.reader.render(&queued.message, 80, false),
         };
         if queued.uncertain {
             text.push_str(REPEAT);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fillguard::domain::{Level, Timestamp};
+use fillguard::domain::{Level, Message, Timestamp};
 use fillguard::notify::email::Tls;
 use fillguard::notify::telegram::{Bot, Chat, TelegramSettings};
 use fillguard::notify::{Carrier, Clock, Error, Settings, console};
@@ -109,6 +109,27 @@ fn a_message_on_the_console_is_a_frame_of_even_width() {
     }
     assert!(console::render(&message, 80, true).contains("\u{1b}[31m"));
     eprintln!("{}", console::render(&message, 80, false));
+}
+
+#[test]
+fn what_is_to_be_done_is_printed_once_until_it_is_louder_or_something_else() {
+    let mut told = message(&id(1), Level::Alert, "trades unlike its owner");
+    told.table.push(("Step 1".to_owned(), "Look at it".to_owned()));
+    let mut reader = console::Reader::default();
+    let mut steps = |told: &Message| {
+        let text = reader.render(told, 80, false);
+        assert!(text.contains(&told.headline) && text.lines().all(|line| line.chars().count() == 80), "{text}");
+        (text.contains("Step 1"), text.contains(&told.next_step))
+    };
+    assert_eq!(steps(&told), (true, true));
+    told.headline = "growing: trades unlike its owner".to_owned();
+    assert_eq!(steps(&told), (false, false), "it stands above");
+    told.level = Level::Act;
+    assert_eq!(steps(&told), (true, true), "louder");
+    told.next_step = "Nothing more is needed here.".to_owned();
+    assert_eq!(steps(&told), (true, true), "something else");
+    told.incident = id(2);
+    assert_eq!(steps(&told), (true, true), "of another nothing was said");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use rust_decimal::prelude::ToPrimitive;
 
 use super::super::capital;
-use super::super::wording::brief;
+use super::super::wording::{brief, lasting};
 use super::{key, said};
 use crate::domain::{Finding, Reason, Size};
 
@@ -28,21 +28,25 @@ pub(in crate::alert) fn fact(finding: &Finding) -> String {
             format!("{verb}: {pair} zu {price}, {percent} % {way} seinem Preis von {reference}{size}")
         }
         Reason::LosingRoundTrips { trips, percent, seconds } => {
-            let (seconds, percent) = (brief(*seconds), brief(*percent));
-            format!("{trips}-mal {pair} hin und her binnen {seconds} s, jedes Mal mit {percent} % Verlust")
+            let (time, percent) = (lasting(*seconds), brief(*percent));
+            format!("{trips}-mal {pair} hin und her binnen {time}, jedes Mal mit {percent} % Verlust")
         }
-        Reason::SoldOff { assets, seconds } => format!("{} verkauft binnen {} s", assets.join(", "), brief(*seconds)),
+        Reason::SoldOff { assets, seconds } => format!("{} verkauft binnen {}", assets.join(", "), lasting(*seconds)),
         Reason::OneSided { spent, orders, of_account, of_day, seconds, new_pair, buy, cap } => {
-            let (verb, hours, size) = (verb(*buy), brief(*seconds / 3_600.0), size(cap.as_ref()));
-            let (account, day) = (brief(*of_account), brief(*of_day));
+            let (verb, time, size) = (verb(*buy), lasting(*seconds), size(cap.as_ref()));
+            let day = brief(*of_day);
+            let account = match *of_account {
+                over if over > 100.0 => "mehr, als das Konto bekanntlich hatte".to_owned(),
+                part => format!("{} % des Kontos", brief(part)),
+            };
             let shares = match (*of_account >= 0.1, *of_day >= 0.1) {
-                (true, true) => format!(": {account} % des Kontos, {day} % eines Tagesumsatzes"),
-                (true, false) => format!(": {account} % des Kontos"),
+                (true, true) => format!(": {account}, {day} % eines Tagesumsatzes"),
+                (true, false) => format!(": {account}"),
                 (false, true) => format!(": {day} % eines Tagesumsatzes"),
                 (false, false) => String::new(),
             };
             let new = if *new_pair { "; dieses Paar hat das Konto kaum je gehandelt" } else { "" };
-            format!("{verb}: {pair} für {spent} in {orders} Aufträgen über {hours} h{shares}{new}{size}")
+            format!("{verb}: {pair} für {spent} in {orders} Aufträgen binnen {time}{shares}{new}{size}")
         }
         Reason::NewAddress { ip, prefix, network, country, hosting, new, concurrent } => {
             let network = network.as_ref().map(|name| format!(", betrieben von {name}")).unwrap_or_default();
@@ -59,10 +63,10 @@ pub(in crate::alert) fn fact(finding: &Finding) -> String {
         }
         Reason::SharedAddress { ip, network, count, seconds, moved } => {
             let network = network.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-            let hours = brief(*seconds / 3_600.0);
+            let time = lasting(*seconds);
             let moved = if *moved { "; alle kamen von einem Ort, wie wenn eine Plattform umzieht" } else { "" };
             format!(
-                "{count} Konten werden binnen {hours} h erstmals von {ip}{network} aus benutzt, dieses darunter{moved}"
+                "{count} Konten werden binnen {time} erstmals von {ip}{network} aus benutzt, dieses darunter{moved}"
             )
         }
         Reason::OthersUsedFrom { tag, count, ip } => format!(
