@@ -58,6 +58,16 @@ fn labelled_recordings_are_scored_alike_for_people_and_programs_and_with_any_num
     assert!(one.stdout == two.stdout);
     let told: Value = serde_json::from_slice(&one.stdout).unwrap();
     assert_eq!((&told["recordings"], &told["tapes"]), (&2.into(), &0.into()));
+    // Each attack is a case, told or missed, in agreement with the table.
+    let cases = told["cases"].as_array().unwrap();
+    for kind in ["I1", "I4"] {
+        let of_kind: Vec<&Value> = cases.iter().filter(|case| case["kind"] == kind).collect();
+        let heard = of_kind.iter().filter(|case| case["level"] == "alert" || case["level"] == "act").count();
+        let mut rows = told["attacks"].as_array().unwrap().iter();
+        let row = rows.find(|row| row["kind"] == kind && row["level"] == "alert").unwrap();
+        assert_eq!((&row["n"], &row["detected"]), (&of_kind.len().into(), &heard.into()), "{kind}");
+        assert!(of_kind.iter().all(|case| case["recording"].as_str().unwrap().ends_with(&format!("{kind}.ndjson"))));
+    }
     let rows: Vec<&Value> = told["attacks"].as_array().unwrap().iter().filter(|row| row["level"] == "alert").collect();
     assert_eq!(rows.len(), 2, "{rows:?}");
     for row in &rows {

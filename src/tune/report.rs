@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::cases::Case;
 use super::dice::Dice;
 use super::evaluate::Report;
 use super::labels::What;
@@ -33,6 +34,35 @@ pub struct Summary {
     pub curve: Vec<Point>,
     /// The area under precision against recall, over episodes.
     pub average_precision: Option<f64>,
+    /// Attacks with when they were told of at `alert` or above, or that they were not, and false alarms: where to look.
+    pub cases: Vec<CaseRow>,
+}
+
+/// An attack or an episode of false alarms, in the terms of the recording it is in.
+#[derive(Clone, Debug, Serialize)]
+pub struct CaseRow {
+    /// Which recording: its file, or what it was made of.
+    pub recording: String,
+    /// Whose account.
+    pub account: String,
+    /// Which attack; `ordinary` for a false alarm.
+    pub kind: What,
+    /// How the owner trades.
+    pub trader: String,
+    /// The pair, where there is one.
+    pub pair: Option<String>,
+    /// When the attack began, or the false alarm was raised.
+    pub since: String,
+    /// How loud it became; nothing where nobody was told.
+    pub level: Option<Level>,
+    /// The evidence of the loudest, in nats.
+    pub nats: Option<f64>,
+    /// The rule that spoke first.
+    pub rule: Option<String>,
+    /// Seconds from the attack's first order to the first alarm.
+    pub delay_s: Option<f64>,
+    /// Share of the hostile quote that had been traded by then.
+    pub traded: Option<f64>,
 }
 
 /// What became of the attacks of one kind at one level.
@@ -169,12 +199,31 @@ impl Summary {
             calibration: calibration.to_vec(),
             curve,
             average_precision,
+            cases: report.cases.iter().map(CaseRow::of).collect(),
         }
     }
 
     /// Returns everything as JSON; figures that are not known are null.
     pub fn to_json(&self) -> Value {
         json!(self)
+    }
+}
+
+impl CaseRow {
+    fn of(case: &Case) -> CaseRow {
+        CaseRow {
+            recording: case.origin.to_string(),
+            account: case.account.to_string(),
+            kind: case.what,
+            trader: case.trader.clone(),
+            pair: case.pair.clone(),
+            since: case.since.to_string(),
+            level: case.loudest.map(|loud| loud.0),
+            nats: case.loudest.map(|loud| loud.1),
+            rule: case.spoken.first().map(|spoken| spoken.rule.clone()),
+            delay_s: case.first.map(|first| first.delay_s),
+            traded: case.first.and_then(|first| first.traded),
+        }
     }
 }
 
