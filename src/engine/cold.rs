@@ -75,6 +75,7 @@ impl ColdOrders {
 
     /// Has an order wait, with the pair as it is known now.
     pub fn wait(&mut self, group: &Group, pair: &Pair, at: Timestamp) {
+        self.pass(at);
         if self.0.len() == MOST {
             self.0.pop_front();
         }

@@ -4,12 +4,15 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::turn::Turn;
-use super::{Account, LATE};
+use super::{Account, LATE, sparse};
 use crate::domain::{Fill, Side, Span, Symbol, Timestamp};
 
 /// A pause that ends an episode in one pair: after it, losses and market evidence start anew.
 const EPISODE_ENDS: Span = Span::from_secs(300);
 const MOST_PAIRS: usize = 96;
+/// What an account did in a pair this long ago is over: of an episode, and of sums with a half-life of five minutes, nothing
+/// is left that could be judged.
+const OVER: Span = Span::from_secs(3_600);
 
 /// What the account does in one pair.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,8 +24,10 @@ pub struct PairHabit {
     /// Orders here, in all.
     pub orders: u32,
     /// The episode under way.
+    #[serde(with = "sparse")]
     pub episode: Episode,
     /// Bought and sold, decayed.
+    #[serde(with = "sparse")]
     pub turn: Turn,
     /// Bought and sold in all, in units.
     pub traded: f64,
@@ -90,6 +95,9 @@ impl Account {
             if let Some(oldest) = oldest {
                 self.pairs.remove(&oldest);
             }
+        }
+        for pair in self.pairs.values_mut().filter(|pair| time.since(pair.last) > OVER) {
+            (pair.episode, pair.turn) = (Episode::default(), Turn::default());
         }
         let pair = self.pairs.entry(fill.symbol.clone()).or_insert_with(|| PairHabit {
             first: time,

@@ -1,13 +1,19 @@
 //! The fills of one order, which are judged as one.
 
+use std::collections::VecDeque;
+
 use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::Account;
+use super::{Account, sparse};
 use crate::domain::{Fill, Side, Span, Symbol, Timestamp};
 
 const MOST_GROUPS: usize = 40;
+/// Orders that last traded longer ago than `RECENT` and are still known by their ids, should they go on.
+const MOST_OLDER: usize = 6;
+/// Nobody looks further back than a quarter of this.
+const RECENT: Span = Span::from_secs(3_600);
 
 /// The fills of one order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,8 +41,10 @@ pub struct Group {
     /// Whether a fill of it may have been a taker's.
     pub taker: bool,
     /// Weight of evidence of the market at this order, in nats.
+    #[serde(with = "sparse")]
     pub market: f64,
     /// How strange its origin is, in nats, and what was strange.
+    #[serde(with = "sparse")]
     pub strange: f64,
     /// Whether the strangeness is the venue's word rather than the grammar.
     pub strange_source: bool,
@@ -87,7 +95,9 @@ impl Account {
             group.n = n;
             return (place, false);
         }
-        if self.groups.len() == MOST_GROUPS {
+        let older = |group: &Group| time.since(group.last) > RECENT;
+        let many = |groups: &VecDeque<Group>| groups.get(MOST_OLDER).is_some_and(older);
+        while self.groups.len() >= MOST_GROUPS || many(&self.groups) {
             self.groups.pop_front();
         }
         self.groups.push_back(Group {

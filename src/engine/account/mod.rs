@@ -7,6 +7,7 @@ mod probe;
 mod run;
 mod sale;
 mod session;
+mod sparse;
 mod turn;
 mod window;
 
@@ -122,8 +123,10 @@ pub struct Sighted {
     /// The exchange's order id.
     pub order_id: CompactString,
     /// How strange the grammar of its client order id was, in nats.
+    #[serde(with = "sparse")]
     pub grammar: f64,
     /// How strange the venue's word for its origin was, in nats.
+    #[serde(with = "sparse")]
     pub source: f64,
 }
 

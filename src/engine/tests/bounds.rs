@@ -41,15 +41,15 @@ fn busy(engine: &mut Engine, orders: u64, pairs: u64, first: u64) {
 }
 
 #[test]
-fn an_ordinary_account_takes_at_most_sixteen_kilobytes_and_a_wild_one_sixty_four() {
+fn an_ordinary_account_takes_at_most_five_kilobytes_and_a_wild_one_sixteen() {
     let mut ordinary = engine();
     busy(&mut ordinary, 3_000, 10, 1);
     let mut wild = engine();
     busy(&mut wild, 10_000, 2_000, 1);
     let (ordinary, wild) = (account_size(&ordinary), account_size(&wild));
     println!("an account's memory: {ordinary} bytes with ten pairs, {wild} bytes with two thousand");
-    assert!(ordinary <= 16_384, "{ordinary}");
-    assert!(wild <= 65_536, "{wild}");
+    assert!(ordinary <= 5_120, "{ordinary}");
+    assert!(wild <= 16_384, "{wild}");
 }
 
 #[test]
@@ -60,6 +60,18 @@ fn ten_thousand_orders_take_no_more_than_one_thousand() {
     busy(&mut engine, 10_000, 200, 2_001);
     let after = account_size(&engine);
     assert!(after <= before + before / 10, "{before} bytes, then {after}");
+}
+
+#[test]
+fn an_order_that_rests_for_hours_goes_on_as_the_same_while_few_others_trade() {
+    let mut engine = engine();
+    let mut out = Vec::new();
+    let mut take = |engine: &mut Engine, order: u64, k: u64| {
+        let time = at(k as i64 * 3_000_000);
+        engine.judge(&event(k, time, EventKind::Fill(fill("C1-BTC", order, "0.00002", "1", time))), &mut out);
+        engine.memory().watched(0).account.orders
+    };
+    assert_eq!([take(&mut engine, 7, 1), take(&mut engine, 8, 2), take(&mut engine, 7, 5)], [1, 2, 2]);
 }
 
 #[test]
