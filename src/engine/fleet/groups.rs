@@ -3,6 +3,10 @@
 //! Of accounts that did the same within a minute, each is tied to the first by name. Two are one when both are tied to
 //! the same account by at least five such minutes, on at least three days, in at least three pairs. The pairs keep apart
 //! who merely buys the same coin every midnight.
+//!
+//! Two days and two pairs are a presumption, if nobody was alarmed then: chance does not do that in a pair that few trade,
+//! and a leader who seldom trades takes weeks to come to five. What alarmed people presumes nothing, so that keys that were
+//! stolen together and used twice are not taken for a group.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +20,8 @@ use crate::engine::worth::Worth;
 const TIMES: u16 = 5;
 const DAYS: u16 = 3;
 const PAIRS: u32 = 3;
+const PRESUMED_DAYS: u16 = 2;
+const PRESUMED_PAIRS: u32 = 2;
 /// Ties of an account; the one that was not renewed for longest goes first.
 const MOST_TIES: usize = 4;
 /// Days after which ties that were not renewed make room.
@@ -38,17 +44,32 @@ struct Tie {
     day: i64,
     /// The pairs, as bits of a hash.
     pairs: u64,
+    /// Days and pairs of the minutes that alarmed nobody.
+    calm_days: u16,
+    calm_day: i64,
+    calm_pairs: u64,
+}
+
+/// How sure it must be that accounts are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sure {
+    /// It is known.
+    Known,
+    /// There is a presumption.
+    Presumed,
 }
 
 impl Tie {
-    fn holds(&self) -> bool {
-        self.times >= TIMES && self.days >= DAYS && self.pairs.count_ones() >= PAIRS
+    fn holds(&self, sure: Sure) -> bool {
+        let known = self.times >= TIMES && self.days >= DAYS && self.pairs.count_ones() >= PAIRS;
+        let presumed = self.calm_days >= PRESUMED_DAYS && self.calm_pairs.count_ones() >= PRESUMED_PAIRS;
+        known || sure == Sure::Presumed && presumed
     }
 }
 
 impl Groups {
     /// Returns for each deed the number of its unit: accounts that are one have one number.
-    pub(super) fn units(&self, deeds: &[&Deed], tags: &Tags, copying: &[CompactString]) -> Vec<usize> {
+    pub(super) fn units(&self, deeds: &[&Deed], tags: &Tags, copying: &[CompactString], sure: Sure) -> Vec<usize> {
         let mut heads: BTreeMap<&str, usize> = BTreeMap::new();
         let mut of_account: BTreeMap<&AccountId, usize> = BTreeMap::new();
         let mut units: Vec<usize> = Vec::with_capacity(deeds.len());
@@ -57,7 +78,7 @@ impl Groups {
                 units.push(place);
                 continue;
             }
-            let ties = self.ties.get(&deed.account).into_iter().flatten().filter(|tie| tie.holds());
+            let ties = self.ties.get(&deed.account).into_iter().flatten().filter(|tie| tie.holds(sure));
             let tied: Vec<&AccountId> = ties.map(|tie| &tie.to).chain([&deed.account]).collect();
             let tags: Vec<&str> = copying
                 .iter()
@@ -83,17 +104,18 @@ impl Groups {
         units
     }
 
-    /// Learns from what was done within one minute at one place.
-    pub(super) fn learn(&mut self, place: &Place, done: &[Deed]) {
+    /// Learns from what was done within one minute at one place; `calm` where it alarmed nobody.
+    pub(super) fn learn(&mut self, place: &Place, done: &[Deed], calm: bool) {
         // In the largest coins everybody meets everybody.
         let Some(symbol) = place.2.as_ref().filter(|symbol| !Worth::is_known(symbol.base())) else { return };
         let Some(first) = done.iter().map(|deed| &deed.account).min() else { return };
         for deed in done.iter().filter(|deed| deed.account != *first && !deed.strange) {
-            self.tie(&deed.account, first, symbol, deed.at.nanos().div_euclid(86_400_000_000_000));
+            let day = deed.at.nanos().div_euclid(86_400_000_000_000);
+            self.tie((&deed.account, first), symbol, day, calm);
         }
     }
 
-    fn tie(&mut self, account: &AccountId, to: &AccountId, symbol: &Symbol, day: i64) {
+    fn tie(&mut self, (account, to): (&AccountId, &AccountId), symbol: &Symbol, day: i64, calm: bool) {
         if self.ties.len() >= MOST && !self.ties.contains_key(account) {
             // A walk over all of them, so once a day; until then nobody new is learnt.
             if self.swept >= day {
@@ -113,7 +135,16 @@ impl Groups {
                     let stalest = (0..ties.len()).min_by_key(|place| (ties[*place].times, ties[*place].day));
                     stalest.map(|place| ties.remove(place));
                 }
-                ties.push(Tie { to: to.clone(), times: 0, days: 0, day: i64::MIN, pairs: 0 });
+                ties.push(Tie {
+                    to: to.clone(),
+                    times: 0,
+                    days: 0,
+                    day: i64::MIN,
+                    pairs: 0,
+                    calm_days: 0,
+                    calm_day: i64::MIN,
+                    calm_pairs: 0,
+                });
                 ties.len() - 1
             }
         };
@@ -121,7 +152,13 @@ impl Groups {
         tie.times = tie.times.saturating_add(1);
         tie.days = tie.days.saturating_add(u16::from(tie.day != day));
         tie.day = tie.day.max(day);
-        tie.pairs |= 1 << (hash(symbol) % 64);
+        let pair = 1 << (hash(symbol) % 64);
+        tie.pairs |= pair;
+        if calm {
+            tie.calm_days = tie.calm_days.saturating_add(u16::from(tie.calm_day != day));
+            tie.calm_day = tie.calm_day.max(day);
+            tie.calm_pairs |= pair;
+        }
     }
 }
 

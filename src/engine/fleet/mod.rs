@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use self::groups::Groups;
+use self::groups::{Groups, Sure};
 use self::rates::Rates;
 use crate::domain::{AccountId, Level, Span, Symbol, Timestamp, Venue};
 
@@ -98,6 +98,8 @@ pub struct Scan {
     pub accounts: Vec<AccountId>,
     /// How many they are when those that always trade together count as one.
     pub apart: usize,
+    /// The same when those count as one too of which that is only presumed.
+    pub presumed: usize,
     /// From the first deed to the last.
     pub within: Span,
     /// How many chance brings in the window.
@@ -164,8 +166,8 @@ impl Fleet {
             let Some(first) = there.first() else { continue };
             // News come before those who read them; a thief's orders come before the stir they make.
             let expected = self.rates.expected(place, window, newest, all) * first.heat.max(1.0);
-            let units = self.groups.units(&there, tags, copying);
-            let apart = units.iter().collect::<BTreeSet<_>>().len();
+            let units = self.groups.units(&there, tags, copying, Sure::Known);
+            let apart = distinct(&units);
             let nats = surprise(apart, expected);
             if best.as_ref().is_some_and(|best| best.nats >= nats) || apart < 2 {
                 continue;
@@ -187,6 +189,7 @@ impl Fleet {
             best = Some(Scan {
                 accounts: there.iter().map(|deed| deed.account.clone()).collect(),
                 apart,
+                presumed: distinct(&self.groups.units(&there, tags, copying, Sure::Presumed)),
                 within: newest.since(first.at),
                 expected,
                 nats,
@@ -260,16 +263,20 @@ impl Fleet {
             .drain(..)
             .partition(|deed: &Deed| deed.at.since(oldest) <= COPIED && oldest.since(deed.at) <= COPIED);
         ring.deeds = left;
+        let calm = ring.told < Some(Level::Alert);
         if ring.deeds.is_empty() {
             self.rings.remove(place);
         }
         let done: Vec<Deed> = done;
         let refs: Vec<&Deed> = done.iter().collect();
-        let units = self.groups.units(&refs, &Tags::default(), &[]);
-        let apart = units.into_iter().collect::<BTreeSet<_>>().len();
+        let apart = distinct(&self.groups.units(&refs, &Tags::default(), &[], Sure::Known));
         self.rates.learn(place, apart, oldest);
-        self.groups.learn(place, &done);
+        self.groups.learn(place, &done, calm);
     }
+}
+
+fn distinct(units: &[usize]) -> usize {
+    units.iter().collect::<BTreeSet<_>>().len()
 }
 
 /// The scan's weight of `found` where `expected` were: N ln(N/μ) - (N - μ), nothing where there are not more.

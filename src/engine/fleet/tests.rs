@@ -53,6 +53,25 @@ fn who_traded_together_five_times_on_three_days_in_three_pairs_is_one() {
 }
 
 #[test]
+fn two_days_in_two_pairs_are_a_presumption_unless_people_were_alarmed() {
+    let late = 40 * 86_400;
+    let presumed = |fleet: &mut Fleet| {
+        let scan = together(fleet, "X-BTC", late, vec![deed("alice", late), deed("bob", late + 1)]).unwrap();
+        (scan.apart, scan.presumed)
+    };
+    for (days, pairs, expected) in [(1, 1, 2), (2, 1, 2), (2, 2, 1), (4, 3, 1)] {
+        assert_eq!(presumed(&mut companions(days, pairs)), (2, expected), "{days} days, {pairs} pairs");
+    }
+    let mut fleet = Fleet::default();
+    for day in 0..4 {
+        let (secs, pair) = (day * 86_400, format!("C{day}-BTC"));
+        together(&mut fleet, &pair, secs, vec![deed("alice", secs), deed("bob", secs + 2)]);
+        fleet.tell(&place(&pair), Level::Alert);
+    }
+    assert_eq!(presumed(&mut fleet), (2, 2), "who was robbed with another is no group with him");
+}
+
+#[test]
 fn a_pair_that_was_hot_before_the_first_came_needs_more_accounts() {
     let hot = |name, secs| Deed { heat: 60.0, ..deed(name, secs) };
     let cold = together(&mut Fleet::default(), "X-BTC", 90, vec![deed("a", 0), deed("b", 60), hot("c", 90)]).unwrap();

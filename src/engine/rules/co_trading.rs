@@ -47,7 +47,9 @@ pub fn level(settings: &Settings, what: What, scan: &Scan, origin: &[Term], lowe
     let levels = settings.levels.lowered(lowered);
     let mut level = levels.of(score, &terms)?;
     let least = if lowered > 0.0 { settings.accounts.min(2) } else { settings.accounts };
-    if scan.apart < least || !scan.thin {
+    // Where a leak is known, who may be a group is counted apart.
+    let apart = if lowered > 0.0 { scan.apart } else { scan.presumed };
+    if apart < least || !scan.thin {
         level = Level::Notice;
     }
     // Frightened owners sell at one time too; what they share is the news, not the platform.
