@@ -208,9 +208,10 @@ impl Words {
             Language::English => {
                 let drill = drill.map_or("no drill yet".to_owned(), |drill| format!("last drill {drill}"));
                 let all = if seen == accounts { "all seen" } else { "NOT all seen" };
+                let s = if incidents == 1 { "" } else { "s" };
                 (
                     format!(
-                        "{seen} of {accounts} feeds up ({all}), {fills} fills, {incidents} incidents in a day, {drill}"
+                        "{seen} of {accounts} feeds up ({all}), {fills} fills, {incidents} incident{s} in a day, {drill}"
                     ),
                     if seen == accounts { "Nothing to do." } else { "Look at the accounts that are not seen." },
                 )
@@ -218,9 +219,10 @@ impl Words {
             Language::German => {
                 let drill = drill.map_or("noch keine Übung".to_owned(), |drill| format!("letzte Übung {drill}"));
                 let all = if seen == accounts { "alle gesehen" } else { "NICHT alle gesehen" };
+                let cases = if incidents == 1 { "Vorfall" } else { "Vorfälle" };
                 (
                     format!(
-                        "{seen} von {accounts} Feeds ({all}), {fills} Ausführungen, {incidents} Vorfälle am Tag, {drill}"
+                        "{seen} von {accounts} Feeds ({all}), {fills} Ausführungen, {incidents} {cases} am Tag, {drill}"
                     ),
                     if seen == accounts { "Nichts zu tun." } else { "Sehen Sie nach den Konten, die fehlen." },
                 )
@@ -335,7 +337,7 @@ fn digest_in_english(gathered: &Gathered) -> Message {
 fn digest_in_german(gathered: &Gathered) -> Message {
     let count = gathered.count();
     let levels: Vec<String> =
-        gathered.levels.iter().map(|(level, count)| format!("{count} {}", GERMAN.level(*level))).collect();
+        gathered.levels.iter().map(|(level, count)| format!("{count} × {}", GERMAN.level(*level))).collect();
     let more = count.saturating_sub(gathered.headlines.len() as u64);
     let mut facts = gathered.headlines.clone();
     if more > 0 {

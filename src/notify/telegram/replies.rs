@@ -183,12 +183,15 @@ impl Replies {
         let mut lines = match self.0 {
             Language::English => vec![
                 format!("<b>{seen} of {accounts} feeds are up</b>, {fills} fills seen"),
-                format!("{open} open incidents of level alert or act"),
+                format!("{open} open incident{} of level alert or act", if open == 1 { "" } else { "s" }),
                 format!("The last arrival was judged {age} s ago"),
             ],
             Language::German => vec![
                 format!("<b>{seen} von {accounts} Feeds laufen</b>, {fills} Ausführungen gesehen"),
-                format!("{open} offene Vorfälle, die Alarm sind oder mehr"),
+                match open {
+                    1 => "1 offener Vorfall, der Alarm ist oder mehr".to_owned(),
+                    _ => format!("{open} offene Vorfälle, die Alarm sind oder mehr"),
+                },
                 format!("Zuletzt wurde vor {age} s etwas beurteilt"),
             ],
         };
