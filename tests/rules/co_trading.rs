@@ -124,6 +124,38 @@ fn accounts_known_to_copy_each_other_are_one() {
     assert_eq!(verdict.level(RULE), None, "{}", verdict.told());
 }
 
+/// Alice and bob bought the same on so many days, in a pair of its own each, before carol joins them in another.
+fn companions(days: usize) -> Tale {
+    let mut tale = fleet("2.4");
+    for pair in ["ONE-BTC", "TWO-BTC"].iter().take(days) {
+        for who in &ALL[..2] {
+            tale.deal(&Deal::buy(who, pair).at("0.00002010", "3000").unseen()).wait(2.0);
+        }
+        tale.days(1.5);
+    }
+    ALL[..3].iter().for_each(|who| buy(&mut tale, who, 2.0));
+    tale
+}
+
+#[test]
+fn two_quiet_days_together_are_a_presumption_that_leak_mode_does_not_heed() {
+    let loudest = |tale: &Tale| {
+        let verdict = tale.replay();
+        let found = about(&verdict, "carol").iter().map(|finding| finding.level).max();
+        (found, verdict.told())
+    };
+    assert_eq!(loudest(&companions(0)).0, Some(Level::Alert), "{}", loudest(&companions(0)).1);
+    assert_eq!(loudest(&companions(1)).0, Some(Level::Alert), "{}", loudest(&companions(1)).1);
+    assert_eq!(loudest(&companions(2)).0, Some(Level::Notice), "{}", loudest(&companions(2)).1);
+    let mut tale = companions(2);
+    let mode = json!({"leak_mode": [{"tag": "botco", "why": "dump published", "until": i64::MAX}]});
+    tale.frame("operator", &mode, 0);
+    buy(&mut tale, "dave", 2.0);
+    let verdict = tale.replay_with(tagged(&ALL));
+    let found = about(&verdict, "dave").iter().map(|finding| finding.level).max();
+    assert_eq!(found, Some(Level::Alert), "{}", verdict.told());
+}
+
 #[test]
 fn a_pair_of_which_nobody_told_the_turnover_is_a_notice_until_somebody_does() {
     let mut tale = fleet("2.4");
