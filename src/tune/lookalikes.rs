@@ -139,7 +139,7 @@ impl Play<'_> {
             if self.chance(0.5) {
                 self.deposit(ms - 20 * MINUTE, "BTC", self.wealth * 0.2);
             }
-            let (orders, size) = (self.whole(1, 4), self.between(0.04, 0.15));
+            let (orders, size) = (self.whole(1, 6), self.between(0.04, 0.15));
             let (mut base, mut when) = (0.0, ms + self.whole(5 * SECOND, 4 * MINUTE));
             for _ in 0..orders {
                 base += self.take(pair, when, Side::Buy, self.wealth * size).map_or(0.0, |filled| filled.base);

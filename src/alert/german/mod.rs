@@ -118,6 +118,7 @@ pub(super) fn term(name: &str) -> &str {
         "emptied" => "ganz verkauft",
         "far_before" => "früher schon weit daneben",
         "gained_rights" => "neue Rechte",
+        "hasty" => "in Eile",
         "hour" => "Uhrzeit",
         "leak_mode" => "Leak-Modus",
         "list_removed" => "Adressliste weg",

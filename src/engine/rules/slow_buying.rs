@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pump_buy::tidy;
 use super::{Case, Levels};
-use crate::domain::{Family, Finding, Kind, Level, Money, Reason, RuleName, Side, Term};
+use crate::domain::{Family, Finding, Kind, Level, Money, Reason, RuleName, Side, Span, Term};
 use crate::engine::account::{Account, Run};
 use crate::engine::habit::{WARM, WARM_SESSIONS, term};
 
@@ -29,7 +29,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let levels = Levels { notice: 3.5, alert: 4.0, act: 12.0 };
+        let levels = Levels { notice: 3.0, alert: 3.0, act: 12.0 };
         Settings { levels, orders: 4.0, share: 0.02, least: 0.02, thin: 25.0 }
     }
 }
@@ -44,6 +44,10 @@ const FAMILIAR: f64 = 0.25;
 /// Orders that got a better price than all before are at least this part where somebody averages; what that is worth.
 const AVERAGES: f64 = 0.7;
 const AVERAGING: f64 = 4.5;
+/// Within this time it takes up to this much more, in nats, which is what other rules take: several orders within minutes are
+/// what who buys on news sends too, and a thief in a hurry moves the market.
+const HASTE: Span = Span::from_secs(600);
+const HASTY: f64 = 3.0;
 /// Of whom little is known it takes this much more, in nats.
 const UNKNOWN: f64 = 2.5;
 /// Origin evidence from here, in nats, makes up for a pair that is known.
@@ -76,6 +80,7 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
         novelty(run, new),
         practice(account, run),
         averaging(run),
+        hasty(case.time.since(run.began)),
     ];
     if group.side == Side::Sell {
         terms.push(term("selling", Family::Habit, -SELLS_NEED, run.orders, "orders"));
@@ -120,6 +125,12 @@ fn averaging(run: &Run) -> Term {
     term("averaging", Family::Habit, nats, part * 100.0, "% at a better price")
 }
 
+/// What it says that the run began minutes ago: nothing slow is known yet.
+fn hasty(lasted: Span) -> Term {
+    let left = (1.0 - lasted.secs_f64() / HASTE.secs_f64()).clamp(0.0, 1.0);
+    term("hasty", Family::Habit, -HASTY * left, lasted.secs_f64() / 60.0, "minutes")
+}
+
 /// What earlier runs as strong as this one say for the owner.
 fn practice(account: &Account, run: &Run) -> Term {
     let alike = account.past_runs.at_least(run.money + run.market);
@@ -130,18 +141,21 @@ fn practice(account: &Account, run: &Run) -> Term {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Span;
     use crate::engine::account::Step;
     use crate::engine::rules::scene::{Scene, quiet};
 
     /// Ten orders in a thin pair, ten minutes apart, each of such parts of the account and of the day.
     fn run(orders: u64, sessions: u32, of_account: f64, of_day: f64) -> Scene {
+        paced(600, orders, sessions, (of_account, of_day))
+    }
+
+    fn paced(pause: i64, orders: u64, sessions: u32, (of_account, of_day): (f64, f64)) -> Scene {
         let mut scene = Scene::new(orders, sessions, "0.1", 0.0);
         (scene.pair, scene.equity) = (Some(quiet()), Some(10.0));
         for k in 0..10 {
             let step = Step {
                 side: Side::Buy,
-                time: scene.group.first + Span::from_secs(600 * k),
+                time: scene.group.first + Span::from_secs(pause * k),
                 taker: true,
                 first_of_order: true,
                 price: 0.005,
@@ -165,6 +179,14 @@ mod tests {
         assert_eq!(level(&run(400, 60, 0.01, 0.001)), Some(Level::Alert));
         assert_eq!(level(&run(3, 2, 0.01, 0.001)), Some(Level::Notice));
         assert_eq!(level(&run(3, 2, 0.02, 0.005)), Some(Level::Alert));
+    }
+
+    #[test]
+    fn what_is_done_within_minutes_takes_more_than_the_same_within_hours() {
+        let level = |pause| level(&paced(pause, 400, 60, (0.004, 0.001)));
+        assert_eq!([600, 60, 2].map(level), [Some(Level::Alert), Some(Level::Alert), None]);
+        let nats = |secs| hasty(Span::from_secs(secs)).nats;
+        assert_eq!([0, 300, 600, 90_000].map(nats), [-3.0, -1.5, 0.0, 0.0]);
     }
 
     #[test]

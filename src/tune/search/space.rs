@@ -95,7 +95,7 @@ const USUAL: [&str; 10] = [
     "churn_loss.share=0.2 %..2 %",
     "liquidation.alert=4..9",
     "liquidation.share=2 %..30 %",
-    "slow_buying.alert=3.6..7",
+    "slow_buying.alert=3..7",
     "slow_buying.share=0.5 %..6 %",
     "co_trading.alert=12..25",
 ];
