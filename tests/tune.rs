@@ -192,7 +192,7 @@ fn what_is_proposed_is_a_rule_file_that_gives_the_figures_that_were_claimed() {
         "--config",
         config,
         "--param=pump_buy.alert=4..8",
-        "--param=slow_buying.alert=3.6..6",
+        "--param=slow_buying.alert=3..3.3",
         "--candidates=3",
         "--holdout=0",
         "--max-false=50",

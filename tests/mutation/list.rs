@@ -186,6 +186,7 @@ pub fn mutations() -> Vec<Mutation> {
             "true",
         ),
         whole("claims.rs", "self.claimed * 20 >= self.orders * 19", "self.claimed * 20 >= self.orders * 0"),
+        whole("rules/slow_buying.rs", "-HASTY * left", "0.0"),
         // co_trading
         whole("rules/co_trading.rs", "apart < least", "false"),
         whole("rules/co_trading.rs", "!scan.thin", "false"),

@@ -43,11 +43,11 @@ const SELLS_NEED: f64 = 2.5;
 const FAMILIAR: f64 = 0.25;
 /// Orders that got a better price than all before are at least this part where somebody averages; what that is worth.
 const AVERAGES: f64 = 0.7;
-const AVERAGING: f64 = 4.5;
-/// Within this time it takes up to this much more, in nats, which is what other rules take: several orders within minutes are
+const AVERAGING: f64 = 5.5;
+/// Within this time it takes up to this much more, in nats: several orders within minutes are
 /// what who buys on news sends too, and a thief in a hurry moves the market.
 const HASTE: Span = Span::from_secs(600);
-const HASTY: f64 = 3.0;
+const HASTY: f64 = 2.0;
 /// Of whom little is known it takes this much more, in nats.
 const UNKNOWN: f64 = 2.5;
 /// Origin evidence from here, in nats, makes up for a pair that is known.
@@ -183,10 +183,14 @@ mod tests {
 
     #[test]
     fn what_is_done_within_minutes_takes_more_than_the_same_within_hours() {
-        let level = |pause| level(&paced(pause, 400, 60, (0.004, 0.001)));
-        assert_eq!([600, 60, 2].map(level), [Some(Level::Alert), Some(Level::Alert), None]);
+        let score = |pause| {
+            let scene = paced(pause, 400, 60, (0.01, 0.001));
+            scene.ask(|case| judge(&Settings::default(), case)).unwrap().score
+        };
+        let [hours, minutes, seconds] = [600, 60, 2].map(score);
+        assert!(seconds + 1.5 < hours && seconds + 1.5 < minutes, "{hours} {minutes} {seconds}");
         let nats = |secs| hasty(Span::from_secs(secs)).nats;
-        assert_eq!([0, 300, 600, 90_000].map(nats), [-3.0, -1.5, 0.0, 0.0]);
+        assert_eq!([0, 300, 600, 90_000].map(nats), [-2.0, -1.0, 0.0, 0.0]);
     }
 
     #[test]
