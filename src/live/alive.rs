@@ -1,6 +1,6 @@
 //! Signs of life: a ping to somebody who notices when it stays away, and a line a day for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -32,7 +32,7 @@ pub(super) fn tasks(
             async move {
                 let heartbeat = Heartbeat::new(beat)?;
                 let mut judged = None;
-                let mut said = None;
+                let mut said = BTreeSet::new();
                 loop {
                     let now = pulse.borrow().arrivals;
                     let why = match judged.replace(now) {
@@ -42,13 +42,13 @@ pub(super) fn tasks(
                     };
                     match why {
                         None => {
-                            said = None;
+                            said.clear();
                             if let Err(why) = heartbeat.ping().await {
                                 tracing::warn!(%why, "the heartbeat's ping did not arrive");
                             }
                         }
                         // Whoever waits for the ping notices that it stays away.
-                        Some(why) if said.replace(why) != Some(why) => tracing::error!("no ping is sent: {why}"),
+                        Some(why) if said.insert(why) => tracing::error!("no ping is sent: {why}"),
                         Some(_) => {}
                     }
                     tokio::select! {
