@@ -95,7 +95,8 @@ impl Account {
             group.n = n;
             return (place, false);
         }
-        let older = |group: &Group| time.since(group.last) > RECENT;
+        // What the same arrival told, a page of history, is asked about together.
+        let older = |group: &Group| group.n < n && time.since(group.last) > RECENT;
         let many = |groups: &VecDeque<Group>| groups.get(MOST_OLDER).is_some_and(older);
         while self.groups.len() >= MOST_GROUPS || many(&self.groups) {
             self.groups.pop_front();
