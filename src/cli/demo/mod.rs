@@ -103,7 +103,8 @@ pub async fn run(args: &Args, out: &mut dyn Write, stop: CancellationToken) -> a
     let written = std::fs::read_dir(&mails)?.count();
     writeln!(out, "{written} mails as .eml in {}", mails.display())?;
     // As the program was called: who tries the demo has not installed it.
-    let program = std::env::args().next().unwrap_or_else(|| "fillguard".to_owned());
+    let called = std::env::args_os().next().unwrap_or_else(|| "fillguard".into());
+    let program = std::path::Path::new(&called).display();
     writeln!(out, "the journal, sealed: {program} verify {}", folder.join("journal").display())?;
     writeln!(out, "what happened, again: {program} replay {}", folder.join("journal").display())?;
     Ok(if outcome.all_found() { FINE } else { FOUND })
