@@ -16,7 +16,7 @@ const RESET: &str = "\u{1b}[0m";
 const BOLD: &str = "\u{1b}[1m";
 const DIM: &str = "\u{1b}[2m";
 
-/// Incidents of which it is remembered that all was said; of an older one it is said again.
+/// Incidents of which it is remembered that all was said; beyond it, of some it is said again.
 const MOST_SAID: usize = 1_000;
 
 /// Returns the message as a frame of text, `width` columns wide, with colours if asked for.
