@@ -62,6 +62,23 @@ fn two_accounts_that_newly_buy_a_thin_pair_are_a_notice_and_a_third_is_an_alert_
         assert_eq!((*count, *seconds, *sold, accounts.len()), (3, 200.0, false, 2));
     }
     assert!(about(&verdict, "dave").is_empty() && about(&verdict, "erin").is_empty());
+    // A notice when bob came and an alert when carol did: who comes after them is told alone.
+    buy(&mut tale, "dave", 0.0);
+    let verdict = tale.replay();
+    assert_eq!((about(&verdict, "alice").len(), about(&verdict, "dave").len()), (2, 1), "{}", verdict.told());
+}
+
+#[test]
+fn accounts_that_are_watched_for_less_than_two_weeks_may_be_a_group_nobody_knows_yet() {
+    let mut tale = Tale::binance();
+    tale.candles(PAIR, "0.00002000", "2.4", 2);
+    for who in &ALL[..3] {
+        tale.up(who);
+        tale.habit(who, "ETH-BTC", "0.03100000", "0.05", 4, 2.5, 1.2);
+    }
+    tale.quiet(PAIR, "0.00002000", "0.0008", 300);
+    ALL[..3].iter().for_each(|who| buy(&mut tale, who, 20.0));
+    assert_eq!(tale.replay().level(RULE), Some(Level::Notice), "{}", tale.replay().told());
 }
 
 #[test]
@@ -188,6 +205,10 @@ fn accounts_of_the_same_tag_that_were_not_hit_yet_are_warned_once() {
     quiet.engine.co_trading.warn = 0;
     assert!(about(&tale.replay_with(quiet), "dave").is_empty());
     assert!(about(&tale.replay_with(tagged(&ALL[..3])), "dave").is_empty(), "dave has no tag");
+    let two = tale.replay_with(tagged(&["alice", "bob", "dave"]));
+    assert_eq!(about(&two, "dave")[0].level, Level::Notice, "two of his tag: {}", two.told());
+    let one = tale.replay_with(tagged(&["alice", "dave"]));
+    assert!(about(&one, "dave").is_empty(), "one of his tag: {}", one.told());
 }
 
 #[test]
@@ -202,7 +223,9 @@ fn other_accounts_are_a_family_of_evidence_for_the_other_rules() {
         all.into_iter().rfind(|f| f.account.name == who && f.terms.iter().any(|term| term.name == "together")).cloned()
     };
     assert!(with("alice").is_some(), "the first is judged again: {}", verdict.told());
-    assert!(with("carol").is_some(), "{}", verdict.told());
+    let carols = with("carol").unwrap();
+    let nats = carols.terms.iter().find(|term| term.name == "together").map(|term| term.nats);
+    assert_eq!(nats, Some(4.0), "{}", verdict.told());
 }
 
 #[test]

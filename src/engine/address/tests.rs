@@ -72,6 +72,21 @@ fn each_level_that_is_new_weighs_as_the_accounts_own_past_has_it() {
 }
 
 #[test]
+fn the_first_ten_uses_or_two_weeks_alarm_nobody() {
+    let rented = network(64_501, "FR", true);
+    let after = |uses: i64, every: i64| {
+        let mut places = Places::default();
+        (0..uses).for_each(|nth| drop(places.take(ip("203.0.113.7"), at(nth * every), &home())));
+        let said = places.take(ip("198.51.100.1"), at(uses * every), &rented);
+        (said.learning, level(&Use { terms: vec![term("new_network", Family::Origin, 7.0, 1.0, "")], ..said }))
+    };
+    assert_eq!(after(9, 3_600), (true, None));
+    assert_eq!(after(10, 3_600), (false, Some(Level::Alert)));
+    assert_eq!(after(5, 2 * DAY), (true, None));
+    assert_eq!(after(5, 3 * DAY), (false, Some(Level::Alert)));
+}
+
+#[test]
 fn two_at_once_are_told_and_a_line_that_fails_and_comes_back_is_not() {
     let (a, b) = (ip("203.0.113.7"), ip("198.51.100.1"));
     let thief = network(64_501, "DE", false);

@@ -63,12 +63,30 @@ fn two_days_in_two_pairs_are_a_presumption_unless_people_were_alarmed() {
         assert_eq!(presumed(&mut companions(days, pairs)), (2, expected), "{days} days, {pairs} pairs");
     }
     let mut fleet = Fleet::default();
+    for hour in 0..3 {
+        let (secs, pair) = (hour * 3_600, format!("C{hour}-BTC"));
+        together(&mut fleet, &pair, secs, vec![deed("alice", secs), deed("bob", secs + 2)]);
+    }
+    assert_eq!(presumed(&mut fleet), (2, 2), "three pairs in one morning");
+    let mut fleet = Fleet::default();
     for day in 0..4 {
         let (secs, pair) = (day * 86_400, format!("C{day}-BTC"));
         together(&mut fleet, &pair, secs, vec![deed("alice", secs), deed("bob", secs + 2)]);
         fleet.tell(&place(&pair), Level::Alert);
     }
     assert_eq!(presumed(&mut fleet), (2, 2), "who was robbed with another is no group with him");
+}
+
+#[test]
+fn an_account_counts_once_at_a_place_and_a_tag_is_warned_once_a_day_and_when_it_is_louder() {
+    let mut fleet = Fleet::default();
+    let mut take = |name, secs| fleet.take(&place("X-BTC"), deed(name, secs), Turnover::Thin, at(secs));
+    assert!(take("alice", 0) && !take("alice", 5) && take("bob", 6));
+    assert_eq!(fleet.rings[&place("X-BTC")].deeds.len(), 2);
+    let mut warn = |level, secs| fleet.warn(&"botco".into(), level, at(secs));
+    assert!(warn(Level::Notice, 0) && !warn(Level::Notice, 60));
+    assert!(warn(Level::Alert, 120) && !warn(Level::Alert, 180) && !warn(Level::Notice, 180));
+    assert!(warn(Level::Notice, 2 * 86_400));
 }
 
 #[test]
