@@ -8,6 +8,7 @@
 //! measured on a tape: the hostile orders are orders that really stood there.
 
 pub mod cases;
+mod clients;
 pub mod compare;
 mod contracts;
 pub mod dice;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
+use super::clients::Clients;
 use super::dice::{Dice, mix};
 use super::labels::What;
 use super::market::{Market, Taken, figure};
@@ -45,6 +46,7 @@ pub struct Person {
     pub dice: Dice,
     /// The attack on it.
     pub attack: Option<Attack>,
+    clients: Clients,
     named: u64,
 }
 
@@ -132,8 +134,9 @@ impl Scene {
     pub fn add_person(&mut self, account: AccountId, trader: &'static str, grammar: Grammar) -> usize {
         let dice = Dice::named(self.seed, &account.name);
         let (spare, transfers) = (BTreeMap::new(), Vec::new());
-        let margin = Decimal::ZERO;
-        self.people.push(Person { account, trader, grammar, spare, transfers, margin, dice, attack: None, named: 0 });
+        let (margin, attack, named) = (Decimal::ZERO, None, 0);
+        let clients = Clients::of(self.seed, &account.name, grammar, self.span());
+        self.people.push(Person { account, trader, grammar, spare, transfers, margin, dice, attack, clients, named });
         self.people.len() - 1
     }
 
@@ -184,7 +187,13 @@ impl Scene {
         hostile: bool,
     ) -> Filled {
         let own_grammar = self.people[person].attack.as_ref().is_some_and(|attack| attack.what == What::OwnGrammar);
-        let client_id = self.people[person].name_order(hostile && !own_grammar);
+        let owner = &mut self.people[person];
+        let grammar = match (hostile, own_grammar) {
+            (true, true) => owner.grammar,
+            (true, false) => Grammar::Unnamed,
+            (false, _) => owner.clients.at(taken.ms),
+        };
+        let client_id = owner.name_order(grammar);
         let ground = &self.markets[market];
         let filled = Filled { ms: taken.ms, quote: ground.cost(&taken), base: figure(ground.moved(&taken)) };
         let placed_ms = rested.unwrap_or(taken.ms);
@@ -195,12 +204,12 @@ impl Scene {
 }
 
 impl Person {
-    fn name_order(&mut self, stranger: bool) -> String {
+    fn name_order(&mut self, grammar: Grammar) -> String {
         const BASE62: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         const HEX: &str = "0123456789abcdef";
         self.named += 1;
         let dice = &mut self.dice;
-        match if stranger { Grammar::Unnamed } else { self.grammar } {
+        match grammar {
             Grammar::Broker(prefix) => format!("x-{prefix}{}", dice.text(HEX, 22)),
             Grammar::Face(face) => format!("{face}_{}", dice.text(HEX, 32)),
             Grammar::Counter(word) => format!("{word}-{:06}", self.named),
