@@ -155,7 +155,8 @@ impl Alert {
         open.due = open.due.max(due);
         self.due.insert((open.due, key.0, story));
 
-        let louder = finding.level > open.incident.level;
+        let before = open.incident.level;
+        let louder = finding.level > before;
         // What one rule says of two keys, or of two changes of one, is two pieces of news.
         let same = |other: &Finding| other.rule == finding.rule && other.subject() == finding.subject();
         let known = open.incident.findings.iter().any(same);
@@ -164,7 +165,10 @@ impl Alert {
         let transition = if louder || !known { Transition::Raised } else { Transition::Updated };
         // A quieter rule that joins is history; people are told what raises the level, a new kind of alert, or money.
         let tell = (louder || (!known && finding.level >= Level::Alert) || told_less) && !is_history;
-        let message = tell.then(|| open.tell(transition, self.settings.language));
+        // Few are sent notices: to most people the alert is the first they hear of it.
+        let first = before < Level::Alert && louder;
+        let worded = if first { Transition::Opened } else { transition };
+        let message = tell.then(|| open.tell(worded, self.settings.language));
         let incident = open.incident.clone();
         out.push(EffectKind::Incident { transition, incident, finding: Some(finding), message });
     }

@@ -255,6 +255,21 @@ fn rules_that_speak_of_one_arrival_make_one_message() {
     assert!(messages[0].facts.len() == 2 && !messages[0].headline.starts_with("growing"), "{:?}", messages[0]);
 }
 
+#[test]
+fn an_alert_that_was_a_notice_before_is_news_and_an_act_after_it_is_not() {
+    let mut alert = Alert::new(Settings::default());
+    let mut headlines = Vec::new();
+    for (secs, level) in [(0, Level::Notice), (10, Level::Alert), (20, Level::Act)] {
+        let mut out = Vec::new();
+        alert.take(finding(PUMP, level, secs, "APPC-BTC", "1"), &mut out);
+        headlines.extend(out.into_iter().filter_map(|effect| {
+            let EffectKind::Incident { message, .. } = effect;
+            message.map(|message| message.headline.starts_with("growing"))
+        }));
+    }
+    assert_eq!(headlines, [false, false, true]);
+}
+
 fn exception(name: &str, rule: &str) -> Exception {
     Exception {
         name: name.into(),
