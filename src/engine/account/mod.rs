@@ -7,6 +7,7 @@ mod probe;
 mod run;
 mod sale;
 mod session;
+mod short;
 mod sparse;
 mod turn;
 mod window;
@@ -40,7 +41,7 @@ const NEW_FOR: Span = Span::from_secs(86_400);
 const SIZES: usize = 64;
 const MOST_ASSETS: usize = 128;
 const MOST_WALLETS: usize = 16;
-const MOST_SIGHTED: usize = 48;
+const MOST_SIGHTED: usize = 40;
 const MOST_NEW_KINDS: usize = 16;
 /// Holdings sold within a minute that are counted apart.
 const MOST_SOLD: usize = 9;

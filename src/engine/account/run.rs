@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::Account;
+use super::{Account, short};
 use crate::domain::{Side, Span, Symbol, Timestamp};
 use crate::engine::decay::left;
 
@@ -32,22 +32,29 @@ pub struct Run {
     /// When it last moved.
     pub at: Timestamp,
     /// Taker orders, less those of the other side, decayed.
+    #[serde(with = "short")]
     pub orders: f64,
     /// The part of the account it took, decayed.
+    #[serde(with = "short")]
     pub of_account: f64,
     /// The part of the pair's day it took, decayed.
+    #[serde(with = "short")]
     pub of_day: f64,
     /// The CUSUM of the account's parts, in nats.
+    #[serde(with = "short")]
     pub money: f64,
     /// The CUSUM of the day's parts, in nats.
+    #[serde(with = "short")]
     pub market: f64,
     /// The highest that the sum of both has been.
+    #[serde(with = "short")]
     pub peak: f64,
     /// The best price an order of it began at: the lowest for buys.
     best: f64,
     /// Orders that began at a better price than all before.
     pub better: u32,
     /// What the order under way has added, in nats.
+    #[serde(with = "short")]
     order: f64,
     /// Orders of the account when it began.
     pub known_orders: u64,
@@ -58,8 +65,10 @@ pub struct Run {
     /// Its orders, in all.
     pub count: u32,
     /// What the account had traded in the pair before, in units.
+    #[serde(with = "short")]
     pub before: f64,
     /// What it came to, in units.
+    #[serde(with = "short")]
     pub units: f64,
     /// The same in the pair's quote.
     pub quote: Decimal,
@@ -129,6 +138,7 @@ impl Run {
         self.units += step.units;
         self.quote = self.quote.saturating_add(step.quote);
         self.peak = self.peak.max(self.money + self.market);
+        self.round();
     }
 
     /// What goes back the other way takes from it.
@@ -139,6 +149,14 @@ impl Run {
             *sum *= part;
         }
         self.orders = (self.orders * part - f64::from(u8::from(step.first_of_order))).max(0.0);
+        self.round();
+    }
+
+    fn round(&mut self) {
+        let Run { orders, of_account, of_day, money, market, peak, order, before, units, .. } = self;
+        for figure in [orders, of_account, of_day, money, market, peak, order, before, units] {
+            *figure = short::rounded(*figure);
+        }
     }
 
     fn weight(&self, now: Timestamp) -> f64 {
@@ -265,8 +283,7 @@ mod tests {
         let first = account.run(&pair, Side::Buy).unwrap().money;
         account.run_on(&pair, &step(Side::Buy, 360, 0.0));
         let later = account.run(&pair, Side::Buy).unwrap();
-        assert!((later.money - (first / 2.0 - DRIFT)).abs() < 1e-9, "{later:?}");
-        assert!((later.orders - 1.5).abs() < 1e-9);
+        assert_eq!((later.money, later.orders), (short::rounded(first / 2.0 - DRIFT), 1.5), "{later:?}");
     }
 
     #[test]

@@ -41,15 +41,15 @@ fn busy(engine: &mut Engine, orders: u64, pairs: u64, first: u64) {
 }
 
 #[test]
-fn an_ordinary_account_takes_at_most_five_kilobytes_and_a_wild_one_sixteen() {
+fn an_ordinary_account_takes_at_most_four_kilobytes_and_a_wild_one_twelve() {
     let mut ordinary = engine();
     busy(&mut ordinary, 3_000, 10, 1);
     let mut wild = engine();
     busy(&mut wild, 10_000, 2_000, 1);
     let (ordinary, wild) = (account_size(&ordinary), account_size(&wild));
     println!("an account's memory: {ordinary} bytes with ten pairs, {wild} bytes with two thousand");
-    assert!(ordinary <= 5_120, "{ordinary}");
-    assert!(wild <= 16_384, "{wild}");
+    assert!(ordinary <= 4_096, "{ordinary}");
+    assert!(wild <= 12_288, "{wild}");
 }
 
 #[test]
