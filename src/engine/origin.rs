@@ -12,8 +12,12 @@ use crate::domain::{Span, Timestamp};
 
 /// Kinds of names kept for an account; the rarest is forgotten first.
 const MOST: usize = 24;
-/// Orders an account must have sent before a new kind of name says anything.
+/// Orders an account must have sent before each of them counts.
 const ENOUGH: u64 = 50;
+/// Before that sessions count, this many at least, and a new kind says this at most: orders of one session come from one
+/// program, and many an owner has a second.
+const ENOUGH_SESSIONS: u32 = 3;
+const CAP_OF_FEW: f64 = 1.9;
 /// Orders of one kind that make it a habit, however many others there are.
 const FEW: u32 = 5;
 /// A kind that came up later is as strange as new for this long, and half as strange until it is familiar: a thief who
@@ -27,6 +31,7 @@ pub struct Origins {
     kinds: BTreeMap<CompactString, Kind>,
     orders: u64,
     distinct: u64,
+    sessions: u32,
 }
 
 /// A kind of origin.
@@ -41,9 +46,10 @@ impl Origins {
     /// Returns the weight of evidence (nats) that an order of this `kind` is not the account's, and learns nothing.
     ///
     /// It is ln(0.9 / p) with p the rate at which this account brings up new kinds: an account whose ids have no
-    /// grammar earns next to nothing, one that named 10,000 orders alike earns the cap.
+    /// grammar earns next to nothing, one that named 10,000 orders alike earns the cap. Of fewer than fifty orders it is
+    /// the rate of sessions that did, the first aside.
     pub fn strangeness(&self, kind: &str, cap: f64, now: Timestamp) -> f64 {
-        if self.orders < ENOUGH {
+        if self.is_beginning() {
             return 0.0;
         }
         match self.kinds.get(kind) {
@@ -61,17 +67,35 @@ impl Origins {
     }
 
     fn of_new(&self, cap: f64) -> f64 {
-        let p = (self.distinct as f64 + 0.5) / (self.orders as f64 + 1.0);
+        let (p, cap) = match self.are_few() {
+            true => ((self.distinct as f64 - 0.5) / (f64::from(self.sessions) + 1.0), cap.min(CAP_OF_FEW)),
+            false => ((self.distinct as f64 + 0.5) / (self.orders as f64 + 1.0), cap),
+        };
         (0.9 / p).ln().clamp(0.0, cap)
     }
 
-    /// Returns whether too little is known for a new kind to say anything.
-    pub fn is_cold(&self) -> bool {
+    /// Returns whether so few orders are known that sessions count: a hint beside other evidence, and no more.
+    pub fn are_few(&self) -> bool {
         self.orders < ENOUGH
     }
 
+    /// Returns whether too little is known for a new kind to say anything.
+    fn is_beginning(&self) -> bool {
+        self.are_few() && self.sessions < ENOUGH_SESSIONS
+    }
+
+    /// Counts a session that began at `began` and in which orders of these kinds were sent. What an account began with
+    /// needs no time to become familiar.
+    pub fn learn_session(&mut self, seen: BTreeMap<CompactString, u32>, began: Timestamp) {
+        let since = (!self.is_beginning()).then_some(began);
+        self.sessions = self.sessions.saturating_add(u32::from(!seen.is_empty()));
+        for (kind, orders) in seen {
+            self.learn(&kind, orders, since);
+        }
+    }
+
     /// Counts orders of this `kind`; a kind not seen before came up at `since`, or was always there.
-    pub fn learn(&mut self, kind: &str, orders: u32, since: Option<Timestamp>) {
+    fn learn(&mut self, kind: &str, orders: u32, since: Option<Timestamp>) {
         self.orders += u64::from(orders);
         if let Some(seen) = self.kinds.get_mut(kind) {
             seen.orders = seen.orders.saturating_add(orders);
@@ -208,6 +232,39 @@ mod tests {
         assert_eq!(steady.strangeness("grid9", 5.0, Timestamp::EPOCH), 0.0);
         assert!(wild.strangeness("w24", 5.0, Timestamp::EPOCH) < 0.1);
         assert_eq!(Origins::default().strangeness("w24", 5.0, Timestamp::EPOCH), 0.0);
+    }
+
+    /// Sessions of one order each, of one kind, a day apart.
+    fn sessions(count: i64) -> Origins {
+        let mut habits = Origins::default();
+        (0..count).for_each(|day| habits.learn_session([("ios_h32".into(), 1)].into(), on_day(day)));
+        habits
+    }
+
+    fn on_day(day: i64) -> Timestamp {
+        Timestamp::EPOCH + Span::from_secs(day * 86_400)
+    }
+
+    #[test]
+    fn of_few_orders_the_sessions_count_and_say_less_than_a_family_of_many() {
+        let strange = |habits: &Origins| habits.strangeness("w24", 3.0, on_day(100));
+        assert_eq!(strange(&sessions(2)), 0.0);
+        assert_eq!([3, 49, 50].map(|count| strange(&sessions(count))), [CAP_OF_FEW, CAP_OF_FEW, 3.0]);
+        let mut bot = Origins::default();
+        bot.learn_session([("x-PORTFOL2h24".into(), 30)].into(), on_day(0));
+        assert_eq!(strange(&bot), 0.0, "thirty orders of one session are one choice");
+    }
+
+    #[test]
+    fn who_used_two_programs_before_is_expected_to_use_a_third() {
+        let mut habits = sessions(8);
+        habits.learn_session([("web_h32".into(), 1)].into(), on_day(20));
+        let expected = (0.9_f64 / (1.5 / 10.0)).ln();
+        assert!((habits.strangeness("w24", 3.0, on_day(100)) - expected).abs() < 1e-9 && expected < CAP_OF_FEW);
+        // A second one stays strange for two days, half for seven: it may be a thief's.
+        let second = |day| habits.strangeness("web_h32", 3.0, on_day(day));
+        let strange = habits.strangeness("w24", 3.0, on_day(100));
+        assert_eq!([second(21), second(24), second(28)], [strange, strange / 2.0, 0.0]);
     }
 
     #[test]

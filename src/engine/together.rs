@@ -1,7 +1,7 @@
 //! The engine's side of the scan over accounts: which orders are deeds, and who is told.
 
 use super::Engine;
-use super::account::Group;
+use super::account::{Account, Group};
 use super::fleet::{Deed, Place, Scan, Turnover, What};
 use super::rules::co_trading;
 use super::worth::Worth;
@@ -34,7 +34,7 @@ impl Engine {
         if !order.taker || at.since(time) > LATE {
             return;
         }
-        let strange = origin(order).iter().map(|term| term.nats).sum::<f64>() >= 1.5;
+        let strange = origin(&watched.account, order).iter().map(|term| term.nats).sum::<f64>() >= 1.5;
         let sold = watched.account.sold_within(time, Span::from_secs(60), None).len();
         let deed = |heat| Deed { account: id.clone(), at: time, heat, strange };
         if before.is_none_or(|before| time.since(before) > NEWLY) {
@@ -166,13 +166,16 @@ impl Engine {
         let (Some(place), Some(symbol)) = (self.memory.find(id), symbol) else { return Vec::new() };
         let account = &self.memory.watched(place).account;
         let groups = account.recent_groups(symbol, at, LATE);
-        groups.last().map(|group| origin(account.group_at(*group))).unwrap_or_default()
+        groups.last().map(|group| origin(account, account.group_at(*group))).unwrap_or_default()
     }
 }
 
-fn origin(group: &Group) -> Vec<Term> {
+/// What an order's origin says where it counts: of an account of few orders a second program is no thief's yet, and what
+/// copies a leader has mostly few.
+fn origin(account: &Account, group: &Group) -> Vec<Term> {
     let mut terms = Vec::new();
-    if group.strange > 0.0 {
+    let habits = if group.strange_source { &account.sources } else { &account.grammars };
+    if group.strange > 0.0 && !habits.are_few() {
         let name = if group.strange_source { "order_source" } else { "order_grammar" };
         terms.push(super::habit::term(name, Family::Origin, group.strange, 1.0, "order"));
     }

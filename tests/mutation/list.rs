@@ -174,7 +174,11 @@ pub fn mutations() -> Vec<Mutation> {
             "false",
         ),
         whole("account/mod.rs", "self.last.since(time) > LATE", "false"),
-        part("origin.rs", "self.orders < ENOUGH {\n            return 0.0;", "self.orders < ENOUGH", "false"),
+        whole("origin.rs", "self.sessions < ENOUGH_SESSIONS", "false"),
+        whole("origin.rs", "self.distinct as f64 - 0.5", "0.5"),
+        whole("origin.rs", "cap.min(CAP_OF_FEW)", "cap"),
+        whole("origin.rs", "(!self.is_beginning()).then_some(began)", "None"),
+        whole("together.rs", "!habits.are_few()", "true"),
         whole("origin.rs", "age < FAMILIAR_AFTER", "false"),
         // who is judged, and once
         part("mod.rs", "fill.via == Via::Rest && watched.since", "fill.via == Via::Rest", "false"),

@@ -247,13 +247,8 @@ impl Account {
         self.rates.push(done.rate);
         self.heat.push(done.heat);
         self.far.push(done.far);
-        for (habits, seen) in [(&mut self.grammars, past.grammars), (&mut self.sources, past.sources)] {
-            // What an account began with needs no time to become familiar.
-            let since = (!habits.is_cold()).then_some(done.began);
-            for (kind, orders) in seen {
-                habits.learn(&kind, orders, since);
-            }
-        }
+        self.grammars.learn_session(past.grammars, done.began);
+        self.sources.learn_session(past.sources, done.began);
         if let Some(pause) = done.pause {
             self.pauses.learn(pause, 0.1);
         }
