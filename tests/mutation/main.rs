@@ -16,7 +16,7 @@ use std::process::Command;
 use list::mutations;
 
 /// What the copy needs to be built.
-const COPIED: [&str; 7] = ["Cargo.toml", "Cargo.lock", "src", "tests", "config", "replay-data", "docs"];
+const COPIED: [&str; 8] = ["Cargo.toml", "Cargo.lock", "src", "tests", "benches", "config", "replay-data", "docs"];
 
 /// The switch, added to the copy's crate.
 const SWITCH: &str = "
