@@ -136,7 +136,7 @@ fn switched(source: &str, begin: usize, end: usize, places: &[Place]) -> String 
     text + &source[at..end]
 }
 
-/// Builds the tests of the copy beside our own; returns the binaries.
+/// Builds the tests of the copy beside our own; returns the binaries, kept in the copy.
 fn build(copy: &Path) -> Vec<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let done = Command::new(env!("CARGO"))
@@ -153,7 +153,14 @@ fn build(copy: &Path) -> Vec<PathBuf> {
         panic!("the changed sources do not build:\n{wrong}{}", String::from_utf8_lossy(&done.stderr));
     }
     let ours = built.filter(|told| told["profile"]["test"] == true);
-    ours.filter_map(|told| told["executable"].as_str().map(PathBuf::from)).collect()
+    let built = ours.filter_map(|told| told["executable"].as_str().map(PathBuf::from));
+    // Whoever tests beside this builds to the same places.
+    let keep = |binary: PathBuf| {
+        let kept = copy.join(binary.file_name().unwrap());
+        fs::copy(&binary, &kept).unwrap();
+        kept
+    };
+    built.map(keep).collect()
 }
 
 /// The tests that are nearest to a file: they are run first, and the others only where these notice nothing.

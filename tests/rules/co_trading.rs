@@ -141,8 +141,17 @@ fn accounts_known_to_copy_each_other_are_one() {
     assert_eq!(verdict.level(RULE), None, "{}", verdict.told());
 }
 
+fn is_in(finding: &Finding, pair: &str) -> bool {
+    finding.symbol.as_ref().is_some_and(|symbol| symbol.to_string() == pair)
+}
+
 /// Alice and bob bought the same on so many days, in a pair of its own each, before carol joins them in another.
 fn companions(days: usize) -> Tale {
+    acquainted(days, 3)
+}
+
+/// The same, before the first so many of all buy another pair.
+fn acquainted(days: usize, then: usize) -> Tale {
     let mut tale = fleet("2.4");
     for pair in ["ONE-BTC", "TWO-BTC"].iter().take(days) {
         for who in &ALL[..2] {
@@ -150,7 +159,7 @@ fn companions(days: usize) -> Tale {
         }
         tale.days(1.5);
     }
-    ALL[..3].iter().for_each(|who| buy(&mut tale, who, 2.0));
+    ALL[..then].iter().for_each(|who| buy(&mut tale, who, 2.0));
     tale
 }
 
@@ -164,6 +173,9 @@ fn two_quiet_days_together_are_a_presumption_that_leak_mode_does_not_heed() {
     assert_eq!(loudest(&companions(0)).0, Some(Level::Alert), "{}", loudest(&companions(0)).1);
     assert_eq!(loudest(&companions(1)).0, Some(Level::Alert), "{}", loudest(&companions(1)).1);
     assert_eq!(loudest(&companions(2)).0, Some(Level::Notice), "{}", loudest(&companions(2)).1);
+    // Of the two alone nothing is said then.
+    let said = |days: usize| about(&acquainted(days, 2).replay(), "bob").iter().filter(|f| is_in(f, PAIR)).count();
+    assert_eq!([said(1), said(2)], [1, 0]);
     let mut tale = companions(2);
     let mode = json!({"leak_mode": [{"tag": "botco", "why": "dump published", "until": i64::MAX}]});
     tale.frame("operator", &mode, 0);

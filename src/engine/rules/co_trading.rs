@@ -41,14 +41,18 @@ const TOGETHER: f64 = 4.0;
 const A_HINT: f64 = 1.0;
 
 /// Returns how loud a scan is for an account whose order's origin says `origin`; `lowered` is how far its thresholds are.
+/// Nothing is said of those who are presumed to be one.
 pub fn level(settings: &Settings, what: What, scan: &Scan, origin: &[Term], lowered: f64) -> Option<Level> {
+    // Where a leak is known, who may be a group is counted apart.
+    let apart = if lowered > 0.0 { scan.apart } else { scan.presumed };
+    if apart < 2 {
+        return None;
+    }
     let terms = terms(scan, origin);
     let score: f64 = terms.iter().map(|term| term.nats).sum();
     let levels = settings.levels.lowered(lowered);
     let mut level = levels.of(score, &terms)?;
     let least = if lowered > 0.0 { settings.accounts.min(2) } else { settings.accounts };
-    // Where a leak is known, who may be a group is counted apart.
-    let apart = if lowered > 0.0 { scan.apart } else { scan.presumed };
     if apart < least || !scan.thin {
         level = Level::Notice;
     }
