@@ -36,7 +36,8 @@ impl Engine {
         }
         let strange = origin(&watched.account, order).iter().map(|term| term.nats).sum::<f64>() >= 1.5;
         let sold = watched.account.sold_within(time, Span::from_secs(60), None).len();
-        let deed = |heat| Deed { account: id.clone(), at: time, heat, strange };
+        let doubtful = strange || order.strange > 0.0;
+        let deed = |heat| Deed { account: id.clone(), at: time, heat, strange, doubtful };
         if before.is_none_or(|before| time.since(before) > NEWLY) {
             let heat = self.memory.pairs[pair].heat(side, time);
             let turnover = self.turnover(pair, &symbol);
@@ -103,7 +104,11 @@ impl Engine {
                 found.push(co_trading::finding(level, (id, symbol), (what, &scan), &origin, (n, at)));
             }
         }
-        let Some(loudest) = found.iter().map(|finding| finding.level).max() else { return };
+        let Some(loudest) = found.iter().map(|finding| finding.level).max() else {
+            // Of whom nothing is said it is still known that others did the same.
+            self.memory.fleet.tell(place, Level::Notice);
+            return;
+        };
         let before = self.memory.fleet.tell(place, loudest);
         // Everybody once, and again when it is louder; after that only who comes new.
         if before >= Some(loudest) {

@@ -261,6 +261,17 @@ fn three_accounts_that_sell_their_holdings_off_are_a_notice_and_an_alert_where_t
     assert_eq!(of(&verdict), Some(Level::Notice), "{}", verdict.told());
     let verdict = tale.replay_with(tagged(&ALL[..3]));
     assert_eq!(of(&verdict), Some(Level::Alert), "{}", verdict.told());
+    // From another program, of which nobody knows after some twenty orders whether it is a thief's.
+    let mut other = fleet("2.4");
+    for who in &ALL[..3] {
+        other.holds(who, &[("ADA", "9000")]);
+        for (pair, price, quantity) in sales {
+            let named = format!("own-{who}-{}", other.number_of_story());
+            other.deal(&Deal::sell(who, pair).at(price, quantity).named(&named).unseen()).wait(4.0);
+        }
+    }
+    let verdict = other.replay();
+    assert_eq!(of(&verdict), Some(Level::Notice), "{}", verdict.told());
 }
 
 #[test]

@@ -4,9 +4,9 @@
 //! the same account by at least five such minutes, on at least three days, in at least three pairs. The pairs keep apart
 //! who merely buys the same coin every midnight.
 //!
-//! Two days and two pairs are a presumption, if nobody was alarmed then: chance does not do that in a pair that few trade,
+//! Two days and two pairs are a presumption, if few trade these pairs and nobody was alarmed then: chance does not do that,
 //! and a leader who seldom trades takes weeks to come to five. What alarmed people presumes nothing, so that keys that were
-//! stolen together and used twice are not taken for a group.
+//! stolen together and used twice are not taken for a group; nor do two minutes around midnight.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::{Deed, Place, Tags};
-use crate::domain::{AccountId, Symbol};
+use crate::domain::{AccountId, Span, Symbol, Timestamp};
 use crate::engine::worth::Worth;
 
 const TIMES: u16 = 5;
@@ -22,6 +22,8 @@ const DAYS: u16 = 3;
 const PAIRS: u32 = 3;
 const PRESUMED_DAYS: u16 = 2;
 const PRESUMED_PAIRS: u32 = 2;
+/// From one of these days to the next.
+const NEXT_DAY: Span = Span::from_secs(20 * 3_600);
 /// Ties of an account; the one that was not renewed for longest goes first.
 const MOST_TIES: usize = 4;
 /// Days after which ties that were not renewed make room.
@@ -44,9 +46,9 @@ struct Tie {
     day: i64,
     /// The pairs, as bits of a hash.
     pairs: u64,
-    /// Days and pairs of the minutes that alarmed nobody.
+    /// Days and pairs of the minutes in pairs that few trade and that alarmed nobody, and when the last of these days began.
     calm_days: u16,
-    calm_day: i64,
+    calm_since: Timestamp,
     calm_pairs: u64,
 }
 
@@ -104,18 +106,20 @@ impl Groups {
         units
     }
 
-    /// Learns from what was done within one minute at one place; `calm` where it alarmed nobody.
+    /// Learns from what was done within one minute at one place; `calm` where few trade and it alarmed nobody.
     pub(super) fn learn(&mut self, place: &Place, done: &[Deed], calm: bool) {
         // In the largest coins everybody meets everybody.
         let Some(symbol) = place.2.as_ref().filter(|symbol| !Worth::is_known(symbol.base())) else { return };
-        let Some(first) = done.iter().map(|deed| &deed.account).min() else { return };
-        for deed in done.iter().filter(|deed| deed.account != *first && !deed.strange) {
-            let day = deed.at.nanos().div_euclid(86_400_000_000_000);
-            self.tie((&deed.account, first), symbol, day, calm);
+        // Or a thief would make a group of the accounts whose keys he has.
+        let owned = || done.iter().filter(|deed| !deed.doubtful);
+        let Some(first) = owned().map(|deed| &deed.account).min() else { return };
+        for deed in owned().filter(|deed| deed.account != *first) {
+            self.tie((&deed.account, first), symbol, deed.at, calm);
         }
     }
 
-    fn tie(&mut self, (account, to): (&AccountId, &AccountId), symbol: &Symbol, day: i64, calm: bool) {
+    fn tie(&mut self, (account, to): (&AccountId, &AccountId), symbol: &Symbol, at: Timestamp, calm: bool) {
+        let day = at.nanos().div_euclid(86_400_000_000_000);
         if self.ties.len() >= MOST && !self.ties.contains_key(account) {
             // A walk over all of them, so once a day; until then nobody new is learnt.
             if self.swept >= day {
@@ -142,7 +146,7 @@ impl Groups {
                     day: i64::MIN,
                     pairs: 0,
                     calm_days: 0,
-                    calm_day: i64::MIN,
+                    calm_since: Timestamp::EPOCH,
                     calm_pairs: 0,
                 });
                 ties.len() - 1
@@ -155,8 +159,9 @@ impl Groups {
         let pair = 1 << (hash(symbol) % 64);
         tie.pairs |= pair;
         if calm {
-            tie.calm_days = tie.calm_days.saturating_add(u16::from(tie.calm_day != day));
-            tie.calm_day = tie.calm_day.max(day);
+            if at.since(tie.calm_since) >= NEXT_DAY {
+                (tie.calm_days, tie.calm_since) = (tie.calm_days.saturating_add(1), at);
+            }
             tie.calm_pairs |= pair;
         }
     }

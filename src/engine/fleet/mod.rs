@@ -55,6 +55,8 @@ pub struct Deed {
     pub heat: f64,
     /// Whether the order's origin is strange: then it is no copy, whatever it was before.
     pub strange: bool,
+    /// Whether there is any doubt about its origin: then nothing is learnt from it.
+    pub doubtful: bool,
 }
 
 /// Which accounts were given to which platform, or grouped otherwise, by tag.
@@ -263,7 +265,7 @@ impl Fleet {
             .drain(..)
             .partition(|deed: &Deed| deed.at.since(oldest) <= COPIED && oldest.since(deed.at) <= COPIED);
         ring.deeds = left;
-        let calm = ring.told < Some(Level::Alert);
+        let calm = ring.turnover != Turnover::Busy && ring.told < Some(Level::Alert);
         if ring.deeds.is_empty() {
             self.rings.remove(place);
         }

@@ -16,7 +16,7 @@ fn at(secs: i64) -> Timestamp {
 }
 
 fn deed(name: &str, secs: i64) -> Deed {
-    Deed { account: account(name), at: at(secs), heat: 1.0, strange: false }
+    Deed { account: account(name), at: at(secs), heat: 1.0, strange: false, doubtful: false }
 }
 
 fn together(fleet: &mut Fleet, pair: &str, secs: i64, deeds: Vec<Deed>) -> Option<Scan> {
@@ -75,6 +75,26 @@ fn two_days_in_two_pairs_are_a_presumption_unless_people_were_alarmed() {
         fleet.tell(&place(&pair), Level::Alert);
     }
     assert_eq!(presumed(&mut fleet), (2, 2), "who was robbed with another is no group with him");
+    let mut fleet = Fleet::default();
+    // 1,772,442,000 s is nine in the morning.
+    for (secs, pair) in [(54_000 - 60, "C1-BTC"), (54_000 + 60, "C2-BTC")] {
+        together(&mut fleet, pair, secs, vec![deed("alice", secs), deed("bob", secs + 2)]);
+    }
+    assert_eq!(presumed(&mut fleet), (2, 2), "two pairs around one midnight");
+    let mut fleet = Fleet::default();
+    for day in 0..4 {
+        let (secs, place) = (day * 86_400, place(&format!("C{day}-BTC")));
+        fleet.take(&place, deed("alice", secs), Turnover::Busy, at(secs));
+        fleet.take(&place, deed("bob", secs + 2), Turnover::Busy, at(secs));
+    }
+    assert_eq!(presumed(&mut fleet), (2, 2), "pairs that many trade");
+    let mut fleet = Fleet::default();
+    for day in 0..9 {
+        let (secs, pair) = (day * 86_400, format!("C{}-BTC", day % 3));
+        let doubtful = |name, secs| Deed { doubtful: true, ..deed(name, secs) };
+        together(&mut fleet, &pair, secs, vec![doubtful("alice", secs), doubtful("bob", secs + 2)]);
+    }
+    assert_eq!(presumed(&mut fleet), (2, 2), "orders that may be a thief's tie nobody to anybody");
 }
 
 #[test]
