@@ -1,4 +1,4 @@
-//! With what an owner sends orders: one program most days, another now and then, and once in years a new one for good.
+//! With what an owner sends orders: one program most days, another now and then, and once a year a new one for good.
 //!
 //! An owner who is never seen with a second program makes every strange order a theft, in a test and nowhere else.
 

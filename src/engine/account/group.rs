@@ -12,7 +12,7 @@ use crate::domain::{Fill, Side, Span, Symbol, Timestamp};
 const MOST_GROUPS: usize = 40;
 /// Orders that last traded longer ago than `RECENT` and are still known by their ids, should they go on.
 const MOST_OLDER: usize = 4;
-/// Nobody looks further back than half of this.
+/// No rule looks further back than half of this.
 const RECENT: Span = Span::from_secs(1_800);
 
 /// The fills of one order.

@@ -287,6 +287,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_of_a_run_is_what_is_written_of_it() {
+        let (mut account, pair) = account();
+        let steps = [(0, Side::Buy, 0.013), (7, Side::Buy, 0.021), (21, Side::Buy, 0.034), (33, Side::Sell, 0.007)];
+        for (minute, side, part) in steps {
+            account.run_on(&pair, &step(side, minute, part));
+            let kept = account.run(&pair, Side::Buy).unwrap();
+            let read: Run = postcard::from_bytes(&postcard::to_stdvec(kept).unwrap()).unwrap();
+            assert_eq!(*kept, read, "after minute {minute}");
+        }
+    }
+
+    #[test]
     fn one_large_order_is_no_run() {
         let (mut account, pair) = account();
         account.run_on(&pair, &step(Side::Buy, 0, 0.9));
