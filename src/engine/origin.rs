@@ -3,7 +3,7 @@
 //! Bots, apps and websites name orders each in their own way (`x-U5D79M5B-8f3a…`, `web_3f2c…`, `grid-000123`). What
 //! an account's orders usually look like is learnt; an order that looks different was sent by something else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub struct Origins {
     orders: u64,
     distinct: u64,
     sessions: u32,
+    /// Of these, sessions that brought up a kind beyond the first.
+    novel: u32,
 }
 
 /// A kind of origin.
@@ -47,7 +49,8 @@ impl Origins {
     ///
     /// It is ln(0.9 / p) with p the rate at which this account brings up new kinds: an account whose ids have no
     /// grammar earns next to nothing, one that named 10,000 orders alike earns the cap. Of fewer than fifty orders it is
-    /// the rate of sessions that did, the first aside.
+    /// the rate of sessions that brought up a kind beyond the first. Kinds that are not familiar yet do not count: or a
+    /// thief would send a few odd orders first.
     pub fn strangeness(&self, kind: &str, cap: f64, now: Timestamp) -> f64 {
         if self.is_beginning() {
             return 0.0;
@@ -55,26 +58,31 @@ impl Origins {
         match self.kinds.get(kind) {
             Some(seen) if u64::from(seen.orders) * 200 >= self.orders || seen.orders >= FEW => {
                 match seen.since.map(|since| now.since(since)) {
-                    Some(age) if age < NEW_FOR => self.of_new(cap),
-                    Some(age) if age < FAMILIAR_AFTER => self.of_new(cap) / 2.0,
+                    Some(age) if age < NEW_FOR => self.of_new(cap, now),
+                    Some(age) if age < FAMILIAR_AFTER => self.of_new(cap, now) / 2.0,
                     Some(_) | None => 0.0,
                 }
             }
             // Seen before, but never a habit.
             Some(seen) if seen.since.is_none_or(|since| now.since(since) >= NEW_FOR) => 0.5,
-            Some(_) | None => self.of_new(cap),
+            Some(_) | None => self.of_new(cap, now),
         }
     }
 
-    fn of_new(&self, cap: f64) -> f64 {
-        let (p, cap) = match self.are_few() {
-            true => ((self.distinct as f64 - 0.5) / (f64::from(self.sessions) + 1.0), cap.min(CAP_OF_FEW)),
-            false => ((self.distinct as f64 + 0.5) / (self.orders as f64 + 1.0), cap),
+    fn of_new(&self, cap: f64, now: Timestamp) -> f64 {
+        let young =
+            || self.kinds.values().filter_map(|kind| kind.since).filter(|since| now.since(*since) < FAMILIAR_AFTER);
+        let (new, of, cap) = if self.are_few() {
+            let sessions = young().collect::<BTreeSet<_>>().len();
+            (f64::from(self.novel) - sessions as f64, f64::from(self.sessions), cap.min(CAP_OF_FEW))
+        } else {
+            (self.distinct as f64 - young().count() as f64, self.orders as f64, cap)
         };
+        let p = (new.max(0.0) + 0.5) / (of + 1.0);
         (0.9 / p).ln().clamp(0.0, cap)
     }
 
-    /// Returns whether so few orders are known that sessions count: a hint beside other evidence, and no more.
+    /// Returns whether so few orders are known that sessions count: a hint beside other evidence, and no family of it.
     pub fn are_few(&self) -> bool {
         self.orders < ENOUGH
     }
@@ -88,6 +96,8 @@ impl Origins {
     /// needs no time to become familiar.
     pub fn learn_session(&mut self, seen: BTreeMap<CompactString, u32>, began: Timestamp) {
         let since = (!self.is_beginning()).then_some(began);
+        let new = seen.keys().filter(|kind| !self.kinds.contains_key(*kind)).count();
+        self.novel = self.novel.saturating_add(u32::from(new > usize::from(self.sessions == 0)));
         self.sessions = self.sessions.saturating_add(u32::from(!seen.is_empty()));
         for (kind, orders) in seen {
             self.learn(&kind, orders, since);
@@ -261,10 +271,28 @@ mod tests {
         habits.learn_session([("web_h32".into(), 1)].into(), on_day(20));
         let expected = (0.9_f64 / (1.5 / 10.0)).ln();
         assert!((habits.strangeness("w24", 3.0, on_day(100)) - expected).abs() < 1e-9 && expected < CAP_OF_FEW);
-        // A second one stays strange for two days, half for seven: it may be a thief's.
+        // The second one stays strange for two days, and half for seven: it may be a thief's.
         let second = |day| habits.strangeness("web_h32", 3.0, on_day(day));
-        let strange = habits.strangeness("w24", 3.0, on_day(100));
-        assert_eq!([second(21), second(24), second(28)], [strange, strange / 2.0, 0.0]);
+        assert_eq!([second(21), second(24), second(28)], [CAP_OF_FEW, CAP_OF_FEW / 2.0, 0.0]);
+    }
+
+    #[test]
+    fn odd_orders_in_advance_make_no_account_one_of_many_programs() {
+        for count in [4, 60] {
+            let mut habits = sessions(count);
+            let odd = (0..11).map(|kind| (format!("odd{kind}").into(), 1)).collect();
+            habits.learn_session(odd, on_day(count));
+            let strange = |day| habits.strangeness("w24", 3.0, on_day(day));
+            assert_eq!(strange(count + 1), if count < 50 { CAP_OF_FEW } else { 3.0 }, "{count} sessions");
+            assert!(strange(count + 8) < strange(count + 1), "who goes on with it for a week is the owner");
+        }
+        // Ids without a grammar are one habit from the first session on.
+        let mut wild = Origins::default();
+        for day in 0..6 {
+            let seen = (0..3).map(|kind| (format!("wild{day}{kind}").into(), 1)).collect();
+            wild.learn_session(seen, on_day(7 * day));
+        }
+        assert!(wild.strangeness("w24", 3.0, on_day(42)) < 0.2);
     }
 
     #[test]

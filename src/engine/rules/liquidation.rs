@@ -198,6 +198,20 @@ mod tests {
     }
 
     #[test]
+    fn a_second_program_takes_the_key_away_only_where_fifty_orders_came_from_the_first() {
+        let of = |orders: u32| {
+            let mut scene = sold(5, 0.15, 60);
+            scene.account.grammars = Default::default();
+            for day in 0..5 {
+                scene.account.grammars.learn_session([("ios_h32".into(), orders / 5)].into(), at(day));
+            }
+            scene.group.strange = 1.9;
+            level(&scene)
+        };
+        assert_eq!([of(45), of(50)], [Some(Level::Alert), Some(Level::Act)]);
+    }
+
+    #[test]
     fn what_is_bought_or_rested_in_the_book_sells_nothing_off() {
         let (mut buys, mut rested) = (sold(3, 0.3, 60), sold(3, 0.3, 60));
         (buys.group.side, rested.group.taker) = (Side::Buy, false);

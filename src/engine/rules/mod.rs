@@ -131,7 +131,10 @@ impl Case<'_> {
         if self.group.strange > 0.0 {
             let name = if self.group.strange_source { "order_source" } else { "order_grammar" };
             let familiar = self.account.grammars.orders() as f64;
-            terms.push(super::habit::term(name, Family::Origin, self.group.strange, familiar, "familiar orders"));
+            let habits = if self.group.strange_source { &self.account.sources } else { &self.account.grammars };
+            // Many an owner has a second program: of few orders it is one habit more, and no family of evidence.
+            let family = if habits.are_few() { Family::Habit } else { Family::Origin };
+            terms.push(super::habit::term(name, family, self.group.strange, familiar, "familiar orders"));
         }
         if self.group.not_ours {
             terms.push(super::habit::term("not_ours", Family::Origin, 8.0, 1.0, "order"));

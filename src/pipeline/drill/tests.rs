@@ -115,7 +115,7 @@ fn a_theft_of_the_very_orders_that_were_drilled_is_told_as_real() {
 fn what_an_exception_would_hide_is_hidden_in_a_drill_too_and_counted_nowhere() {
     let exception = Exception {
         name: "quiet".into(),
-        rules: vec!["unfamiliar_address".into()],
+        rules: vec!["liquidation".into()],
         account: alice(),
         symbol: None,
         address: None,
@@ -128,7 +128,7 @@ fn what_an_exception_would_hide_is_hidden_in_a_drill_too_and_counted_nowhere() {
         ..Default::default()
     };
     let mut pipeline = Pipeline::new(settings);
-    let effects = pipeline.step(&drill(3, Attack::Address));
+    let effects = pipeline.step(&drill(3, Attack::Liquidation));
     assert!(parts(&effects[0]).1.is_none(), "nobody would have been told");
     assert!(pipeline.hidden().iter().all(|hidden| hidden.count == 0));
 }
