@@ -23,7 +23,7 @@ const PAIRS: u32 = 3;
 const PRESUMED_DAYS: u16 = 2;
 const PRESUMED_PAIRS: u32 = 2;
 /// From one of these days to the next.
-const NEXT_DAY: Span = Span::from_secs(20 * 3_600);
+const NEXT_DAY: Span = Span::from_secs(12 * 3_600);
 /// Ties of an account; the one that was not renewed for longest goes first.
 const MOST_TIES: usize = 4;
 /// Days after which ties that were not renewed make room.
@@ -110,10 +110,10 @@ impl Groups {
     pub(super) fn learn(&mut self, place: &Place, done: &[Deed], calm: bool) {
         // In the largest coins everybody meets everybody.
         let Some(symbol) = place.2.as_ref().filter(|symbol| !Worth::is_known(symbol.base())) else { return };
+        let Some(first) = done.iter().map(|deed| &deed.account).min() else { return };
         // Or a thief would make a group of the accounts whose keys he has.
-        let owned = || done.iter().filter(|deed| !deed.doubtful);
-        let Some(first) = owned().map(|deed| &deed.account).min() else { return };
-        for deed in owned().filter(|deed| deed.account != *first) {
+        let owned = done.iter().filter(|deed| !deed.doubtful);
+        for deed in owned.filter(|deed| deed.account != *first) {
             self.tie((&deed.account, first), symbol, deed.at, calm);
         }
     }
