@@ -223,7 +223,6 @@ pub fn mutations() -> Vec<Mutation> {
         ),
         whole("fleet/mod.rs", "first.heat.max(1.0)", "1.0"),
         whole("fleet/mod.rs", "ring.told < Some(Level::Alert)", "true"),
-        part("fleet/mod.rs", "ring.turnover != Turnover::Busy && ring.told", "ring.turnover != Turnover::Busy", "true"),
         whole("fleet/mod.rs", "self.warned.get(tag).is_some_and(|(_, told)| *told >= level)", "false"),
         whole("fleet/groups.rs", "self.times >= TIMES", "true"),
         whole("fleet/groups.rs", "self.pairs.count_ones() >= PAIRS", "true"),

@@ -4,9 +4,9 @@
 //! the same account by at least five such minutes, on at least three days, in at least three pairs. The pairs keep apart
 //! who merely buys the same coin every midnight.
 //!
-//! Two days and two pairs are a presumption, if few trade these pairs and nobody was alarmed then: chance does not do that,
-//! and a leader who seldom trades takes weeks to come to five. What alarmed people presumes nothing, so that keys that were
-//! stolen together and used twice are not taken for a group; nor do two minutes around midnight.
+//! Two days and two pairs are a presumption, if nobody was alarmed then: a leader who seldom trades takes weeks to come to
+//! five. What alarmed people presumes nothing, so that keys that were stolen together and used twice are not taken for a
+//! group; nor do two minutes around midnight.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ struct Tie {
     day: i64,
     /// The pairs, as bits of a hash.
     pairs: u64,
-    /// Days and pairs of the minutes in pairs that few trade and that alarmed nobody, and when the last of these days began.
+    /// Days and pairs of the minutes that alarmed nobody, and when the last of these days began.
     calm_days: u16,
     calm_since: Timestamp,
     calm_pairs: u64,
@@ -106,7 +106,7 @@ impl Groups {
         units
     }
 
-    /// Learns from what was done within one minute at one place; `calm` where few trade and it alarmed nobody.
+    /// Learns from what was done within one minute at one place; `calm` where it alarmed nobody.
     pub(super) fn learn(&mut self, place: &Place, done: &[Deed], calm: bool) {
         // In the largest coins everybody meets everybody.
         let Some(symbol) = place.2.as_ref().filter(|symbol| !Worth::is_known(symbol.base())) else { return };

@@ -265,7 +265,7 @@ impl Fleet {
             .drain(..)
             .partition(|deed: &Deed| deed.at.since(oldest) <= COPIED && oldest.since(deed.at) <= COPIED);
         ring.deeds = left;
-        let calm = ring.turnover != Turnover::Busy && ring.told < Some(Level::Alert);
+        let calm = ring.told < Some(Level::Alert);
         if ring.deeds.is_empty() {
             self.rings.remove(place);
         }

@@ -82,13 +82,6 @@ fn two_days_in_two_pairs_are_a_presumption_unless_people_were_alarmed() {
     }
     assert_eq!(presumed(&mut fleet), (2, 2), "two pairs around one midnight");
     let mut fleet = Fleet::default();
-    for day in 0..4 {
-        let (secs, place) = (day * 86_400, place(&format!("C{day}-BTC")));
-        fleet.take(&place, deed("alice", secs), Turnover::Busy, at(secs));
-        fleet.take(&place, deed("bob", secs + 2), Turnover::Busy, at(secs));
-    }
-    assert_eq!(presumed(&mut fleet), (2, 2), "pairs that many trade");
-    let mut fleet = Fleet::default();
     for day in 0..9 {
         let (secs, pair) = (day * 86_400, format!("C{}-BTC", day % 3));
         let doubtful = |name, secs| Deed { doubtful: true, ..deed(name, secs) };
