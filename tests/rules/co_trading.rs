@@ -77,8 +77,26 @@ fn accounts_that_are_watched_for_less_than_two_weeks_may_be_a_group_nobody_knows
         tale.habit(who, "ETH-BTC", "0.03100000", "0.05", 4, 2.5, 1.2);
     }
     tale.quiet(PAIR, "0.00002000", "0.0008", 300);
+    // Nor does a second program make it more: after four sessions nobody knows whether it is a thief's.
+    for _ in 0..4 {
+        for who in &ALL[..3] {
+            let named = format!("own-{}", tale.number_of_story());
+            tale.deal(&Deal::buy(who, "ETH-BTC").at("0.03100000", "0.05").named(&named).unseen()).wait(40.0);
+        }
+        tale.wait(3_600.0);
+    }
+    let mut other = Tale::binance();
+    other.arrivals.clone_from(&tale.arrivals);
+    other.now = tale.now;
     ALL[..3].iter().for_each(|who| buy(&mut tale, who, 20.0));
     assert_eq!(tale.replay().level(RULE), Some(Level::Notice), "{}", tale.replay().told());
+    for who in &ALL[..3] {
+        other.deal(&Deal::buy(who, PAIR).at("0.00002010", "3000").named(&format!("X{who}#77")).unseen()).wait(20.0);
+    }
+    let verdict = other.replay();
+    let strange = verdict.findings().iter().any(|f| f.terms.iter().any(|term| term.name == "order_grammar"));
+    assert!(strange, "{}", verdict.told());
+    assert_eq!(verdict.level(RULE), Some(Level::Notice), "{}", verdict.told());
 }
 
 #[test]
@@ -261,17 +279,6 @@ fn three_accounts_that_sell_their_holdings_off_are_a_notice_and_an_alert_where_t
     assert_eq!(of(&verdict), Some(Level::Notice), "{}", verdict.told());
     let verdict = tale.replay_with(tagged(&ALL[..3]));
     assert_eq!(of(&verdict), Some(Level::Alert), "{}", verdict.told());
-    // From another program, of which nobody knows after some twenty orders whether it is a thief's.
-    let mut other = fleet("2.4");
-    for who in &ALL[..3] {
-        other.holds(who, &[("ADA", "9000")]);
-        for (pair, price, quantity) in sales {
-            let named = format!("own-{who}-{}", other.number_of_story());
-            other.deal(&Deal::sell(who, pair).at(price, quantity).named(&named).unseen()).wait(4.0);
-        }
-    }
-    let verdict = other.replay();
-    assert_eq!(of(&verdict), Some(Level::Notice), "{}", verdict.told());
 }
 
 #[test]
