@@ -12,8 +12,7 @@ use crate::arrival::Arrival;
 use crate::codec::dedupe::Repeats;
 use crate::codec::{self, Codecs};
 use crate::domain::{
-    AccountId, Effect, EffectKind, Event, EventKind, Finding, LogProgress, RuleName, Span, Symbol, Timestamp, Venue,
-    Wallet,
+    AccountId, Effect, EffectKind, Event, EventKind, Finding, LogProgress, RuleName, Symbol, Timestamp, Venue, Wallet,
 };
 use crate::engine::address::Networks;
 use crate::engine::cost::{Held, Stopwatch};
@@ -69,9 +68,6 @@ pub struct NotASnapshot(#[source] postcard::Error);
 /// Bumped whenever the memory's shape changes.
 pub const SNAPSHOT_VERSION: u32 = 21;
 
-/// A clock that is behind what was heard of by more than this was set; by less it wobbles, or summer time ended.
-const SET_BACK: Span = Span::from_secs(2 * 3_600);
-
 impl Pipeline {
     /// Starts with an empty memory.
     pub fn new(settings: Settings) -> Self {
@@ -119,8 +115,8 @@ impl Pipeline {
 
     /// Takes the next arrival; returns what is wanted because of it.
     pub fn step(&mut self, arrival: &Arrival) -> Vec<Effect> {
-        // A clock that jumps back does not make incidents younger; one that was far ahead was wrong then.
-        self.now = if self.now.since(arrival.at) > SET_BACK { arrival.at } else { self.now.max(arrival.at) };
+        // A clock that jumps back does not make incidents younger.
+        self.now = self.now.max(arrival.at);
         self.counts.arrivals += 1;
         self.counts.last = arrival.n;
         self.events.clear();
@@ -308,6 +304,7 @@ impl Pipeline {
 mod tests {
     use super::*;
     use crate::arrival::{Body, REMOVED, Source};
+    use crate::domain::Span;
 
     fn arrival(n: u64, days: i64, from: &str, body: Body) -> Arrival {
         let at = Timestamp::from_millis(1_760_000_000_000) + Span::from_secs(days * 86_400);

@@ -226,21 +226,15 @@ fn a_clock_that_jumps_back_an_hour_changes_no_verdict_and_reopens_nothing() {
 }
 
 #[test]
-fn a_clock_that_was_years_ahead_for_a_moment_keeps_no_incident_open_for_years() {
+fn one_arrival_stamped_years_behind_closes_nothing() {
     let mut tale = pump();
-    // The arrival that opens it is stamped ten years late.
-    let (opens, last) = (tale.replay().findings()[0].n, tale.arrivals.last().unwrap().at);
-    let at = &mut tale.arrivals[opens as usize - 1].at;
-    *at = Timestamp::from_nanos(at.nanos() + 3_650 * 86_400 * 1_000_000_000);
-    tale.wait(1_790.0).tick();
-    let closed = |verdict: &Verdict| verdict.effects.iter().filter(|e| incident(e).1 == Transition::Closed).count();
-    let opened = |verdict: &Verdict| verdict.effects.iter().filter(|e| incident(e).1 == Transition::Opened).count();
+    let last = tale.arrivals.len() - 1;
+    let at = &mut tale.arrivals[last].at;
+    *at = Timestamp::from_nanos(at.nanos() - 3_650 * 86_400 * 1_000_000_000);
+    tale.wait(60.0).tick();
     let verdict = tale.replay();
-    assert_eq!((opened(&verdict), verdict.loudest()), (1, Some(Level::Act)), "{}", verdict.told());
-    tale.wait(7_200.0).tick();
-    let verdict = tale.replay();
-    assert_eq!((opened(&verdict), closed(&verdict)), (1, 1), "{}", verdict.told());
-    assert!(incident(verdict.effects.last().unwrap()).0.closed.unwrap().since(last) < Span::from_secs(7_200));
+    let count = |what| verdict.effects.iter().filter(|effect| incident(effect).1 == what).count();
+    assert_eq!((count(Transition::Opened), count(Transition::Closed)), (1, 0), "{}", verdict.told());
 }
 
 #[test]

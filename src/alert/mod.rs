@@ -66,8 +66,7 @@ pub struct Alert {
     /// Moves with either; how often is nobody's memory.
     #[serde(skip)]
     hid_moved: u64,
-    /// The latest time that was heard of since the clock was last set back by hours: one that jumped ahead and back must not
-    /// close what it just opened.
+    /// The latest time that was heard of: a clock that jumped ahead and back must not close what it just opened.
     now: Timestamp,
 }
 
@@ -125,12 +124,9 @@ impl Alert {
         self.open.len()
     }
 
-    /// Closes what has been quiet until `at`, which is before the last time only where the clock was set.
+    /// Closes what has been quiet until `at`.
     pub fn pass(&mut self, at: Timestamp, out: &mut Vec<EffectKind>) {
-        if at < self.now {
-            self.turn_back(at);
-        }
-        self.now = at;
+        self.now = self.now.max(at);
         while self.due.first().is_some_and(|(due, ..)| *due <= at)
             && let Some((due, account, story)) = self.due.pop_first()
         {
@@ -139,15 +135,6 @@ impl Alert {
             incident.closed = Some(due);
             out.push(EffectKind::Incident { transition: Transition::Closed, incident, finding: None, message: None });
         }
-    }
-
-    /// What waits for an hour that was never reached waits from now on.
-    fn turn_back(&mut self, at: Timestamp) {
-        let latest = at + self.settings.quiet;
-        for open in self.open.values_mut() {
-            open.due = open.due.min(latest);
-        }
-        self.due = self.open.iter().map(|((account, story), open)| (open.due, account.clone(), *story)).collect();
     }
 
     /// Takes a finding into its incident.
