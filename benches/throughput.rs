@@ -14,14 +14,19 @@ use std::time::Instant;
 
 use fillguard::arrival::{Arrival, Body, Source};
 use fillguard::codec::{self, Codecs};
-use fillguard::domain::{Event, Timestamp, Venue};
+use fillguard::domain::{Event, Side, Timestamp, Venue};
 use fillguard::engine::{Engine, Settings};
 use fillguard::networks::Networks;
 use fillguard::pipeline::{self, Pipeline};
+use fillguard::tune::dice::Dice;
+use fillguard::tune::frames;
+use fillguard::tune::tape::Trade;
+use rust_decimal::Decimal;
 
 const PAIRS: usize = 200;
 const TRADES: u64 = 400_000;
 const ROUNDS: usize = 5;
+const BEGIN_MS: i64 = 1_772_442_000_000;
 /// The bar of `docs/detection.md`, T12.
 const BAR: f64 = 500_000.0;
 
@@ -73,20 +78,18 @@ fn median(mut round: impl FnMut()) -> f64 {
 
 /// Returns frames as Binance sends them, a trade every 20 ms.
 fn arrivals() -> Vec<Arrival> {
-    let mut seed = 7_u64;
-    let mut dice = |below: u64| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) % below
-    };
-    let mut prices = [20_000_u64; PAIRS];
-    let begin = 1_772_442_000_000_i64;
+    let mut dice = Dice::new(7);
+    let mut prices = [20_000_i64; PAIRS];
     let frames = (1..=TRADES).map(|n| {
-        let (pair, ms) = (dice(PAIRS as u64) as usize, begin + 20 * n as i64);
-        prices[pair] = (prices[pair] + dice(21)).saturating_sub(10).max(1_000);
-        let (price, amount, sold) = (prices[pair], 1 + dice(5_000), dice(2) == 0);
-        let text = format!(
-            r#"{{"stream":"c{pair}btc@trade","data":{{"e":"trade","E":{ms},"s":"C{pair}BTC","t":{n},"p":"0.{price:08}","q":"{amount}.00000000","T":{ms},"m":{sold},"M":true}}}}"#
-        );
+        let (pair, ms) = (dice.below(PAIRS), BEGIN_MS + 20 * n as i64);
+        prices[pair] = (prices[pair] + dice.whole(-10, 10)).max(1_000);
+        let trade = Trade {
+            ms,
+            taker: if dice.chance(0.5) { Side::Buy } else { Side::Sell },
+            price: Decimal::new(prices[pair], 8),
+            amount: Decimal::from(dice.whole(1, 5_000)),
+        };
+        let text = frames::trade(&format!("c{pair}btc@trade"), &format!("C{pair}BTC"), n, &trade);
         Arrival {
             n: n + 1,
             at: Timestamp::from_millis(ms + 40),

@@ -179,9 +179,8 @@ impl Engine {
 /// copies a leader has mostly few.
 fn origin(account: &Account, group: &Group) -> Vec<Term> {
     let mut terms = Vec::new();
-    let habits = if group.strange_source { &account.sources } else { &account.grammars };
+    let (habits, name) = account.origins_of(group);
     if group.strange > 0.0 && !habits.are_few() {
-        let name = if group.strange_source { "order_source" } else { "order_grammar" };
         terms.push(super::habit::term(name, Family::Origin, group.strange, 1.0, "order"));
     }
     if group.not_ours {

@@ -34,8 +34,6 @@ pub struct Person {
     pub account: AccountId,
     /// How its owner trades.
     pub trader: &'static str,
-    /// How its owner's programs name orders.
-    pub grammar: Grammar,
     /// What it owns beyond what its trades need, by asset.
     pub spare: BTreeMap<Asset, Decimal>,
     /// Money that came (or, below zero, went): when in ms, what, how much.
@@ -136,7 +134,7 @@ impl Scene {
         let (spare, transfers) = (BTreeMap::new(), Vec::new());
         let (margin, attack, named) = (Decimal::ZERO, None, 0);
         let clients = Clients::of(self.seed, &account.name, grammar, self.span());
-        self.people.push(Person { account, trader, grammar, spare, transfers, margin, dice, attack, clients, named });
+        self.people.push(Person { account, trader, spare, transfers, margin, dice, attack, clients, named });
         self.people.len() - 1
     }
 
@@ -189,9 +187,9 @@ impl Scene {
         let own_grammar = self.people[person].attack.as_ref().is_some_and(|attack| attack.what == What::OwnGrammar);
         let owner = &mut self.people[person];
         let grammar = match (hostile, own_grammar) {
-            (true, true) => owner.grammar,
             (true, false) => Grammar::Unnamed,
-            (false, _) => owner.clients.at(taken.ms),
+            // Who imitates the owner's ids has seen the latest.
+            (true, true) | (false, _) => owner.clients.at(taken.ms),
         };
         let client_id = owner.name_order(grammar);
         let ground = &self.markets[market];

@@ -6,6 +6,7 @@ use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::super::origin::Origins;
 use super::{Account, sparse};
 use crate::domain::{Fill, Side, Span, Symbol, Timestamp};
 
@@ -63,6 +64,11 @@ impl Account {
     /// Returns an order group by its place, to write what was found about it.
     pub fn group_at_mut(&mut self, place: usize) -> &mut Group {
         &mut self.groups[place]
+    }
+
+    /// Returns what the order's strangeness was held against, and what that is called.
+    pub fn origins_of(&self, group: &Group) -> (&Origins, &'static str) {
+        if group.strange_source { (&self.sources, "order_source") } else { (&self.grammars, "order_grammar") }
     }
 
     /// Returns the place of an order's group.

@@ -129,9 +129,8 @@ impl Case<'_> {
     pub fn origin_terms(&self) -> Vec<Term> {
         let mut terms = Vec::new();
         if self.group.strange > 0.0 {
-            let name = if self.group.strange_source { "order_source" } else { "order_grammar" };
+            let (habits, name) = self.account.origins_of(self.group);
             let familiar = self.account.grammars.orders() as f64;
-            let habits = if self.group.strange_source { &self.account.sources } else { &self.account.grammars };
             // Many an owner has a second program: of few orders it is one habit more, and no family of evidence.
             let family = if habits.are_few() { Family::Habit } else { Family::Origin };
             terms.push(super::habit::term(name, family, self.group.strange, familiar, "familiar orders"));
