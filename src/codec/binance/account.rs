@@ -102,7 +102,7 @@ pub(super) fn frame(json: &str, symbols: &Symbols, heard: &mut Heard<'_>) -> Res
             Opened::Event(Object(position)) => position.tell(heard),
             Opened::Refused(_) | Opened::Reply => Ok(()),
         },
-        "balanceUpdate" | "externalLockUpdate" => match open::<Object<Moved<'_>>>(json)? {
+        "balanceUpdate" => match open::<Object<Moved<'_>>>(json)? {
             Opened::Event(Object(moved)) => moved.tell(heard),
             Opened::Refused(_) | Opened::Reply => Ok(()),
         },
@@ -126,7 +126,9 @@ pub(super) fn frame(json: &str, symbols: &Symbols, heard: &mut Heard<'_>) -> Res
             Ok(())
         }
         // The orders of a list are reported each for itself; a position follows from its trades; TRADE_LITE is an early copy of a fill without its fee.
-        "listStatus"
+        // What is locked from outside stays the account's; the position that follows tells how much is free.
+        "externalLockUpdate"
+        | "listStatus"
         | "TRADE_LITE"
         | "ACCOUNT_CONFIG_UPDATE"
         | "ALGO_UPDATE"
