@@ -78,6 +78,9 @@ fn index(folder: &Path) -> BTreeMap<String, Vec<Expected>> {
     files
 }
 
+/// Contracts of the samples.
+const LOTS: [&str; 4] = ["XBTUSDTM", "ETHUSDTM", "XBTUSDM", "XBTUSDCM"];
+
 /// Wraps a sample into the arrivals it would have come as.
 fn arrivals(file: &str, sample: &Value) -> Vec<Arrival> {
     let venue = file.split('/').next().unwrap();
@@ -112,6 +115,13 @@ fn decode(file: &str, folder: &Path) -> Vec<Event> {
     let text = fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
     let sample: Value = serde_json::from_str(&text).unwrap();
     let (mut codecs, mut events) = (Codecs::new(&Settings::default()), Vec::new());
+    // The index counts KuCoin's contracts in lots.
+    let lot = |name: &str| serde_json::json!({"symbol": name, "unitSize": "1"});
+    let list = serde_json::json!({"code": "200000", "data": {"list": LOTS.map(lot)}});
+    let frame = Body::json(list.to_string()).unwrap();
+    let body = Body::Page { call: "ua/v1/market/instrument?tradeType=FUTURES".into(), frame };
+    let at = Timestamp::from_millis(1_790_000_000_000);
+    codecs.decode(&Arrival { n: 1, at, from: "kucoin/market/rest".parse().unwrap(), body }, &mut events);
     for arrival in arrivals(file, &sample) {
         codecs.decode(&arrival, &mut events);
     }

@@ -163,6 +163,43 @@ async fn an_account_that_becomes_a_unified_one_is_followed_to_its_other_feed_wit
 }
 
 #[tokio::test]
+async fn unified_accounts_have_the_lots_of_contracts_read_once_for_all_and_classic_ones_do_not() {
+    for unified in [true, false] {
+        let mut watched = Watched::world(world(Venue::Kucoin, 2)).await;
+        let accounts = watched.accounts.clone();
+        for account in &accounts {
+            watched.handle.unify(&id(account), unified).unwrap();
+        }
+        let both: Vec<_> = accounts.iter().map(|account| (account.clone(), None)).collect();
+        watched.watch(&both, Timing { reconcile: Duration::from_millis(200), ..timing() });
+        for account in accounts.iter().chain(&accounts) {
+            watched.filled(account).await;
+        }
+        let is_list =
+            |arrival: &&Arrival| matches!(&arrival.body, Body::Page { call, .. } if call.contains("instrument"));
+        let lists: Vec<&Arrival> = watched.came.iter().filter(is_list).collect();
+        assert_eq!(lists.len(), usize::from(unified), "unified {unified}");
+        // Then an execution in lots is read.
+        let mut codecs = Codecs::new(&Settings::default());
+        let mut events = Vec::new();
+        lists.iter().for_each(|list| codecs.decode(list, &mut events));
+        assert!(events.is_empty(), "{events:?}");
+        let text = r#"{"T":"execution.lite.UNIFIED","P":1,"d":{"p":"60000","q":"2","s":"XBTUSDTM","S":"BUY","ti":"7","oi":"8",
+            "E":1774854798514000000,"oT":"MARKET","lR":"TAKER"}}"#;
+        let text = text.replace("XBT", "BTC");
+        let from = Source::Account(id(&accounts[0]));
+        codecs.decode(&Incoming { at: clock::now(), from, body: Body::from_text(text) }.numbered(1), &mut events);
+        let told = events.pop().unwrap().kind;
+        match (unified, told) {
+            (true, EventKind::Fill(fill)) => assert_eq!(fill.notional.normalize().to_string(), "12000"),
+            (false, EventKind::Feed(feed)) => assert!(matches!(feed.kind, FeedKind::Unreadable(_)), "{feed:?}"),
+            (_, other) => panic!("{other:?}"),
+        }
+        watched.end().await;
+    }
+}
+
+#[tokio::test]
 async fn a_mode_that_is_not_told_leaves_every_gap_unverified_until_it_is() {
     let (mut watched, alice) = one(false).await;
     watched.handle.hide_mode(&id(&alice), true).unwrap();

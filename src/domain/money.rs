@@ -99,11 +99,14 @@ impl Symbol {
         &self.quote
     }
 
-    /// Tells whether what is traded is a contract on its base (`BTC_PERP-USDT`, `BTC_260327-USDT`) and nothing that can
-    /// be held: it has a market of its own, and selling it sells no holding.
+    /// Tells whether what is traded is a contract on its base (`BTC_PERP-USDT`, `BTC_260327-USDT`; KuCoin's `BTC_Z26-USD`
+    /// for December 2026) and nothing that can be held: it has a market of its own, and selling it sells no holding.
     pub fn is_contract(&self) -> bool {
         let term = self.base.as_str().rsplit_once('_').filter(|(of, _)| !of.is_empty()).map(|(_, term)| term);
-        term.is_some_and(|term| term == "PERP" || (term.len() == 6 && term.bytes().all(|byte| byte.is_ascii_digit())))
+        let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+        let month =
+            |term: &str| term.strip_prefix(|first| "FGHJKMNQUVXZ".contains(first)).is_some_and(|year| digits(year, 2));
+        term.is_some_and(|term| term == "PERP" || digits(term, 6) || month(term))
     }
 }
 

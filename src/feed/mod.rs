@@ -77,7 +77,7 @@ pub fn tasks(
         tasks.push(markets((Venue::Binance, takes), market, binance, &venues, &outlet, &pairs));
     }
     let market = kucoin::Market { venues: Arc::clone(&venues) };
-    tasks.push(markets((Venue::Kucoin, |_| true), market, kucoin, &venues, &outlet, &pairs));
+    tasks.push(markets((Venue::Kucoin, |symbol| !symbol.is_contract()), market, kucoin, &venues, &outlet, &pairs));
     let market = coinbase::Market { venues: Arc::clone(&venues) };
     tasks.push(markets((Venue::Coinbase, |_| true), market, coinbase, &venues, &outlet, &pairs));
     for caps in venues.settings.market_cap.clone() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::binance::Pairs;
 use super::error::Error;
 use super::key_state::Duties;
+use super::kucoin::Contracts;
 use super::limiter::Limiter;
 use super::rest::Rest;
 use super::seed::{Seeded, Unknown};
@@ -38,6 +39,8 @@ pub(crate) struct Venues {
     pub(crate) unlimited: Limiter,
     /// Binance's list of pairs.
     pub(crate) pairs: Pairs,
+    /// KuCoin's list of contracts.
+    pub(crate) contracts: Contracts,
     /// The pairs whose memory was seeded.
     pub(crate) seeded: Seeded,
     /// The pairs that were refused.
@@ -75,6 +78,7 @@ impl Venues {
             coinbase_connects: bucket(limits.coinbase_connects, 1, 2),
             unlimited: Limiter::new(1_000_000, secs(1), 1_000_000),
             pairs: Pairs::default(),
+            contracts: Contracts::default(),
             seeded: Seeded::default(),
             unknown: Unknown::default(),
             tls,

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::{contract, side};
+use super::contract::{self, Contracts};
+use super::side;
 use crate::codec::shape::{Heard, figure, name, read, some, unread, word};
 use crate::codec::unread::Unread;
 use crate::codec::wire::{Amount, Id, Whole};
@@ -14,7 +15,8 @@ use crate::domain::{
 };
 
 /// `data` of an `orderChange`. Only a `match` is a fill, and its figures are `matchPrice` and `matchSize`:
-/// `price` is what was ordered.
+/// `price` is what was ordered. A market buy for an amount of quote ends with `canceled` although it was filled: what
+/// remains is less than a lot.
 ///
 /// `{"symbol":"ABC-USDT","orderType":"limit","side":"sell","orderId":"6f01","liquidity":"taker","type":"match",
 /// "feeType":"takerFee","orderTime":1670329987026,"size":"5","filledSize":"5","price":"0.9","matchPrice":"0.95",
@@ -41,6 +43,8 @@ struct Order<'a> {
     match_price: Option<Amount>,
     #[serde(rename = "matchSize")]
     match_size: Option<Amount>,
+    #[serde(rename = "filledSize")]
+    filled: Option<Amount>,
     #[serde(rename = "tradeId")]
     trade_id: Option<Id>,
     #[serde(rename = "orderTime")]
@@ -65,10 +69,12 @@ struct Wallet<'a> {
 }
 
 /// Takes a message of the classic private feed.
-pub(super) fn message(topic: &str, data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
+pub(super) fn message(topic: &str, data: &str, contracts: &Contracts, heard: &mut Heard<'_>) -> Result<(), Unread> {
     match topic.split(':').next().unwrap_or("") {
-        "/spotMarket/tradeOrdersV2" | "/spotMarket/tradeOrders" | "/contractMarket/tradeOrders" => order(data, heard),
-        "/spotMarket/advancedOrders" | "/contractMarket/advancedOrders" => order(data, heard),
+        "/spotMarket/tradeOrdersV2" | "/spotMarket/tradeOrders" | "/contractMarket/tradeOrders" => {
+            order(data, contracts, heard)
+        }
+        "/spotMarket/advancedOrders" | "/contractMarket/advancedOrders" => order(data, contracts, heard),
         "/account/balance" => balance(data, heard),
         // The legacy fills topic repeats what tradeOrders says, and the futures wallet and positions follow from
         // fills; none of them is subscribed to.
@@ -87,9 +93,9 @@ pub(super) fn message(topic: &str, data: &str, heard: &mut Heard<'_>) -> Result<
     }
 }
 
-fn order(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
+fn order(data: &str, contracts: &Contracts, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let order: Order<'_> = read("orderChange", data)?;
-    let contract::Pair { symbol, inverse } = contract::pair(&order.symbol)?;
+    let contract::Pair { symbol, counted } = contract::pair(&order.symbol)?;
     let account = heard.account()?;
     let time = [order.ts, order.order_time].into_iter().flatten().find_map(|at| Timestamp::from_magnitude(at.0));
     let time = time.unwrap_or(heard.at());
@@ -104,6 +110,7 @@ fn order(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
             "received" | "open" => OrderStep::Accepted,
             "update" => OrderStep::Amended,
             "filled" => OrderStep::Done,
+            "canceled" | "cancel" if is_filled_market(&order.order_type, order.filled) => OrderStep::Done,
             "canceled" | "cancel" => OrderStep::Cancelled,
             _ => OrderStep::Other,
         };
@@ -133,7 +140,7 @@ fn order(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
         (_, "match") => Some(false),
         _ => None,
     };
-    let notional = if inverse { quantity.get() } else { price.times(quantity).map_err(figure("matchPrice"))? };
+    let (quantity, notional) = contracts.amounts((&order.symbol, counted), price, quantity)?;
     heard.push(EventKind::Fill(Fill {
         account,
         symbol,
@@ -155,20 +162,26 @@ fn order(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
     Ok(())
 }
 
+/// Tells whether an order is a market order that traded: nobody cancels what is left of one.
+pub(super) fn is_filled_market(order_type: &str, filled: Option<Amount>) -> bool {
+    order_type.eq_ignore_ascii_case("market") && filled.is_some_and(|filled| filled.0 > Decimal::ZERO)
+}
+
 fn balance(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let wallet: Wallet<'_> = read("account.balance", data)?;
     let (which, what) = wallet.event.split_once('.').unwrap_or(("", &wallet.event));
     let moved = ["deposit", "withdraw", "transfer"].iter().any(|word| what.contains(word));
-    // Orders are paid from the trade wallet; what lies in another one is told as a change only, lest it be taken
-    // for what can be spent.
-    let spendable = matches!(which, "" | "trade" | "trade_hf");
-    let free = wallet.available.filter(|_| spendable).map(|amount| amount.0);
+    // Orders are paid from the trade wallet; what moves in another one says nothing of what can be spent.
+    if !matches!(which, "" | "trade" | "trade_hf") {
+        return Ok(());
+    }
+    let free = wallet.available.map(|amount| amount.0);
     heard.push(EventKind::Balance(Balance {
         account: heard.account()?,
         wallet: heard.wallet(),
         asset: Asset::new(&wallet.currency.0).map_err(figure("currency"))?,
         free,
-        locked: wallet.hold.filter(|_| spendable).map(|amount| amount.0),
+        locked: wallet.hold.map(|amount| amount.0),
         delta: wallet.available_change.filter(|_| free.is_none()).map(|amount| amount.0),
         why: if moved { BalanceWhy::Transfer } else { BalanceWhy::Trade },
         time: wallet.time.and_then(|time| Timestamp::from_magnitude(time.0)).unwrap_or(heard.at()),

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{contract, rest, side};
+use super::contract::{self, Contracts};
+use super::{rest, side};
 use crate::codec::newest::Newest;
 use crate::codec::past::{bars_told, ended, past};
 use crate::codec::shape::{Heard, figure, name, parameter, path, read, rows, unread};
@@ -86,6 +87,22 @@ struct Ticker<'a> {
     last: Option<Amount>,
 }
 
+/// `ua/v1/market/instrument?tradeType=FUTURES`: `{"tradeType":"FUTURES","list":[{"symbol":"XBTUSDTM","unitSize":"0.001"}]}`.
+/// The unit of an inverse contract is a dollar, and was written with a minus until 2026.
+#[derive(Deserialize)]
+struct Instruments<'a> {
+    #[serde(default, borrow)]
+    list: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Instrument<'a> {
+    #[serde(borrow)]
+    symbol: Cow<'a, str>,
+    #[serde(rename = "unitSize")]
+    lot: Option<Amount>,
+}
+
 /// A bar: seconds, open, **close**, high, low, base, quote: `["1729173180","6.6","6.7","6.8","6.5","90","603"]`.
 #[derive(Deserialize)]
 struct Bar(Whole, Amount, Amount, Amount, Amount, serde::de::IgnoredAny, Amount);
@@ -129,13 +146,19 @@ pub(super) fn push(channel: &str, data: &str, newest: &mut Newest, heard: &mut H
 }
 
 /// Takes an answer about the market.
-pub(super) fn page(call: &str, json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
+pub(super) fn page(call: &str, json: &str, contracts: &mut Contracts, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let Some(data) = rest::data(json, heard)? else { return Ok(()) };
     let asked = || {
         let pair = parameter(call, "symbol").ok_or_else(|| unread("a page whose call names no symbol"))?;
         contract::pair(pair).map(|pair| pair.symbol)
     };
     match path(call).rsplit('/').next().unwrap_or("") {
+        "instrument" => {
+            for row in read::<Instruments<'_>>("the list of contracts", data)?.list {
+                let row: Result<Instrument<'_>, Unread> = read("a contract", row.get());
+                heard.row(row.map(|row| row.lot.into_iter().for_each(|lot| contracts.list(&row.symbol, lot.0))));
+            }
+        }
         "histories" => {
             let symbol = asked()?;
             let mut trades = Vec::new();

@@ -16,6 +16,7 @@ use std::io::Read;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use self::contract::Contracts;
 use super::newest::Newest;
 use super::shape::{Heard, name, read, unread};
 use super::unread::Unread;
@@ -23,10 +24,12 @@ use super::wire::Id;
 use crate::arrival::{Arrival, Body, Source};
 use crate::domain::{Event, FeedKind, Side};
 
-/// Makes events of what KuCoin sends. Each message stands alone; only public trades are remembered, against repeats.
+/// Makes events of what KuCoin sends. Each message stands alone; only public trades are remembered, against repeats, and
+/// how much a lot of each contract is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Codec {
     newest: Newest,
+    contracts: Contracts,
 }
 
 /// What every message of both feeds begins with.
@@ -75,9 +78,11 @@ impl Codec {
                 self.frame(&arrival.from, &text, heard)
             }
             Body::Page { call, frame } => match &arrival.from {
-                Source::MarketRest(_) | Source::FuturesMarketRest(_) => market::page(call, frame.get(), heard),
+                Source::MarketRest(_) | Source::FuturesMarketRest(_) => {
+                    market::page(call, frame.get(), &mut self.contracts, heard)
+                }
                 Source::Account(_) | Source::AccountRest(_) | Source::Wallet(..) | Source::WalletRest(..) => {
-                    rest::page(call, frame.get(), heard)
+                    rest::page(call, frame.get(), &self.contracts, heard)
                 }
                 Source::Market(_)
                 | Source::FuturesMarket(_)
@@ -101,7 +106,7 @@ impl Codec {
                 if public {
                     market::message(&frame.topic, data, &mut self.newest, heard)
                 } else {
-                    classic::message(&frame.topic, data, heard)
+                    classic::message(&frame.topic, data, &self.contracts, heard)
                 }
             }
             "welcome" | "ack" | "pong" => Ok(()),
@@ -121,7 +126,7 @@ impl Codec {
                 if public {
                     market::push(&frame.channel, data, &mut self.newest, heard)
                 } else {
-                    unified::push(&frame.channel, data, heard)
+                    unified::push(&frame.channel, data, &self.contracts, heard)
                 }
             }
             "" => match frame.result {

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{contract, keys, side, unified};
+use super::contract::{self, Contracts, Counted};
+use super::{classic, keys, side, unified};
 use crate::codec::shape::{Heard, figure, name, path, read, rows, some, unread, word};
 use crate::codec::unread::Unread;
 use crate::codec::wire::{Amount, Id, Whole};
@@ -62,6 +63,8 @@ struct Execution<'a> {
     fee_asset: Option<Id>,
     #[serde(default, borrow, rename = "tradeType")]
     trade_type: Cow<'a, str>,
+    #[serde(default, borrow, rename = "fillType")]
+    fill_type: Cow<'a, str>,
     #[serde(default, borrow, rename = "type")]
     kind: Cow<'a, str>,
     #[serde(default, borrow, rename = "orderType")]
@@ -107,12 +110,14 @@ struct Order<'a> {
     active: Option<bool>,
     #[serde(rename = "cancelExist")]
     cancelled: Option<bool>,
+    #[serde(rename = "dealSize")]
+    filled: Option<Amount>,
     #[serde(rename = "createdAt")]
     created: Option<Whole>,
 }
 
 /// Takes an answer about an account.
-pub(super) fn page(call: &str, json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
+pub(super) fn page(call: &str, json: &str, contracts: &Contracts, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let Some(data) = data(json, heard)? else { return Ok(()) };
     let path = path(call);
     let tail = path.rsplit('/').next().unwrap_or("");
@@ -120,7 +125,7 @@ pub(super) fn page(call: &str, json: &str, heard: &mut Heard<'_>) -> Result<(), 
         "fills" | "recentFills" | "execution" => {
             let mut fills = Vec::new();
             for row in list(data)? {
-                match fill(row.get(), heard) {
+                match fill(row.get(), contracts, heard) {
                     Ok(fill) => fills.extend(fill),
                     Err(why) => heard.row(Err(why)),
                 }
@@ -191,24 +196,27 @@ fn list(data: &str) -> Result<Vec<&RawValue>, Unread> {
     if data.starts_with('{') { Ok(read::<Items<'_>>("a page", data)?.items) } else { rows("a page", data) }
 }
 
-fn fill(json: &str, heard: &Heard<'_>) -> Result<Option<Fill>, Unread> {
+fn fill(json: &str, contracts: &Contracts, heard: &Heard<'_>) -> Result<Option<Fill>, Unread> {
     let row: Execution<'_> = read("a fill", json)?;
-    // Futures list the exchange's own acts among the trades; they are no order of anybody's key.
-    if ["liquid", "liquidation", "adl", "settlement", "cancel"]
-        .iter()
-        .any(|act| row.trade_type.eq_ignore_ascii_case(act))
-    {
+    // Futures list the exchange's own acts among the trades.
+    if [&row.trade_type, &row.fill_type].into_iter().any(|kind| unified::exchanges_own(kind, &row.order_id.0)) {
         return Ok(None);
     }
-    let contract::Pair { symbol, inverse } = contract::pair(&row.symbol)?;
+    let contract::Pair { symbol, counted } = contract::pair(&row.symbol)?;
     let price = row.price.price().map_err(figure("price"))?;
-    let quantity = row.size.quantity().map_err(figure("size"))?;
+    let size = row.size.quantity().map_err(figure("size"))?;
     let told = row.funds.or(row.value).filter(|quote| quote.0.is_sign_positive() && !quote.0.is_zero());
-    let notional = match told {
-        // What an inverse contract calls its value is counted in the coin, not in dollars.
-        _ if inverse => quantity.get(),
-        Some(quote) => quote.0,
-        None => price.times(quantity).map_err(figure("price"))?,
+    let listed = contracts.amounts((&row.symbol, counted), price, size);
+    let (quantity, notional) = match (counted, told, listed) {
+        (Counted::Base | Counted::Lots, Some(quote), Ok((quantity, _))) => (quantity, quote.0),
+        // What it is worth says how much it is where no lot is listed; of an inverse contract the value is in the coin.
+        (Counted::Base | Counted::Lots, Some(quote), Err(_)) => (contract::coins(quote.0, price)?, quote.0),
+        (Counted::Dollars, Some(coins), Err(_)) => {
+            let coins = coins.quantity().map_err(figure("value"))?;
+            (coins, price.times(coins).map_err(figure("value"))?)
+        }
+        (Counted::Dollars, Some(_), Ok(listed)) => listed,
+        (_, None, listed) => listed?,
     };
     let trade_id = [row.trade_id, row.execution_id].into_iter().flatten().find_map(|id| some(&id.0));
     let fee_asset = row.fee_asset.filter(|asset| !asset.0.is_empty());
@@ -280,7 +288,7 @@ fn order(json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
         source: some(&order.channel),
         order_type: word(&order.kind),
         step: match (order.active, order.cancelled) {
-            (_, Some(true)) => OrderStep::Cancelled,
+            (_, Some(true)) if !classic::is_filled_market(&order.kind, order.filled) => OrderStep::Cancelled,
             (Some(true), _) => OrderStep::Accepted,
             (Some(false), _) => OrderStep::Done,
             (None, _) => OrderStep::Other,

@@ -126,17 +126,103 @@ fn an_order_without_a_client_id_and_with_a_time_in_nanoseconds_is_read() {
     assert_eq!((fill.client_order_id, fill.time), (None, Timestamp::from_millis(1_747_385_641_600)));
 }
 
-#[test]
-fn a_futures_match_is_a_fill_of_the_pair_its_contract_is_made_of() {
-    let json =
-        MATCH.replace("/spotMarket/tradeOrdersV2", "/contractMarket/tradeOrders").replace("PUMP-USDT", "XBTUSDTM");
-    assert_eq!(fill(account(&json)).symbol.to_string(), "BTC-USDT");
-    let inverse = fill(account(&json.replace("XBTUSDTM", "XBTUSDM")));
-    assert_eq!((inverse.symbol.to_string().as_str(), inverse.notional), ("BTC-USD", number("40")), "a dollar each");
+/// KuCoin's list, then what an account hears.
+fn with_contracts(from: &str, body: Body) -> Result<Vec<EventKind>, Unread> {
+    let list = r#"{"code":"200000","data":{"tradeType":"FUTURES","list":[{"symbol":"XBTUSDTM","unitSize":"0.001","isInverse":false},
+        {"symbol":"XBTUSDM","unitSize":-1,"isInverse":true},{"symbol":"DOGEUSDTM","unitSize":100},{"symbol":"NEWUSDTM","unitSize":null}]}}"#;
+    let (mut codec, mut out) = (Codec::new(), Vec::new());
+    let list = Body::Page {
+        call: "ua/v1/market/instrument?tradeType=FUTURES".into(),
+        frame: Body::json(list.into()).unwrap(),
+    };
+    codec.decode(&arrival("kucoin/market/rest", list), &mut out)?;
+    assert_eq!(out, []);
+    // What is read back from a snapshot counts the same.
+    let mut again: Codec = postcard::from_bytes(&postcard::to_stdvec(&codec).unwrap()).unwrap();
+    again.decode(&arrival(from, body), &mut out)?;
+    Ok(out.into_iter().map(|event| event.kind).collect())
 }
 
 #[test]
-fn a_balance_tells_what_can_be_spent_and_another_wallet_only_its_change() {
+fn a_contract_is_no_pair_and_its_sizes_are_lots() {
+    let classic = MATCH.replace("/spotMarket/tradeOrdersV2", "/contractMarket/tradeOrders");
+    for (frame, pair) in
+        [(&classic, "PUMP-USDT"), (&EXECUTION.to_owned(), "PUMP-USDT"), (&LITE.to_owned(), "PUMP-USDT")]
+    {
+        let of = |name: &str| {
+            let frame = Body::from_text(frame.replace(pair, name));
+            with_contracts("kucoin/alice", frame).map(|events| {
+                let fill = fill(events);
+                (fill.symbol.to_string(), fill.quantity.to_string(), fill.notional.normalize().to_string())
+            })
+        };
+        let is = |symbol: &str, base: &str, quote: &str| Ok((symbol.into(), base.into(), quote.into()));
+        assert_eq!(of("XBTUSDTM"), is("BTC_PERP-USDT", "0.04", "0.032"));
+        assert_eq!(of("DOGEUSDTM"), is("DOGE_PERP-USDT", "4000", "3200"));
+        assert_eq!(of("XBTUSDM"), is("BTC_PERP-USD", "50", "40"), "a dollar each");
+        assert_eq!(of("PUMP-USDT"), is("PUMP-USDT", "40", "32"));
+        let Err(Unread(why)) = of("NEWUSDTM") else { panic!("a lot nobody has listed was guessed") };
+        assert!(why.contains("lot"), "{why}");
+    }
+}
+
+#[test]
+fn a_contracts_trade_that_is_asked_for_is_worth_what_the_exchange_says() {
+    let row = |symbol: &str, price: &str, size: &str, value: &str, more: &str| {
+        let row = format!(
+            r#"{{"orderId":"427993476303507456","tradeId":"1928560862264","symbol":"{symbol}","side":"BUY","price":"{price}",
+            "size":"{size}","value":"{value}","fee":"0.04","feeCurrency":"USDT","liquidityRole":"TAKER","fillType":"NORMAL",
+            "executionTime":1774854798514000000{more}}}"#
+        );
+        let page = format!(r#"{{"code":"200000","data":{{"tradeType":"FUTURES","items":[{row}]}}}}"#);
+        Body::Page { call: "unified/order/execution?tradeType=FUTURES".into(), frame: Body::json(page).unwrap() }
+    };
+    let told = |body: Body| {
+        let fill = fill(with_contracts("kucoin/alice/rest", body).unwrap());
+        (fill.symbol.to_string(), fill.quantity.to_string(), fill.notional.normalize().to_string())
+    };
+    let is = |symbol: &str, base: &str, quote: &str| (symbol.into(), base.into(), quote.into());
+    assert_eq!(told(row("DOGEUSDTM", "0.09641", "1", "9.641", "")), is("DOGE_PERP-USDT", "100", "9.641"));
+    // Where nobody has listed the lot, what it is worth tells how much it is.
+    assert_eq!(told(row("NEWUSDTM", "0.5", "3", "15", "")), is("NEW_PERP-USDT", "30", "15"));
+    assert_eq!(told(row("ETHUSDM", "2000", "50", "0.025", "")), is("ETH_PERP-USD", "0.025", "50"));
+    for kind in ["LIQUID", "ADL", "SETTLEMENT"] {
+        let mut body = row("XBTUSDTM", "63962.4", "8", "511.6992", "");
+        if let Body::Page { frame, .. } = &mut body {
+            *frame = Body::json(frame.get().replace("NORMAL", kind)).unwrap();
+        }
+        assert_eq!(with_contracts("kucoin/alice/rest", body).unwrap(), [], "{kind} is no order of anybody's key");
+    }
+}
+
+#[test]
+fn a_market_order_that_traded_was_not_cancelled_by_anybody() {
+    // What is left of a buy for an amount of quote is less than a lot, and KuCoin says `canceled` of it.
+    let end = MATCH
+        .replace(r#""type":"match""#, r#""type":"canceled""#)
+        .replace(r#""orderType":"limit""#, r#""orderType":"market""#);
+    let step = |json: &str| match &account(json)[..] {
+        [EventKind::Order(order)] => order.step,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(step(&end), OrderStep::Done);
+    assert_eq!(step(&end.replace(r#""filledSize":"40""#, r#""filledSize":"0""#)), OrderStep::Cancelled);
+    assert_eq!(step(&end.replace(r#""orderType":"market""#, r#""orderType":"limit""#)), OrderStep::Cancelled);
+    let row = |kind: &str, filled: &str| {
+        let row = format!(
+            r#"{{"id":"6f01","symbol":"PUMP-USDT","side":"buy","type":"{kind}","dealSize":"{filled}","active":false,"cancelExist":true}}"#
+        );
+        let events =
+            paged("kucoin/alice/rest", "hf/orders/6f01", &format!(r#"{{"code":"200000","data":{row}}}"#)).unwrap();
+        let [EventKind::Order(order)] = &events[..] else { panic!("{events:?}") };
+        order.step
+    };
+    assert_eq!(row("market", "0.1493"), OrderStep::Done);
+    assert_eq!((row("market", "0"), row("limit", "1")), (OrderStep::Cancelled, OrderStep::Cancelled));
+}
+
+#[test]
+fn a_balance_tells_what_can_be_spent_and_nothing_of_another_wallet() {
     let json = r#"{"topic":"/account/balance","type":"message","subject":"account.balance","data":{"currency":"USDT","total":"21",
         "available":"20","hold":"1","availableChange":"-0.5","holdChange":"0.5","relationContext":{"symbol":"PUMP-USDT"},
         "relationEvent":"trade.hold","time":"1747385641636"}}"#;
@@ -147,9 +233,15 @@ fn a_balance_tells_what_can_be_spent_and_another_wallet_only_its_change() {
     let trade = one(json);
     assert_eq!((trade.free, trade.locked, trade.delta), (Some(number("20")), Some(number("1")), None));
     assert_eq!((trade.why, trade.time), (BalanceWhy::Trade, Timestamp::from_millis(1_747_385_641_636)));
-    for moved in ["main.deposit", "main.withdraw_hold", "main.transfer", "isolated_PUMP-USDT.transfer"] {
-        let other = one(&json.replace("trade.hold", moved));
-        assert_eq!((other.free, other.delta, other.why), (None, Some(number("-0.5")), BalanceWhy::Transfer), "{moved}");
+    for moved in [
+        "main.deposit",
+        "main.withdraw_hold",
+        "main.transfer",
+        "margin.hold",
+        "isolated_PUMP-USDT.transfer",
+        "option.x",
+    ] {
+        assert_eq!(account(&json.replace("trade.hold", moved)), [], "{moved}");
     }
     assert_eq!(one(&json.replace("trade.hold", "trade_hf.transfer")).why, BalanceWhy::Transfer);
 }

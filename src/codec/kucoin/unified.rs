@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::{contract, side};
+use super::contract::{self, Contracts};
+use super::side;
 use crate::codec::shape::{Heard, figure, name, read, some, unread, word};
 use crate::codec::unread::Unread;
 use crate::codec::wire::{Amount, Id, Whole};
@@ -88,10 +89,10 @@ struct Wallet {
 }
 
 /// Takes a push of the unified private feed.
-pub(super) fn push(channel: &str, data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
+pub(super) fn push(channel: &str, data: &str, contracts: &Contracts, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let (channel, of) = channel.rsplit_once('.').unwrap_or((channel, ""));
     match channel {
-        "execution" | "execution.lite" => execution(data, heard),
+        "execution" | "execution.lite" => execution(data, contracts, heard),
         "order" | "orderAll" => order(data, heard),
         "balance" => balance(of, data, heard),
         // What follows from fills, and public channels that strayed in.
@@ -103,15 +104,13 @@ pub(super) fn push(channel: &str, data: &str, heard: &mut Heard<'_>) -> Result<(
     }
 }
 
-fn execution(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
+fn execution(data: &str, contracts: &Contracts, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let row: Execution<'_> = read("execution", data)?;
-    let contract::Pair { symbol, inverse } = contract::pair(&row.symbol)?;
+    let contract::Pair { symbol, counted } = contract::pair(&row.symbol)?;
     let account = heard.account()?;
     let time = row.time.and_then(|time| Timestamp::from_magnitude(time.0)).unwrap_or(heard.at());
     let client_order_id = row.client_order_id.as_ref().and_then(|id| some(&id.0));
-    // The exchange's own acts (liquidation, auto-deleveraging, settlement) are no order of anybody's key. The lite
-    // channel does not name them, but they carry order id 0 there as here.
-    if !matches!(&*row.kind, "" | "NORMAL") || row.order_id.0 == "0" {
+    if exchanges_own(&row.kind, &row.order_id.0) {
         heard.push(EventKind::Order(OrderChange {
             account,
             symbol,
@@ -127,7 +126,8 @@ fn execution(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
         return Ok(());
     }
     let price = row.price.price().map_err(figure("p"))?;
-    let quantity = row.quantity.quantity().map_err(figure("q"))?;
+    let size = row.quantity.quantity().map_err(figure("q"))?;
+    let (quantity, notional) = contracts.amounts((&row.symbol, counted), price, size)?;
     let trade_id = some(&row.trade_id.0).ok_or_else(|| unread("an execution without a trade id"))?;
     let fee_asset = row.fee_asset.filter(|asset| !asset.0.is_empty());
     let fee = match (row.fee, fee_asset) {
@@ -140,7 +140,7 @@ fn execution(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
         side: side(&row.side)?,
         price,
         quantity,
-        notional: if inverse { quantity.get() } else { price.times(quantity).map_err(figure("p"))? },
+        notional,
         fee,
         maker: maker(&row.role),
         trade_id: Some(trade_id),
@@ -153,6 +153,13 @@ fn execution(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
         via: Via::Stream,
     }));
     Ok(())
+}
+
+/// Tells whether an execution is the exchange's own act (liquidation, auto-deleveraging, settlement) and no order of
+/// anybody's key. Where the kind is not written, such acts carry order id 0.
+pub(super) fn exchanges_own(kind: &str, order_id: &str) -> bool {
+    let acts = ["liquid", "liquidation", "adl", "settlement", "cancel"];
+    order_id == "0" || acts.iter().any(|act| kind.eq_ignore_ascii_case(act))
 }
 
 /// Reads `MAKER` or `taker`.

@@ -91,6 +91,12 @@ impl Private {
         }
     }
 
+    /// Reads what a unified account's contracts are counted in.
+    async fn prepare(&self, outlet: &Outlet) -> Result<(), Error> {
+        let mode = self.served().mode;
+        if mode == Some(Mode::Unified) { self.venues.contracts.prepare(&self.venues, outlet).await } else { Ok(()) }
+    }
+
     /// Notes that a connection for `mode` stands.
     fn serves(&self, mode: Mode, untold: Option<Refusal>) {
         let mut served = self.served();
@@ -211,7 +217,9 @@ impl Protocol for Private {
     }
 
     async fn run(self: Arc<Self>, gap: Gap, outlet: Outlet) -> Result<(), Error> {
-        let (verified, moved) = self.missed(gap, &outlet).await?;
+        let (prepared, missed) = tokio::join!(self.prepare(&outlet), self.missed(gap, &outlet));
+        prepared?;
+        let (verified, moved) = missed?;
         if moved {
             return Err(Error::Moved(
                 "the account changed between classic and unified; connecting to the feed it has now",
@@ -226,6 +234,7 @@ impl Protocol for Private {
     }
 
     async fn inspect(self: Arc<Self>, _source: Source, outlet: Outlet) -> Result<(), Error> {
+        self.prepare(&outlet).await?;
         keys::inspect(&self, &outlet).await
     }
 

@@ -4,6 +4,7 @@ mod account;
 mod asker;
 mod bullet;
 mod classic;
+mod contracts;
 mod executions;
 mod gap;
 mod keys;
@@ -18,6 +19,7 @@ use super::error::{Error, Refusal};
 use super::rest::{Answer, Rest};
 
 pub(super) use account::Private;
+pub(super) use contracts::Contracts;
 pub(super) use market::Market;
 
 /// Every answer's envelope: `{"code":"200000","data":..}`; errors come with HTTP 200 too.

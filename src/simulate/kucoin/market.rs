@@ -31,6 +31,20 @@ pub fn symbols(world: &World) -> Value {
     world.pairs_of(Venue::Kucoin).map(|(_, pair)| row(pair)).collect()
 }
 
+/// Answers `ua/v1/market/instrument`: the pairs, or a perpetual contract on each that is paid in dollars.
+pub fn instruments(world: &World, asked: &Asked) -> Value {
+    let futures = asked.param("tradeType").as_deref() == Some("FUTURES");
+    let row = |pair: &Pair| {
+        let quote = pair.quote();
+        let symbol = if futures { format!("{}{quote}M", pair.base()) } else { pair.spelled() };
+        let lot = if futures { json!("0.1") } else { Value::Null };
+        json!({"symbol": symbol, "baseCurrency": pair.base(), "quoteCurrency": quote, "unitSize": lot, "isInverse": false,
+            "tradingStatus": "1"})
+    };
+    let pairs = world.pairs_of(Venue::Kucoin).map(|(_, pair)| pair).filter(|pair| !futures || pair.quote() == "USDT");
+    json!({"tradeType": if futures { "FUTURES" } else { "SPOT" }, "list": pairs.map(row).collect::<Vec<_>>()})
+}
+
 /// Answers `currencies`.
 pub fn currencies(world: &World) -> Value {
     let assets: BTreeSet<&str> =

@@ -41,6 +41,7 @@ fn public(floor: &Floor, asked: &Asked) -> Option<Result<Value, Fault>> {
         ("GET", "/api/v1/timestamp") => Ok(json!(now.millis())),
         ("POST", "/api/v1/bullet-public") => Ok(bullet(floor, hand_out(floor, None, now))),
         ("GET", "/api/v1/symbols" | "/api/v2/symbols") => Ok(market::symbols(&floor.world())),
+        ("GET", "/api/ua/v1/market/instrument") => Ok(market::instruments(&floor.world(), asked)),
         ("GET", "/api/v1/currencies" | "/api/v2/currencies" | "/api/v3/currencies") => {
             Ok(market::currencies(&floor.world()))
         }
