@@ -7,8 +7,11 @@
 #[allow(dead_code, reason = "other tests need the rest of it")]
 mod watched;
 
+use std::time::Duration;
+
 use fillguard::arrival::{Arrival, Body, Source};
-use fillguard::domain::{Symbol, Venue};
+use fillguard::domain::{Span, Symbol, Venue};
+use fillguard::feed::Timing;
 use fillguard::pipeline::{Pipeline, Settings};
 use watched::{Watched, timing, world};
 
@@ -86,4 +89,28 @@ async fn kucoin_is_asked_for_the_market_of_a_first_fill() {
 #[tokio::test]
 async fn coinbase_is_asked_for_the_market_of_a_first_fill() {
     followed_from_the_first_fill(Venue::Coinbase, "SOL-USD", "SOL-USD").await;
+}
+
+#[tokio::test]
+async fn what_a_binance_account_bought_before_it_was_first_watched_is_read_and_nothing_more_is_claimed() {
+    let mut watched = Watched::world(world(Venue::Binance, 1)).await;
+    let account = watched.accounts[0].clone();
+    let order = watched.trade(&account, "SOL-USDT");
+    watched.watch(&[(account.clone(), None)], Timing { reconcile: Duration::from_millis(300), ..timing() });
+    assert!(!watched.filled(&account).await, "a pair that was sold out cannot be asked for");
+    let read = |one: &Arrival| matches!(&one.body, Body::Page { call, frame } if call.contains("myTrades") && frame.get().contains(&order));
+    assert!(watched.came.iter().any(read), "{:?}", watched.calls(&account));
+    assert!(watched.filled(&account).await, "nothing moved since");
+    let told = |one: &Arrival| match one.body {
+        Body::Filled { since, until, verified } => Some((since, until, verified)),
+        _ => None,
+    };
+    let [first, second] = watched.came.iter().filter_map(told).collect::<Vec<_>>()[..] else {
+        panic!("not two answers")
+    };
+    assert!(!first.2 && second.2);
+    // Balances prove nothing of the time before the first of them was read.
+    let slack = Span::from_secs(2);
+    assert!(second.0 + slack >= first.1 && second.0 <= second.1, "{first:?} {second:?}");
+    watched.end().await;
 }

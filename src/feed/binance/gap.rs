@@ -1,6 +1,6 @@
 //! What a wallet missed. Spot and margin have no "all my trades" call: the pairs to ask for are guessed from the account's
-//! own frames, its open orders, the watch list, and the assets whose balance moved. Futures have a list of commissions,
-//! which names every pair that was traded.
+//! own frames, its open orders, the watch list, and the assets whose balance moved, or that are held where nothing is known
+//! yet. Futures have a list of commissions, which names every pair that was traded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +27,10 @@ use crate::secret::Secret;
 
 /// Pairs asked for in one gap: at 20 of 6,000 weight a minute each on spot, half of it on margin, 5 of 2,400 on futures.
 const PAIRS: usize = 120;
+/// Pairs of what is held that are asked for at the first reading.
+const FIRST: usize = 60;
+/// What coins are bought with, the most usual first; the market of a coin nobody trades against these is left out.
+const USUAL: [&str; 4] = ["USDT", "USDC", "FDUSD", "BTC"];
 
 /// A watched wallet of an account.
 #[derive(Debug)]
@@ -201,7 +205,10 @@ pub(super) async fn fill(venues: &Venues, account: &Account, gap: Gap, outlet: &
         Wallet::Isolated(pair) => asking.trades(&wire(pair)).await?.complete,
         Wallet::Futures => asking.pairs_of_commissions().await?,
     };
-    let filled = Body::Filled { since: gap.since, until: gap.until, verified };
+    // What balances prove begins with the first of them.
+    let began = account.known.began().map(Timestamp::from_millis).filter(|_| verified);
+    let since = began.map_or(gap.since, |began| began.max(gap.since)).min(gap.until);
+    let filled = Body::Filled { since, until: gap.until, verified };
     outlet.note(asking.answers(), filled).await
 }
 
@@ -285,11 +292,21 @@ impl Asking<'_> {
         let candidates = assets.iter().filter(|(_, (base, quote))| traded(base, quote)).map(|(pair, _)| pair.clone());
         let candidates: Vec<String> = candidates.collect();
         pairs.extend(candidates);
+        if changed.is_none() {
+            let first = of_holdings(&told, assets);
+            tracing::info!(
+                account = %account.source(), pairs = first.len(),
+                "nothing is known of this account yet: its past day is read in the pairs of what it holds; Binance has no \
+                 way to ask for pairs of which nothing is left",
+            );
+            pairs.extend(first);
+        }
         let (complete, explained) = self.all_trades(&pairs, Some(assets)).await?;
         // After the trades, as the stream tells it: what was held when they were made is part of how they are judged.
         self.pass(balances, "account".to_owned()).await?;
         // Sure only when balances were known before and every asset that moved moved in a trade that was found. A round
         // trip that leaves no trace in the balances, in a pair never seen, is missed: the exchange offers no way to ask.
+        let compared = changed.is_some();
         let unexplained = changed.map(|changed| changed.difference(&explained).cloned().collect::<BTreeSet<_>>());
         let verified = complete && unexplained.as_ref().is_some_and(BTreeSet::is_empty);
         if complete {
@@ -298,7 +315,11 @@ impl Asking<'_> {
             if !verified && unexplained.is_some_and(|assets| !account.known.puzzled(assets)) {
                 return Err(Error::Protocol("balances moved, and no trade that says why is listed yet"));
             }
-            account.known.settle(told, read_at);
+            if compared {
+                account.known.settle(told, read_at);
+            } else {
+                account.known.begin(told, read_at);
+            }
         }
         Ok(verified)
     }
@@ -352,6 +373,23 @@ impl Asking<'_> {
     }
 }
 
+/// Returns the pairs in which what is held was probably bought: each asset against the usual quotes and against what else
+/// is held, those first that are asked for with the least doubt.
+fn of_holdings(held: &Totals, assets: &BTreeMap<String, (String, String)>) -> Vec<String> {
+    let held: BTreeSet<&str> =
+        held.iter().filter(|(_, total)| !total.is_zero()).map(|(asset, _)| asset.as_str()).collect();
+    let rank = |quote: &str| USUAL.iter().position(|usual| *usual == quote).unwrap_or(USUAL.len());
+    let mut pairs: Vec<(usize, &String)> = assets
+        .iter()
+        .filter(|(_, (base, quote))| {
+            held.contains(base.as_str()) && (held.contains(quote.as_str()) || rank(quote) < USUAL.len())
+        })
+        .map(|(pair, (_, quote))| (rank(quote), pair))
+        .collect();
+    pairs.sort_unstable();
+    pairs.into_iter().take(FIRST).map(|(_, pair)| pair.clone()).collect()
+}
+
 /// Returns the pair of a position: in hedge mode a pair has two, `BTCUSDT LONG` and `BTCUSDT SHORT`.
 fn pair_of(position: &str) -> &str {
     position.split(' ').next().unwrap_or(position)
@@ -367,6 +405,25 @@ pub(super) type Totals = BTreeMap<String, Decimal>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_held_tells_pairs_to_ask_for_the_usual_quotes_first() {
+        let listed = ["KORU-USDT", "KORU-BTC", "KORU-TRY", "BTC-USDT", "BTC-EUR", "SOLD-USDT", "USDT-EUR", "DUST-BTC"];
+        let assets: BTreeMap<String, (String, String)> = listed
+            .iter()
+            .filter_map(|pair| pair.split_once('-'))
+            .map(|(base, quote)| (format!("{base}{quote}"), (base.to_owned(), quote.to_owned())))
+            .collect();
+        let held =
+            |rows: &[(&str, i64)]| rows.iter().map(|(asset, n)| ((*asset).to_owned(), Decimal::from(*n))).collect();
+        let pairs = of_holdings(&held(&[("KORU", 5), ("BTC", 1), ("EUR", 7), ("USDT", 2), ("DUST", 0)]), &assets);
+        assert_eq!(pairs, ["BTCUSDT", "KORUUSDT", "KORUBTC", "BTCEUR", "USDTEUR"]);
+        let many: BTreeMap<String, (String, String)> =
+            (0..200).map(|n| (format!("C{n}USDT"), (format!("C{n}"), "USDT".to_owned()))).collect();
+        let all = (0..200).map(|n| (format!("C{n}"), Decimal::ONE)).collect();
+        assert_eq!(of_holdings(&all, &many).len(), FIRST);
+        assert!(of_holdings(&Totals::new(), &assets).is_empty());
+    }
 
     #[test]
     fn a_contract_is_spelled_as_the_pair_it_is_on() {

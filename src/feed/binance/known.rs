@@ -19,6 +19,8 @@ struct Seen {
     pairs: BTreeSet<String>,
     /// Totals by asset; none before the first reading.
     balances: Option<BTreeMap<String, Decimal>>,
+    /// When the first reading was so, which nothing could be compared with; none where balances are remembered.
+    began: Option<i64>,
     /// When the reading was so, and each asset told since, in milliseconds of the exchange's clock.
     read: i64,
     told: BTreeMap<String, i64>,
@@ -73,6 +75,17 @@ impl Known {
     /// Returns the assets that the feed named since the last reading.
     pub(super) fn told(&self) -> BTreeSet<String> {
         self.seen().told.keys().cloned().collect()
+    }
+
+    /// Takes the first reading over, which begins at `read`: nothing before that can be proven by balances.
+    pub(super) fn begin(&self, balances: BTreeMap<String, Decimal>, read: i64) {
+        self.settle(balances, read);
+        self.seen().began.get_or_insert(read);
+    }
+
+    /// Returns before when nothing is proven, in milliseconds.
+    pub(super) fn began(&self) -> Option<i64> {
+        self.seen().began
     }
 
     /// Takes a reading over as what is known; `read` is when it was so, in milliseconds.
