@@ -101,9 +101,9 @@ async fn what_a_binance_account_bought_before_it_was_first_watched_is_read_and_n
     let read = |one: &Arrival| matches!(&one.body, Body::Page { call, frame } if call.contains("myTrades") && frame.get().contains(&order));
     assert!(watched.came.iter().any(read), "{:?}", watched.calls(&account));
     assert!(watched.filled(&account).await, "nothing moved since");
-    let told = |one: &Arrival| match one.body {
-        Body::Filled { since, until, verified } => Some((since, until, verified)),
-        _ => None,
+    let told = |one: &Arrival| {
+        let Body::Filled { since, until, verified } = one.body else { return None };
+        Some((since, until, verified))
     };
     let [first, second] = watched.came.iter().filter_map(told).collect::<Vec<_>>()[..] else {
         panic!("not two answers")
