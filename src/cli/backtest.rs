@@ -12,7 +12,7 @@ use super::material::Material;
 use super::{FINE, FOUND, Format, MISUSE};
 use crate::arrival::Arrival;
 use crate::config::Config;
-use crate::domain::Level;
+use crate::domain::{Level, Span};
 use crate::pipeline::{self, Pipeline};
 use crate::tune::cases;
 use crate::tune::evaluate::{self, Report, Step, evaluate, evaluate_recordings};
@@ -52,6 +52,9 @@ pub struct Args {
     /// Exit with 1 when there are more false alerts per account-month than this
     #[arg(long, value_name = "RATE")]
     pub max_false: Option<f64>,
+    /// Let the owner of an account say *that was me* so long after each wrong alert: 10m
+    #[arg(long, value_name = "TIME", conflicts_with = "market")]
+    pub answered: Option<Span>,
     /// Also write a page with charts, and pictures of the worst misses and the loudest false alarms
     #[arg(long, value_name = "FILE", conflicts_with = "market")]
     pub html: Option<PathBuf>,
@@ -116,7 +119,7 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
     };
     let report = match &args.material.tapes {
         Some(folder) => evaluate(folder, &settings, &pipeline, &progress),
-        None => evaluate_recordings(&args.material.recordings, settings.threads, &pipeline, &progress),
+        None => evaluate_recordings(&args.material.recordings, &settings, &pipeline, &progress),
     };
     bar.finish_and_clear();
     let report = match report {
@@ -187,12 +190,14 @@ fn asked(args: &Args, settings: &evaluate::Settings) -> Vec<(String, String)> {
         args.config.as_ref().map_or_else(|| "those of a fresh installation".into(), |path| path.display().to_string());
     let mut asked = vec![("rules".to_owned(), rules)];
     asked.extend(args.material.asked(settings));
+    asked.extend(args.answered.map(|after| ("owners answer after".to_owned(), after.to_string())));
     asked
 }
 
 fn settings(args: &Args) -> anyhow::Result<evaluate::Settings> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    args.material.settings(SPLIT, args.threads.unwrap_or(cores))
+    let settings = args.material.settings(SPLIT, args.threads.unwrap_or(cores))?;
+    Ok(evaluate::Settings { answered: args.answered, ..settings })
 }
 
 fn rules(args: &Args) -> Result<pipeline::Settings, String> {

@@ -7,12 +7,13 @@ use super::cases::{Case, Origin};
 use super::import::{self, ImportError, Recording};
 use super::labels::{self, Label, LabelsError, Mark, Seen, What};
 use super::ordinary::{self, Trader};
+use super::owners;
 use super::pumps::{Pump, Pumps, PumpsError};
 use super::score::{Alarm, Score};
 use super::tape::{Tape, TapeError};
 use super::threads::{Progress, in_threads};
 use crate::arrival::Arrival;
-use crate::domain::Effect;
+use crate::domain::{Effect, Span};
 use crate::journal::{ReadError, Reader};
 
 /// What takes one arrival after another and answers with effects; one is made for each recording.
@@ -35,6 +36,8 @@ pub struct Settings {
     pub import: import::Settings,
     /// Days of recordings without any tape, one a seed, in which every kind of ordinary trader trades; 0 for none.
     pub ordinary_days: u32,
+    /// How long after an alert the owner of an ordinary account says *that was me*; none where nobody answers.
+    pub answered: Option<Span>,
     /// How many recordings are played at once; at least one.
     pub threads: usize,
 }
@@ -111,6 +114,7 @@ impl Default for Settings {
             tapes: None,
             import: import::Settings::default(),
             ordinary_days: 0,
+            answered: None,
             threads: 1,
         }
     }
@@ -147,17 +151,18 @@ pub fn evaluate(
     })
 }
 
-/// Plays labelled recordings, each with a pipeline of its own.
+/// Plays labelled recordings, each with a pipeline of its own; of the settings it takes the threads and who answers.
 ///
 /// The labels of `burst.ndjson` are in `burst.ndjson.labels.ndjson`, `burst.labels.ndjson` or `labels.ndjson` beside it.
 pub fn evaluate_recordings(
     files: &[PathBuf],
-    threads: usize,
+    settings: &Settings,
     pipeline: &(dyn Fn() -> Step + Sync),
     progress: Progress<'_>,
 ) -> Result<Report, EvaluateError> {
-    in_parallel(files, threads, progress, &|path| {
-        play_file(path, pipeline()).map_err(|why| EvaluateError::Recording { path: path.clone(), why })
+    in_parallel(files, settings.threads, progress, &|path| {
+        play_file(path, pipeline(), settings.answered)
+            .map_err(|why| EvaluateError::Recording { path: path.clone(), why })
     })
 }
 
@@ -185,8 +190,9 @@ fn alarms(recording: &Recording, step: impl FnMut(&Arrival) -> Vec<Effect>) -> V
     effects.filter_map(|effect| Alarm::of(&effect)).collect()
 }
 
-pub(super) fn play_file(path: &Path, mut step: Step) -> Result<Report, RecordingError> {
+pub(super) fn play_file(path: &Path, step: Step, answered: Option<Span>) -> Result<Report, RecordingError> {
     let mut labels = labels_of(path)?;
+    let mut step = owners::answering(step, &labels, answered);
     let mut times: BTreeMap<u64, i64> =
         labels.iter().flat_map(|label| [(label.first.n, 0), (label.last.n, 0)]).collect();
     let (mut seen, mut alarms, mut arrivals) = (Seen::new(), Vec::new(), 0);
@@ -257,7 +263,7 @@ fn play_tape(
 ) -> Result<Report, EvaluateError> {
     let mut report = Report::default();
     report.left_out = of_tape(data, pumps, pump, settings, &mut |origin, recording| {
-        report.played(&origin, recording, pipeline());
+        report.played(&origin, recording, owners::answering(pipeline(), &recording.labels, settings.answered));
         Ok(())
     })?;
     report.tapes = usize::from(report.recordings > 0);
@@ -316,7 +322,9 @@ fn play_ordinary(
     let mut report = Report::default();
     // A recording for each trader, so that no account's alarm can lean on another's.
     for trader in Trader::ALL {
-        report.played(&Origin::Ordinary { seed, trader }, &of_trader(seed, trader, settings)?, pipeline());
+        let recording = of_trader(seed, trader, settings)?;
+        let step = owners::answering(pipeline(), &recording.labels, settings.answered);
+        report.played(&Origin::Ordinary { seed, trader }, &recording, step);
     }
     Ok(report)
 }

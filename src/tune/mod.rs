@@ -22,6 +22,7 @@ pub mod labels;
 mod lookalikes;
 pub mod market;
 pub mod ordinary;
+mod owners;
 pub mod picture;
 pub mod pumps;
 mod purse;

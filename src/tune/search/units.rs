@@ -174,7 +174,7 @@ impl Material {
             (Job::File(path), _) => {
                 for (report, pipeline) in reports.iter_mut().zip(under) {
                     let wrong = |why| EvaluateError::Recording { path: path.clone(), why };
-                    *report = play_file(path, pipeline()).map_err(wrong)?;
+                    *report = play_file(path, pipeline(), None).map_err(wrong)?;
                 }
             }
             (Job::Tape(pump), Some((data, pumps, settings))) => {
