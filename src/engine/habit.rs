@@ -227,6 +227,17 @@ pub fn far_before(account: &Account, far: f64) -> Term {
     term("far_before", Family::Habit, nats, reached as f64, "sessions as far")
 }
 
+/// Returns how often the owner said that such trading was theirs: -2.5 ln(1 + n), five nats at most.
+///
+/// One who joins pumps does what a thief makes a victim do, and is called for each of them; whose answers do not count is
+/// soon not read any more. A program that the owner was not known by has nobody's word.
+pub fn vouched(account: &Account, group: &Group) -> Term {
+    let count = account.vouched.map_or(0.0, |vouched| vouched.count(group.last));
+    let strange = group.strange > 0.0 || group.not_ours;
+    let nats = if strange { 0.0 } else { -(2.5 * (1.0 + count).ln()).min(5.0) };
+    term("vouched", Family::Habit, nats, count, "answers")
+}
+
 /// Returns the two correlated terms as one: the larger, and half of the smaller if it speaks against the owner too.
 pub fn together(size: Term, rate: Term) -> [Term; 2] {
     let halve = |mut term: Term| {

@@ -76,6 +76,29 @@ fn what_the_owner_vouched_for_is_a_habit_at_once() {
 }
 
 #[test]
+fn who_answers_for_pumps_is_called_less_for_the_next_unless_another_program_sends_it() {
+    let vouched = || {
+        let mut tale = alarmed("grid-000998");
+        answered(&mut tale, true);
+        tale
+    };
+    let (mut asked, mut other) = (vouched(), vouched());
+    let since = again(&mut asked, "grid-000999");
+    let verdict = asked.replay();
+    let once = nats(&verdict, since, RuleName::PumpBuy, "vouched");
+    assert!((-1.74..-1.70).contains(&once), "{once}\n{}", verdict.told());
+    let since = again(&mut other, STRANGER);
+    let verdict = other.replay();
+    assert_eq!(nats(&verdict, since, RuleName::PumpBuy, "vouched"), 0.0, "{}", verdict.told());
+    assert!(verdict.of(RuleName::PumpBuy).iter().any(|found| found.n > since && found.level >= Level::Alert));
+    // Who says that it was not them has vouched for nothing.
+    let mut disowned = alarmed("grid-000998");
+    answered(&mut disowned, false);
+    let since = again(&mut disowned, "grid-000999");
+    assert_eq!(nats(&disowned.replay(), since, RuleName::PumpBuy, "vouched"), 0.0);
+}
+
+#[test]
 fn an_answer_moves_no_other_account() {
     let tell = |answer: bool| {
         let mut tale = alarmed(STRANGER);

@@ -160,6 +160,7 @@ pub(super) fn term(name: &str) -> &str {
         "order_source" => "fremde Herkunft",
         "together" => "gemeinsam",
         "unverified" => "nicht bestätigt",
+        "vouched" => "schon als eigen bestätigt",
         "whole_balance" => "ganzer Bestand",
         "young_pair" => "junges Paar",
         other => other,

@@ -10,6 +10,7 @@ mod session;
 mod short;
 mod sparse;
 mod turn;
+mod vouched;
 mod window;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,6 +27,7 @@ pub use self::run::{Run, Step};
 pub use self::sale::Sale;
 pub use self::session::Session;
 pub use self::turn::{RoundTrips, Turn};
+pub use self::vouched::Vouched;
 
 use self::session::{LateRun, Past};
 use self::window::Window;
@@ -83,6 +85,8 @@ pub struct Account {
     pub heat: Recent<32>,
     /// The farthest from a pair's price that its own orders traded, of past sessions.
     pub far: Recent<32>,
+    /// How often the owner answered for trading in a market that was being raised; none where never.
+    pub vouched: Option<Vouched>,
     /// The strongest that one-sided runs came to that are over, in nats.
     pub past_runs: Recent<16>,
     /// How often its own orders are cancelled at once.
@@ -177,6 +181,7 @@ impl Account {
             pauses: Spread::default(),
             heat: Recent::default(),
             far: Recent::default(),
+            vouched: None,
             past_runs: Recent::default(),
             cancels: Cancels::default(),
             probe: None,

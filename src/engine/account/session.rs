@@ -18,6 +18,9 @@ const MOST_ALARMED: usize = 8;
 /// Pairs opened in one session that are remembered as such.
 const MOST_OPENED: usize = 8;
 
+/// Market evidence at an own order, in nats, from which the market is one that is being raised.
+const RAISED: f64 = 1.5;
+
 /// A run of trading without a ten-minute pause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Session {
@@ -58,6 +61,11 @@ impl Session {
         self.told = Some(self.told.map_or((n, n), |(first, last)| (first.min(n), last.max(n))));
     }
 
+    /// Whether it alarmed and traded in a market that was being raised, or far from its price.
+    fn is_raised(&self) -> bool {
+        self.alarmed && (self.heat >= RAISED || self.far > 0.0)
+    }
+
     fn is_answered_by(&self, answer: &Answer) -> bool {
         self.told.is_some_and(|(first, last)| answer.first <= last && first <= answer.last)
     }
@@ -91,15 +99,20 @@ impl Account {
     }
 
     fn vouch(&mut self, answer: &Answer) {
-        if self.session.is_answered_by(answer) && !self.session.hostile {
+        let own = |session: &Session| session.is_answered_by(answer) && !session.hostile;
+        let all = self.alarmed.iter().map(|past| &past.session).chain([&self.session]);
+        let raised = all.filter(|session| own(session) && session.is_raised()).count();
+        for _ in 0..raised {
+            self.vouched.get_or_insert_default().add(self.last);
+        }
+        if own(&self.session) {
             (self.session.alarmed, self.session.told) = (false, None);
             let (grammars, sources) = (std::mem::take(&mut self.new_grammars), std::mem::take(&mut self.new_sources));
             self.adopt(grammars, sources);
             self.probe = None;
         }
-        let (answered, rest): (Vec<Past>, Vec<Past>) = std::mem::take(&mut self.alarmed)
-            .into_iter()
-            .partition(|past| past.session.is_answered_by(answer) && !past.session.hostile);
+        let (answered, rest): (Vec<Past>, Vec<Past>) =
+            std::mem::take(&mut self.alarmed).into_iter().partition(|past| own(&past.session));
         if !answered.is_empty() {
             self.probe = None;
         }

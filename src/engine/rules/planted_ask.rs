@@ -65,7 +65,9 @@ pub fn judge(settings: &Settings, case: &Case<'_>) -> Option<Finding> {
         term(DISPLACEMENT, Family::Market, (4.0 + 2.0 * (far / 0.2).ln()).clamp(2.0, 7.0), far * 100.0, "%"),
         term("overpaid", Family::Habit, (2.0 + (weight / 0.01).ln()).clamp(0.5, 6.0), weight * 100.0, "% of holdings"),
     ];
-    terms.push(habit::far_before(case.account, far));
+    // Both say the same of past sessions: the stronger counts.
+    let (before, vouched) = (habit::far_before(case.account, far), habit::vouched(case.account, group));
+    terms.push(if vouched.nats < before.nats { vouched } else { before });
     terms.push(habit::cancelled_before(case.account, group));
     terms.extend(case.origin_terms());
     terms.retain(|term| term.nats != 0.0);

@@ -132,6 +132,7 @@ pub fn terms(settings: &Settings, case: &Case<'_>) -> Vec<Term> {
         }
         Side::Sell => terms.extend([selling(case), habit::sells_seldom(account)]),
     }
+    terms.push(habit::vouched(account, group));
     terms.push(habit::dormancy(account));
     terms.push(habit::probed(account, group, case.new_pair || case.habit.orders <= 3));
     terms.push(habit::cancelled_before(account, group));
