@@ -103,7 +103,7 @@ mod tests {
             }
             pipeline.step(arrival)
         });
-        let mut step = answering(step, &labels, after);
+        let step = answering(step, &labels, after);
         let mut alerts = made.arrivals.iter().flat_map(step).filter_map(|effect| {
             let EffectKind::Incident { finding, .. } = effect.kind;
             finding.filter(|finding| finding.level >= Level::Alert).map(|_| effect.at)
