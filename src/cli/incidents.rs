@@ -165,7 +165,11 @@ fn tell(store: &Store, incident: &Incident, out: &mut dyn Write) -> anyhow::Resu
     let history = store.history(&incident.id)?;
     let message = history.iter().rev().find_map(|step| step.message.as_ref());
     match message {
-        Some(message) => write!(out, "{}", crate::notify::console::render(message, 100, false))?,
+        Some(message) => {
+            write!(out, "{}", crate::notify::console::render(message, 100, false))?;
+            // People are told again only of a loss that grew a lot.
+            writeln!(out, "That is its last message. Now:\n{}", line(store, incident)?)?;
+        }
         None => writeln!(out, "{}", line(store, incident)?)?,
     }
     writeln!(out, "\nHistory")?;
