@@ -132,6 +132,14 @@ fn what_is_required_and_not_met_ends_with_1_and_what_cannot_be_scored_with_2() {
     fs::write(folder.path().join("bare.labels.ndjson"), row).unwrap();
     let (code, why) = said(&["backtest", bare.to_str().unwrap()]);
     assert!(code == 2 && why.contains("binance/nobody"), "{code} {why}");
+    for (row, wanted) in [
+        (r#"{"account":"binance/nobody","kind":"I1","first":1}"#, "`last` is missing"),
+        ("binance/nobody,I1,1,2", "it is not JSON"),
+    ] {
+        fs::write(folder.path().join("bare.labels.ndjson"), row).unwrap();
+        let (code, why) = said(&["backtest", bare.to_str().unwrap()]);
+        assert!(code == 2 && why.contains(wanted) && why.contains("bare.labels.ndjson: line 1"), "{code} {why}");
+    }
     let (code, why) = said(&["backtest", "--tapes", folder.path().to_str().unwrap()]);
     assert!(code == 2 && why.contains("events.csv"), "{code} {why}");
     assert_eq!(said(&["backtest"]).0, 2);

@@ -91,8 +91,13 @@ pub enum RecordingError {
     #[error(transparent)]
     Unreadable(#[from] ReadError),
     /// The labels.
-    #[error(transparent)]
-    Labels(#[from] LabelsError),
+    #[error("its labels {path}: {why}")]
+    Labels {
+        /// Their file.
+        path: PathBuf,
+        /// What is wrong with them.
+        why: LabelsError,
+    },
     /// There are none.
     #[error("there are no labels beside it: expected {0}, one JSON object a line with account, kind, first and last")]
     NoLabels(String),
@@ -241,8 +246,10 @@ pub fn labels_beside(path: &Path) -> Result<Option<Vec<Label>>, RecordingError> 
 }
 
 fn labels_of(path: &Path) -> Result<Vec<Label>, RecordingError> {
-    let file = std::fs::File::open(labels_path(path)?).map_err(LabelsError::Unreadable)?;
-    Ok(labels::read_labels(std::io::BufReader::new(file))?)
+    let beside = labels_path(path)?;
+    let read = std::fs::File::open(&beside).map_err(LabelsError::Unreadable);
+    let read = read.and_then(|file| labels::read_labels(std::io::BufReader::new(file)));
+    read.map_err(|why| RecordingError::Labels { path: beside, why })
 }
 
 /// Returns the file of a recording's labels.

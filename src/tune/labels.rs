@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use crate::domain::{AccountId, Asset, Side, Span, Timestamp};
 
@@ -126,12 +127,12 @@ pub enum LabelsError {
     #[error("cannot read labels: {0}")]
     Unreadable(#[from] std::io::Error),
     /// A line is not a label.
-    #[error("line {line} is not a label: {why}")]
+    #[error("line {line} is not a label: {why}. A label has at least {least}", least = LEAST)]
     Line {
         /// Which line, counted from 1.
         line: usize,
         /// What is wrong.
-        why: serde_json::Error,
+        why: String,
     },
     /// A stretch ends before it begins.
     #[error(
@@ -142,6 +143,9 @@ pub enum LabelsError {
         line: usize,
     },
 }
+
+/// The shortest label, as an example.
+const LEAST: &str = r#"{"account":"binance/alice","kind":"I1","first":4711,"last":4800}"#;
 
 /// Ordinary time that is not labelled begins this long after an attack: what is said of the attack until then is late,
 /// and no false alarm.
@@ -284,7 +288,70 @@ impl From<Written> for Label {
     }
 }
 
-/// Reads labels, one a line; empty lines are passed over.
+/// The fields of a label, what each of them is, and whether there is no label without it.
+const FIELDS: &[(&str, &str, bool)] = &[
+    ("account", "an account as in the recording's `from`, such as \"binance/alice\"", true),
+    ("kind", "\"ordinary\" or an attack, \"I1\" to \"I10\"", true),
+    ("trader", "a text", false),
+    ("first", A_MARK, true),
+    ("last", A_MARK, true),
+    ("hostile_quote", A_NUMBER, false),
+    ("asset", "an asset's name, such as \"BTC\"", false),
+    ("equity", A_NUMBER, false),
+    ("pair", "a pair as the exchange spells it, such as \"APPCBTC\"", false),
+    ("participation", "a number", false),
+    ("reference", A_NUMBER, false),
+    ("orders", "a list of orders, each with n, at, pair, side (\"buy\" or \"sell\"), quote and, if known, base", false),
+];
+const A_MARK: &str = "the number of an arrival, or its number and its time in ns: {\"n\":4711,\"at\":1747385641636000000}";
+const A_NUMBER: &str = "a decimal number, as a text such as \"0.15\"";
+
+/// Says what is wrong with a line that is no label, in words of the file and not of the program.
+fn wrong_in(line: &str) -> String {
+    let value = match serde_json::from_str::<Value>(line) {
+        Ok(value) => value,
+        Err(error) => return format!("it is not JSON from column {}", error.column()),
+    };
+    let Value::Object(fields) = value else { return "it is not a JSON object".to_owned() };
+    let names: Vec<&str> = FIELDS.iter().map(|(name, _, _)| *name).collect();
+    if let Some(unknown) = fields.keys().find(|name| !names.contains(&name.as_str())) {
+        let near = crate::spelling::nearest(unknown, &names).map(|near| format!("; did you mean `{near}`?"));
+        return format!("it has no field {}{}", shortened(&Value::from(unknown.as_str())), near.unwrap_or_default());
+    }
+    for (name, what, needed) in FIELDS {
+        match fields.get(*name).filter(|value| !value.is_null()) {
+            None if *needed => return format!("`{name}` is missing: {what}"),
+            None => {}
+            Some(value) if is_read(name, value) => {}
+            Some(value) => return format!("`{name}` is {}, and should be {what}", shortened(value)),
+        }
+    }
+    "a field stands in it twice".to_owned()
+}
+
+fn is_read(name: &str, value: &Value) -> bool {
+    match name {
+        "account" => value.as_str().is_some_and(|text| text.parse::<AccountId>().is_ok()),
+        "kind" => What::deserialize(value).is_ok(),
+        "first" | "last" => WrittenMark::deserialize(value).is_ok(),
+        "asset" => Asset::deserialize(value).is_ok(),
+        "participation" => value.is_number(),
+        "orders" => Vec::<HostileOrder>::deserialize(value).is_ok(),
+        "trader" | "pair" => value.is_string(),
+        _ => <Decimal as Deserialize>::deserialize(value).is_ok(),
+    }
+}
+
+/// Returns a value as JSON writes it, which leaves no control characters, and not all of a long one.
+fn shortened(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+/// Reads labels, one a line; empty lines are passed over, and so is the mark that editors put before the first.
 ///
 /// `account`, `kind`, `first` and `last` are needed. A mark that is an arrival's number alone has no time yet: see
 /// [`complete`].
@@ -292,9 +359,10 @@ pub fn read_labels(source: impl BufRead) -> Result<Vec<Label>, LabelsError> {
     let mut labels = Vec::new();
     for (place, line) in source.lines().enumerate() {
         let line = line?;
+        let line = if place == 0 { line.trim_start_matches('\u{feff}') } else { line.as_str() };
         if !line.trim().is_empty() {
-            let read = serde_json::from_str::<Written>(&line);
-            let label: Label = read.map_err(|why| LabelsError::Line { line: place + 1, why })?.into();
+            let read = serde_json::from_str::<Written>(line);
+            let label: Label = read.map_err(|_| LabelsError::Line { line: place + 1, why: wrong_in(line) })?.into();
             if label.first.n == 0 || label.last.n < label.first.n {
                 return Err(LabelsError::Order { line: place + 1 });
             }
@@ -430,6 +498,31 @@ mod tests {
             let error = read_labels(bad.as_bytes()).unwrap_err().to_string();
             assert!(error.starts_with("line 1") && error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn a_line_that_is_no_label_is_told_in_words_of_the_file() {
+        let whole = |first: &str| format!(r#"{{"account":"binance/a","kind":"I1","first":{first},"last":9}}"#);
+        for (bad, why) in [
+            (whole("\"5\""), "`first` is \"5\", and should be the number of an arrival"),
+            (whole(r#"{"n":5}"#), "`first` is {\"n\":5}, and should be"),
+            (whole("-1"), "`first` is -1, and should be"),
+            (whole(r#"1,"first":1"#), "a field stands in it twice"),
+            (whole(r#"1,"lats":1"#), "it has no field \"lats\"; did you mean `last`?"),
+            (whole(r#"1,"orders":[{"n":1}]"#), "`orders` is [{\"n\":1}], and should be a list of orders"),
+            (whole(r#"1,"equity":"much""#), "`equity` is \"much\", and should be a decimal number"),
+            (r#"{"account":"alice","kind":"I1","first":1,"last":9}"#.into(), "`account` is \"alice\", and should be"),
+            (r#"{"account":"binance/a","first":1,"last":9}"#.into(), "`kind` is missing: \"ordinary\" or an attack"),
+            (format!(r#"{{"kind":"{}"}}"#, "x".repeat(500)), "`account` is missing"),
+            ("[1]".into(), "it is not a JSON object"),
+            ("account,kind".into(), "it is not JSON from column 1"),
+        ] {
+            let error = read_labels(bad.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(why) && error.contains(LEAST) && error.len() < 600, "{bad}: {error}");
+            assert!(!error.contains("struct") && !error.contains("variant"), "{error}");
+        }
+        let marked = format!("\u{feff}{LEAST}\n{LEAST}");
+        assert_eq!(read_labels(marked.as_bytes()).unwrap().len(), 2);
     }
 
     #[test]
