@@ -140,6 +140,18 @@ fn what_is_required_and_not_met_ends_with_1_and_what_cannot_be_scored_with_2() {
         let (code, why) = said(&["backtest", bare.to_str().unwrap()]);
         assert!(code == 2 && why.contains(wanted) && why.contains("bare.labels.ndjson: line 1"), "{code} {why}");
     }
+    // Labels of another recording are no missed attacks.
+    let beside = Path::new(file).with_file_name("I1.ndjson.labels.ndjson");
+    let labels = fs::read_to_string(&beside).unwrap();
+    let long = labels.replace("\"last\":{\"n\":", "\"last\":{\"n\":9");
+    let late = labels.replacen(",\"at\":1", ",\"at\":2", 1);
+    for (labels, wanted) in [(long, "and the recording ends at arrival"), (late, "ns, and it came at 1")] {
+        fs::write(&beside, labels).unwrap();
+        for words in [&["backtest", file][..], &["tune", file, "--candidates=1"]] {
+            let (code, why) = said(words);
+            assert!(code == 2 && why.contains(wanted), "{words:?}: {code} {why}");
+        }
+    }
     let (code, why) = said(&["backtest", "--tapes", folder.path().to_str().unwrap()]);
     assert!(code == 2 && why.contains("events.csv"), "{code} {why}");
     assert_eq!(said(&["backtest"]).0, 2);

@@ -201,9 +201,10 @@ pub(super) fn play_file(path: &Path, step: Step, answered: Option<Span>) -> Resu
     let mut times: BTreeMap<u64, i64> =
         labels.iter().flat_map(|label| [(label.first.n, 0), (label.last.n, 0)]).collect();
     let (mut seen, mut alarms, mut arrivals) = (Seen::new(), Vec::new(), 0);
+    let mut ended = 0;
     for arrival in Reader::open(path)? {
         let arrival = arrival?;
-        arrivals += 1;
+        (arrivals, ended) = (arrivals + 1, arrival.n);
         let mark = Mark { n: arrival.n, at: arrival.at.nanos() };
         if let Some(time) = times.get_mut(&arrival.n) {
             *time = mark.at;
@@ -221,6 +222,7 @@ pub(super) fn play_file(path: &Path, step: Step, answered: Option<Span>) -> Resu
     if let Some(stranger) = labels.iter().find(|label| !seen.contains_key(&label.account)) {
         return Err(RecordingError::Stranger(stranger.account.to_string()));
     }
+    fit(path, &labels, &times, arrivals, ended)?;
     labels::complete(&mut labels, &seen, &times);
     let cases = Case::of(&alarms, &labels, &Origin::File(path.to_owned()));
     Ok(Report { score: Score::of(&alarms, &labels), recordings: 1, arrivals, cases, ..Report::default() })
@@ -235,14 +237,33 @@ pub fn labels_beside(path: &Path) -> Result<Option<Vec<Label>>, RecordingError> 
     };
     let mut times: BTreeMap<u64, i64> =
         labels.iter().flat_map(|label| [(label.first.n, 0), (label.last.n, 0)]).collect();
+    let (mut arrivals, mut ended) = (0, 0);
     for arrival in Reader::open(path)? {
         let arrival = arrival?;
+        (arrivals, ended) = (arrivals + 1, arrival.n);
         if let Some(time) = times.get_mut(&arrival.n) {
             *time = arrival.at.nanos();
         }
     }
+    fit(path, &labels, &times, arrivals, ended)?;
     labels::complete(&mut labels, &Seen::new(), &times);
     Ok(Some(labels))
+}
+
+/// Refuses labels that are not of this recording, which holds so many arrivals up to number `ended`.
+fn fit(
+    path: &Path,
+    labels: &[Label],
+    times: &BTreeMap<u64, i64>,
+    arrivals: u64,
+    ended: u64,
+) -> Result<(), RecordingError> {
+    // Arrivals are numbered without holes.
+    let begun = (ended + 1).saturating_sub(arrivals);
+    match labels::fit(labels, times, &(begun..=ended)) {
+        Ok(()) => Ok(()),
+        Err(why) => Err(RecordingError::Labels { path: labels_path(path)?, why }),
+    }
 }
 
 fn labels_of(path: &Path) -> Result<Vec<Label>, RecordingError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufRead, Write};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
@@ -133,6 +134,34 @@ pub enum LabelsError {
         line: usize,
         /// What is wrong.
         why: String,
+    },
+    /// A label names an arrival that the recording does not hold.
+    #[error("{kind} of {account} names arrival {n}, and the recording {held}")]
+    Elsewhere {
+        /// What the label says it was.
+        kind: What,
+        /// Whose it is.
+        account: String,
+        /// The number it names.
+        n: u64,
+        /// What the recording holds instead.
+        held: String,
+    },
+    /// A mark's time is not that of its arrival, so it was made for another recording.
+    #[error(
+        "{kind} of {account} says that arrival {n} came at {at} ns, and it came at {came}; write {n} alone, or correct it"
+    )]
+    OtherTime {
+        /// What the label says it was.
+        kind: What,
+        /// Whose it is.
+        account: String,
+        /// Which arrival.
+        n: u64,
+        /// When it came, as the label says.
+        at: i64,
+        /// When it came, as the recording says.
+        came: i64,
     },
     /// A stretch ends before it begins.
     #[error(
@@ -375,6 +404,33 @@ pub fn read_labels(source: impl BufRead) -> Result<Vec<Label>, LabelsError> {
 /// The stretch of a recording in which something of an account arrived.
 pub type Seen = BTreeMap<AccountId, (Mark, Mark)>;
 
+/// Says whether labels are of a recording that holds the arrivals `held`; `at` has the times of those that are named.
+///
+/// Labels of another recording would be scored as attacks that nobody saw.
+pub fn fit(labels: &[Label], at: &BTreeMap<u64, i64>, held: &RangeInclusive<u64>) -> Result<(), LabelsError> {
+    for label in labels {
+        let (kind, account) = (label.kind, label.account.to_string());
+        let orders = label.hostile.iter().flat_map(|hostile| &hostile.orders).map(|order| order.n);
+        if let Some(n) = [label.first.n, label.last.n].into_iter().chain(orders).find(|n| !held.contains(n)) {
+            let held = match (held.is_empty(), n < *held.start()) {
+                (true, _) => "holds no arrivals".to_owned(),
+                (false, true) => format!("begins at arrival {}", held.start()),
+                (false, false) => format!("ends at arrival {}", held.end()),
+            };
+            return Err(LabelsError::Elsewhere { kind, account, n, held });
+        }
+        for Mark { n, at: told } in [label.first, label.last] {
+            match at.get(&n) {
+                Some(&came) if told != 0 && told != came => {
+                    return Err(LabelsError::OtherTime { kind, account, n, at: told, came });
+                }
+                Some(_) | None => {}
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Adds what labels leave to the recording: the time of marks that are numbers alone, and ordinary time.
 ///
 /// An account without any label of ordinary time was its owner's wherever no attack on it is labelled: up to the first
@@ -523,6 +579,27 @@ mod tests {
         }
         let marked = format!("\u{feff}{LEAST}\n{LEAST}");
         assert_eq!(read_labels(marked.as_bytes()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn labels_of_another_recording_are_refused() {
+        let at = [(100, 7), (200, 9)].into();
+        for (first, last, why) in [
+            ("100", "200", None),
+            (r#"{"n":100,"at":7}"#, "200", None),
+            ("100", "201", Some("I1 of binance/a names arrival 201, and the recording ends at arrival 200")),
+            ("4", "200", Some("names arrival 4, and the recording begins at arrival 5")),
+            ("100", r#"{"n":200,"at":8}"#, Some("arrival 200 came at 8 ns, and it came at 9")),
+            ("100", r#"200,"hostile_quote":"1","asset":"BTC","pair":"ABTC","orders":[{"n":300,"at":1,"pair":"ABTC","side":"buy","quote":"1"}]"#, Some("names arrival 300")),
+        ] {
+            let text = format!(r#"{{"account":"binance/a","kind":"I1","first":{first},"last":{last}}}"#);
+            let labels = read_labels(text.as_bytes()).unwrap();
+            match (fit(&labels, &at, &(5..=200)), why) {
+                (Ok(()), None) => {}
+                (Err(error), Some(why)) => assert!(error.to_string().contains(why), "{error}"),
+                (fits, _) => panic!("{text}: {fits:?}"),
+            }
+        }
     }
 
     #[test]
