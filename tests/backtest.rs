@@ -155,4 +155,12 @@ fn what_is_required_and_not_met_ends_with_1_and_what_cannot_be_scored_with_2() {
     let (code, why) = said(&["backtest", "--tapes", folder.path().to_str().unwrap()]);
     assert!(code == 2 && why.contains("events.csv"), "{code} {why}");
     assert_eq!(said(&["backtest"]).0, 2);
+    for of_tapes in ["--market", "--split=valid", "--attack=I1", "--ordinary=dca", "--seeds=2", "--limit=1"] {
+        let (code, why) = said(&["backtest", file, of_tapes]);
+        let (name, _) = of_tapes.split_once('=').unwrap_or((of_tapes, ""));
+        assert!(
+            code == 2 && why.contains(name) && why.contains("'[RECORDING]...'") && why.contains("cannot be used with"),
+            "{code} {why}"
+        );
+    }
 }

@@ -34,8 +34,8 @@ pub struct Args {
     /// What to score on; of tapes those after 2020 without --split.
     #[command(flatten)]
     pub material: Material,
-    /// Score the market stage alone: every taker order of the tapes, recall against false alarms per pair-day
-    #[arg(long, requires = "tapes")]
+    /// Score the market stage alone, on --tapes: every taker order of them, recall against false alarms per pair-day
+    #[arg(long, requires = "tapes", conflicts_with = "recordings")]
     pub market: bool,
     /// Rules and thresholds; without it those of a fresh installation
     #[arg(long, value_name = "FILE")]

@@ -7,6 +7,9 @@ use crate::tune::labels::What;
 use crate::tune::ordinary::Trader;
 
 /// Recordings, or the tapes they are made of.
+///
+/// What is said of tapes conflicts with recordings by itself too: that it requires tapes is not asked where these
+/// conflict with what was given.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Material {
     /// Labelled recordings (.ndjson or .ndjson.zst)
@@ -16,22 +19,22 @@ pub struct Material {
     #[arg(long, value_name = "FOLDER", conflicts_with = "recordings")]
     pub tapes: Option<PathBuf>,
     /// Which tapes: those before 2020, or those after. Without it rules are tuned on the former and scored on the latter
-    #[arg(long, value_name = "train|valid", value_parser = ["train", "valid"], requires = "tapes")]
+    #[arg(long, value_name = "train|valid", value_parser = ["train", "valid"], requires = "tapes", conflicts_with = "recordings")]
     pub split: Option<String>,
     /// Attacks to play, I1 to I10; all of them without it
-    #[arg(long, value_name = "KIND", value_delimiter = ',', requires = "tapes")]
+    #[arg(long, value_name = "KIND", value_delimiter = ',', requires = "tapes", conflicts_with = "recordings")]
     pub attack: Vec<What>,
     /// Ordinary accounts to place on each tape; all kinds without it, `none` for none
-    #[arg(long, value_name = "TRADER", value_delimiter = ',', requires = "tapes")]
+    #[arg(long, value_name = "TRADER", value_delimiter = ',', requires = "tapes", conflicts_with = "recordings")]
     pub ordinary: Vec<String>,
     /// Days of ordinary trading without a tape, for each seed and kind of trader
-    #[arg(long, value_name = "DAYS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=400), requires = "tapes")]
+    #[arg(long, value_name = "DAYS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=400), requires = "tapes", conflicts_with = "recordings")]
     pub ordinary_days: u32,
     /// Victims for each tape and attack, each drawn anew
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000), requires = "tapes")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000), requires = "tapes", conflicts_with = "recordings")]
     pub seeds: u64,
     /// Use so many tapes at most, spread evenly over the list
-    #[arg(long, value_name = "N", requires = "tapes")]
+    #[arg(long, value_name = "N", requires = "tapes", conflicts_with = "recordings")]
     pub limit: Option<usize>,
 }
 
