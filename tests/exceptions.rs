@@ -34,6 +34,27 @@ fn fillguard(home: &Path, words: &[&str]) -> Output {
     command.args(words).env("FILLGUARD_CONFIG", home.join("fillguard.toml")).env("USER", "alice").output().unwrap()
 }
 
+/// Runs it as a service does, which has no user's name.
+fn nameless(home: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fillguard"));
+    command.args(words).env("FILLGUARD_CONFIG", home.join("fillguard.toml")).env_remove("USER").output().unwrap()
+}
+
+#[test]
+fn who_has_no_name_asks_from_the_command_line() {
+    let home = home();
+    let at = home.path();
+    let asked = nameless(at, &["silence", "add", "binance/alice", "--for", "2h", "--why", "moving"]);
+    assert_eq!(asked.status.code(), Some(1), "no daemon runs: {}", told(&asked));
+    let words = "except add grid --rule pump_buy --account binance/alice --reason dca --for 30d";
+    let added = nameless(at, &words.split(' ').collect::<Vec<_>>());
+    assert_eq!(added.status.code(), Some(0), "{}", told(&added));
+    assert!(told(&fillguard(at, &["except", "list"])).contains("command line: dca"));
+    let painted = nameless(at, &[&words.split(' ').collect::<Vec<_>>()[..], &["--owner", "b\u{1b}[31m"]].concat());
+    assert_eq!(painted.status.code(), Some(2), "{}", told(&painted));
+    assert!(told(&painted).contains("--owner takes one line"), "{}", told(&painted));
+}
+
 fn told(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
@@ -128,7 +149,7 @@ fn exceptions_are_added_listed_with_what_they_hid_and_removed() {
         let rows = [hidden(Excuse::Exception, "grid", 7), hidden(Excuse::Answer, "binance-alice-9", 2)];
         store.keep_hidden(&rows, now).unwrap();
         let account = "binance/alice".parse().unwrap();
-        store.silence(&account, "@bob", "moving", now, now + Span::from_secs(3_600)).unwrap();
+        store.silence(&account, "@b\u{1b}[31mob", "moving", now, now + Span::from_secs(3_600)).unwrap();
     }
     let list = fillguard(at, &["except", "list", "--format", "json"]);
     assert_eq!(list.status.code(), Some(0), "{}", told(&list));
@@ -153,6 +174,7 @@ fn exceptions_are_added_listed_with_what_they_hid_and_removed() {
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
+    assert!(!text.contains('\u{1b}'), "a name of a chat paints no terminal: {text}");
     assert!(told(&fillguard(at, &["check"])).contains("exception grid: pump_buy, slow_buying about binance/alice"));
 
     let removed = fillguard(at, &["except", "remove", "grid"]);
@@ -188,4 +210,11 @@ fn a_silence_names_a_watched_account_and_waits_for_a_daemon() {
     assert_eq!(fillguard(at, &["silence", "remove", "binance/alice"]).status.code(), Some(2), "there is none");
     let asked = fillguard(at, &["silence", "add", "binance/alice", "--for", "2h", "--why", "moving"]);
     assert_eq!(asked.status.code(), Some(1), "no daemon runs: {}", told(&asked));
+    for (option, text) in [("--by", "b\u{1b}[31m\nroot"), ("--why", "a\u{1b}[2Jb"), ("--by", " ")] {
+        let mut words = vec!["silence", "add", "binance/alice", "--for", "2h", option, text];
+        words.extend((option == "--by").then_some(["--why", "moving"]).into_iter().flatten());
+        let wrong = fillguard(at, &words);
+        assert_eq!(wrong.status.code(), Some(2), "{}", told(&wrong));
+        assert!(told(&wrong).contains(&format!("{option} takes one line")), "{}", told(&wrong));
+    }
 }

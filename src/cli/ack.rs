@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 
+use super::author::author;
 use super::{ConfigFile, FINE, FOUND, MISUSE};
 use crate::config::read_time;
 use crate::domain::{IncidentId, Level};
@@ -60,6 +61,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
         (None, _, true) => (Verdict::NotMine, None),
         (None, false, false) => (Verdict::Seen, None),
     };
+    let by = match author("--by", args.by.as_deref()) {
+        Ok(by) => by,
+        Err(why) => {
+            writeln!(said, "{why}")?;
+            return Ok(MISUSE);
+        }
+    };
     let store = match Store::read(&config.store_file()) {
         Ok(store) => store,
         Err(error) => {
@@ -75,7 +83,6 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
         writeln!(said, "fillguard: there is no incident {}; {open}", args.incident)?;
         return Ok(MISUSE);
     }
-    let by = args.by.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "command line".to_owned());
     let order = Order::Answer {
         incident: args.incident.clone(),
         verdict,

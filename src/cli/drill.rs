@@ -11,6 +11,7 @@ use serde_json::json;
 
 use self::stages::Stages;
 use super::ack::taken;
+use super::author::author;
 use super::{ConfigFile, FAILED, FINE, FOUND, Format, MISUSE};
 use crate::config::read_time;
 use crate::domain::{AccountId, Attack, IncidentId};
@@ -73,7 +74,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
         return Ok(MISUSE);
     };
     let code = format!("{:08x}", rand::random::<u32>());
-    let by = std::env::var("USER").unwrap_or_else(|_| "command line".to_owned());
+    let by = author("--by", None)?;
     let asked = clock::now();
     let order = Order::Drill { code: code.clone(), account: account.to_string(), by, attack: args.attack };
     let folder = config.inbox();

@@ -7,11 +7,13 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
+use super::author::{author, one_line};
 use super::stage::{replace, settings};
 use super::{ConfigFile, FINE, FOUND, Format, MISUSE};
 use crate::alert::Exception;
 use crate::config::{Config, read_end, read_time, rule_files, rules_folder};
 use crate::domain::{AccountId, Excuse, Hidden, Timestamp};
+use crate::notify::wording::one_line as shown;
 use crate::runtime::clock;
 use crate::store::Store;
 
@@ -81,6 +83,8 @@ struct New {
 
 /// The file that `add` writes to in the rules' folder.
 const FILE: &str = "exceptions.toml";
+/// The longest reason, in characters, as the files take it.
+const LONGEST_REASON: usize = 300;
 
 /// Does it; returns the exit code.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
@@ -154,6 +158,7 @@ pub(super) fn tell(
         let until = if one.expires <= now { "OVER since" } else { "until" };
         let Exception { name, account, owner, reason, expires, .. } = one;
         writeln!(out, "exception {name}: {} about {account}, {until} {expires}", one.what())?;
+        let (owner, reason) = (shown(owner, LONGEST_REASON), shown(reason, LONGEST_REASON));
         writeln!(out, "    {owner}: {reason}; hid {count} findings{last}")?;
     }
     Ok(())
@@ -171,8 +176,8 @@ fn add(config: &Path, new: &New, out: &mut dyn Write) -> anyhow::Result<u8> {
         }
     };
     anyhow::ensure!(until > clock::now(), "fillguard: {until} is over already");
-    let owner = new.owner.clone().or_else(|| std::env::var("USER").ok());
-    let owner = owner.context("fillguard: --owner says who answers for it")?;
+    let owner = author("--owner", new.owner.as_deref())?;
+    let reason = one_line("--reason", &new.reason, LONGEST_REASON)?;
     let rules = match new.rule.as_slice() {
         [one] => format!("rule = {}", quoted(one)),
         many => format!("rules = [{}]", many.iter().map(|rule| quoted(rule)).collect::<Vec<_>>().join(", ")),
@@ -183,7 +188,7 @@ fn add(config: &Path, new: &New, out: &mut dyn Write) -> anyhow::Result<u8> {
     new.pair.iter().for_each(|pair| put("pair", pair));
     new.address.iter().for_each(|address| put("address", address));
     put("owner", &owner);
-    put("reason", &new.reason);
+    put("reason", &reason);
     put("expires", &until.to_string());
     let file = rules_folder(config).map_or_else(|| config.to_owned(), |folder| folder.join(FILE));
     let before = if file.exists() {

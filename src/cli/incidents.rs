@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{ConfigFile, FINE, FOUND, Format, MISUSE};
 use crate::config::read_time;
 use crate::domain::{AccountId, Incident, IncidentId, Level};
+use crate::notify::wording::one_line;
 use crate::runtime::clock;
 use crate::store::{Filter, Store};
 
@@ -110,7 +111,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
 /// What was last answered, and by whom.
 fn answered(store: &Store, id: &IncidentId) -> anyhow::Result<Option<String>> {
     let last = store.answers(id)?.pop();
-    Ok(last.map(|answer| format!("{} by {} at {}", answer.verdict.as_str(), answer.by, answer.at)))
+    Ok(last.map(|answer| format!("{} by {} at {}", answer.verdict.as_str(), name(&answer.by), answer.at)))
+}
+
+/// Returns who answered as a terminal may show it: who answers on a channel is named as they please.
+fn name(by: &str) -> String {
+    one_line(by, 100)
 }
 
 fn line(store: &Store, incident: &Incident) -> anyhow::Result<String> {
@@ -205,7 +211,7 @@ fn tell(store: &Store, incident: &Incident, out: &mut dyn Write) -> anyhow::Resu
     let answers = store.answers(&incident.id)?;
     for answer in &answers {
         let until = answer.until.map(|until| format!(" until {until}")).unwrap_or_default();
-        writeln!(out, "  {}  {}{until}, {} ({})", answer.at, answer.verdict.as_str(), answer.by, answer.via)?;
+        writeln!(out, "  {}  {}{until}, {} ({})", answer.at, answer.verdict.as_str(), name(&answer.by), answer.via)?;
     }
     if answers.is_empty() {
         writeln!(out, "  none; fillguard ack {} says that somebody looks after it", incident.id)?;

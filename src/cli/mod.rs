@@ -1,6 +1,7 @@
 //! The commands: a file each, what it reads, whom it calls, what it prints.
 
 pub mod ack;
+mod author;
 pub mod backtest;
 mod backtest_market;
 pub mod check;

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use super::ack::taken;
+use super::author::author;
 use super::{ConfigFile, FAILED, FINE, FOUND, MISUSE, preview};
 use crate::domain::IncidentId;
 use crate::live::inbox::{self, Order};
@@ -57,7 +58,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
         }
         None => known,
     };
-    let by = std::env::var("USER").unwrap_or_else(|_| "command line".to_owned());
+    let by = author("--by", None)?;
     let mut code = FINE;
     for channel in wanted {
         let asked = clock::now();

@@ -9,11 +9,13 @@ use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
 use super::ack::taken;
+use super::author::{author, one_line};
 use super::except;
 use super::{ConfigFile, FINE, FOUND, Format, MISUSE};
 use crate::config::{Config, read_time};
 use crate::domain::{AccountId, Excuse, Hidden, Timestamp};
 use crate::live::inbox::{self, LONGEST_SILENCE, Order};
+use crate::notify::wording::one_line as shown;
 use crate::runtime::clock;
 use crate::store::{Silence, Snooze, Store};
 
@@ -64,6 +66,8 @@ enum What {
     },
 }
 
+/// The longest reason, in characters.
+const LONGEST_WHY: usize = 200;
 /// How long a daemon is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -97,15 +101,10 @@ fn carry_out(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
             let time = read_time(time).filter(|time| !time.is_zero() && now + (*time).into() <= now + LONGEST_SILENCE);
             let time =
                 time.context("fillguard: --for takes a time from 1m to 7d; what lasts longer is an exception")?;
-            let one_line = |text: &str| !text.trim().is_empty() && text.chars().count() <= 200;
-            anyhow::ensure!(
-                one_line(why) && !why.chars().any(char::is_control),
-                "fillguard: --why takes one line of at most 200 characters"
-            );
-            let by = by.clone().or_else(|| std::env::var("USER").ok()).filter(|by| one_line(by));
-            let by = by.context("fillguard: --by says who asks for it")?;
+            let why = one_line("--why", why, LONGEST_WHY)?;
+            let by = author("--by", by.as_deref())?;
             let until = now + time.into();
-            let (account_name, why) = (account.to_string(), why.trim().to_owned());
+            let account_name = account.to_string();
             let order = Order::Silence { account: account_name, by, why, at: now.nanos(), until: until.nanos() };
             let said = format!("{account}: no messages until {until}, but those of level act");
             put(&config.inbox(), &order, &said, out)
@@ -186,12 +185,14 @@ fn list(config: &Config, format: Format, now: Timestamp, out: &mut dyn Write) ->
         Format::Text => {
             except::tell(exceptions, &known.exceptions, now, out)?;
             for Silence { account, by, why, until, swallowed, .. } in &known.silences {
+                let (by, why) = (shown(by, 100), shown(why, 200));
                 writeln!(out, "silence of {account}, until {until}\n    {by}: {why}; hid {swallowed} messages")?;
             }
             if known.silences.is_empty() {
                 writeln!(out, "no silence")?;
             }
             for Snooze { incident, by, via, until, count, .. } in &known.snoozes {
+                let by = shown(by, 100);
                 writeln!(out, "snooze of {incident}, until {until}\n    {by} said later ({via}); hid {count} repeats")?;
             }
             if known.snoozes.is_empty() {
@@ -199,6 +200,7 @@ fn list(config: &Config, format: Format, now: Timestamp, out: &mut dyn Write) ->
             }
             for Hidden { name, account, owner, what, until, count, .. } in &known.answers {
                 writeln!(out, "answer to {name}: {what} about {account}, until {until}")?;
+                let owner = shown(owner, 100);
                 writeln!(out, "    {owner} said that was me; hid {count} findings")?;
             }
             if known.answers.is_empty() {

@@ -193,7 +193,7 @@ async fn carry_out(
                 id: 0,
                 incident: IncidentId::known(&incident),
                 verdict,
-                by: by.chars().take(100).collect::<String>().into(),
+                by: cut(&by, 100).into(),
                 via: "command".into(),
                 at: Timestamp::from_nanos(at),
                 until: until.map(Timestamp::from_nanos),
@@ -207,7 +207,7 @@ async fn carry_out(
         }
         Order::Drill { code, account, by, attack } => {
             let Ok(account) = account.parse() else { return Ok(Some("it names no account".to_owned())) };
-            let by = by.chars().take(100).collect::<String>().into();
+            let by = cut(&by, 100).into();
             let drill = Drill { code: code.into(), account, by, attack };
             if !drill.is_fine() {
                 return Ok(Some("its name is not 1 to 16 letters and digits".to_owned()));
@@ -224,8 +224,7 @@ async fn carry_out(
         }
         Order::Silence { account, by, why, at, until } => {
             let Ok(account) = account.parse() else { return Ok(Some("it names no account".to_owned())) };
-            let cut = |text: &str| text.chars().filter(|letter| !letter.is_control()).take(200).collect::<String>();
-            let (by, why) = (cut(&by), cut(&why));
+            let (by, why) = (cut(&by, 200), cut(&why, 200));
             let (at, until) = (Timestamp::from_nanos(at), Timestamp::from_nanos(until));
             if by.trim().is_empty() || why.trim().is_empty() || until <= at || until.since(at) > LONGEST_SILENCE {
                 return Ok(Some("a silence has an author, a reason and an end within seven days".to_owned()));
@@ -250,8 +249,7 @@ async fn carry_out(
             Ok(None)
         }
         Order::Stage { rule, was, stage, why, accounts, at } => {
-            let cut = |text: &str| text.chars().filter(|letter| !letter.is_control()).take(200).collect::<String>();
-            let (rule, was, stage, why) = (cut(&rule), cut(&was), cut(&stage), cut(&why));
+            let (rule, was, stage, why) = (cut(&rule, 200), cut(&was, 200), cut(&stage, 200), cut(&why, 200));
             if rule.trim().is_empty() {
                 return Ok(Some("it names no rule".to_owned()));
             }
@@ -268,11 +266,16 @@ async fn carry_out(
             if !store.routes().iter().any(|route| route.name == channel) {
                 return Ok(Some(format!("there is no channel {channel}")));
             }
-            let message = words.test(&channel, &by, Timestamp::from_nanos(at));
+            let message = words.test(&channel, &cut(&by, 100), Timestamp::from_nanos(at));
             store.queue(message, clock::now(), vec![channel], Cause::Test).await?;
             Ok(None)
         }
     }
+}
+
+/// Returns a text without control characters: whoever may write into the folder must not paint other people's terminals.
+fn cut(text: &str, most: usize) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(most).collect()
 }
 
 /// Returns the channels of those who look after the daemon, and of those whom the rule's alarms reached: all that want alerts
