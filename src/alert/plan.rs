@@ -14,7 +14,13 @@ pub fn steps(account: &AccountId, story: Story) -> Vec<PlanStep> {
                 page,
             ),
             step(format!("Cancel all open orders of {account}, stop orders too"), None),
-            step("Look at the trades below: whatever you did not send, write down before it scrolls away".into(), None),
+            step(
+                format!(
+                    "Look at the trades of {account} at {}: whatever you did not send, write down before it scrolls away",
+                    venue.title()
+                ),
+                None,
+            ),
             step(
                 "Make a new key only after you know where the old one leaked; restrict it to your addresses".into(),
                 None,

@@ -272,8 +272,8 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
         "Streichen Sie alle offenen Aufträge von {0}, auch Stop-Aufträge",
     ),
     (
-        "Look at the trades below: whatever you did not send, write down before it scrolls away",
-        "Sehen Sie die Geschäfte unten an: was nicht von Ihnen ist, schreiben Sie auf, bevor es verschwindet",
+        "Look at the trades of {} at {}: whatever you did not send, write down before it scrolls away",
+        "Sehen Sie die Geschäfte von {0} bei {1} an: was nicht von Ihnen ist, schreiben Sie auf, bevor es verschwindet",
     ),
     (
         "Make a new key only after you know where the old one leaked; restrict it to your addresses",
