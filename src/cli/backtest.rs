@@ -25,8 +25,9 @@ use crate::tune::report::Summary;
 ///
 /// Either recordings are given, each with labels beside it (FILE.labels.ndjson or labels.ndjson: one JSON object a line
 /// with account, kind, first and last arrival; `import-tape` writes such), or they are made of the trade tapes in a
-/// folder (events.csv, tapes/): victims of each attack, whose hostile orders are orders of the tape, and ordinary
-/// accounts beside them. Every share has n and a 95 % interval. Two runs print the same.
+/// folder (events.csv, tapes/, lamorgia_labels/; prices in BTC): victims of each attack, whose hostile orders are
+/// orders of the tape, and ordinary accounts beside them. Every share has n and a 95 % interval. Two runs print the
+/// same.
 ///
 /// Exit code: 0 scored, 1 --require or --max-false was not met, 2 a recording, tape or configuration cannot be used.
 #[derive(Clone, Debug, Parser)]

@@ -24,14 +24,15 @@ const MISUSE: u8 = 2;
 
 /// Make a recording of a real trade tape, with a victim among its buyers
 ///
-/// Every trade of the tape becomes a public frame, at its own price and time. Some of its orders also become those of
-/// watched accounts: a victim with weeks of its own habits and then an attack, and ordinary traders. What was done by
-/// whom is written to FILE.labels.ndjson. The same tape, seed and options give the same bytes.
+/// The tape is of a coin against bitcoin: prices are in BTC. Every trade of it becomes a public frame, at its own price
+/// and time. Some of its orders also become those of watched accounts: a victim with weeks of its own habits and then an
+/// attack, and ordinary traders. What was done by whom is written to FILE.labels.ndjson. The same tape, seed and options
+/// give the same bytes.
 ///
 /// Exit code: 0 written, 2 the tape or an option cannot be used.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
-    /// The tape: `ts_ms,side,price,amount`, .csv or .csv.gz, named after its coin (ADX_2019-07-05_17.00.csv.gz)
+    /// The tape: `ts_ms,side,price,amount` with prices in BTC, .csv or .csv.gz, named after its coin (ADX_2019-07-05_17.00.csv.gz)
     #[arg(value_name = "TAPE")]
     pub tape: PathBuf,
     /// Put a victim on it, drawn from this seed; without it there are ordinary accounts only
@@ -125,7 +126,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
 }
 
 fn make(args: &Args) -> anyhow::Result<(Recording, u64)> {
-    let coin = coin_of(&args.tape).context("the tape's file name must begin with its coin")?;
+    let coin = coin_of(&args.tape)?;
     let settings = settings(args)?;
     let tape = Tape::open(&args.tape, args.skip_bad_rows)?;
     let folder = args.events.clone().or_else(|| beside(&args.tape));
@@ -316,6 +317,8 @@ mod tests {
             (vec![tape, "-o", out, "--victim", "1", "--skip-bad-rows"], "--onset"),
             (vec![tape, "-o", out, "--victim", "1", onset[0], onset[1]], "line 2 of"),
             (vec![tape, "-o", out, "--victim", "1", "--onset", "today", "--skip-bad-rows"], "--onset is a time"),
+            (vec!["SOLUSDT_1.csv", "-o", out, "--victim", "1"], "SOLUSDT is a pair"),
+            (vec!["bad name.csv", "-o", out, "--victim", "1"], "\"bad name\" is no coin's name"),
             (vec![tape, "-o", out, "--victim", "1", "--days-before", "0.1"], "at least 0.2"),
         ] {
             let (code, said) = called(&words);

@@ -7,7 +7,7 @@ use super::labels::{Label, What};
 use super::market::Market;
 use super::ordinary::{self, Ground, Trader};
 use super::scene::Scene;
-use super::tape::Tape;
+use super::tape::{NotACoin, Tape, asset_of};
 use super::victim;
 use crate::arrival::Arrival;
 use crate::domain::{Asset, Refused, Symbol, Timestamp};
@@ -58,8 +58,11 @@ pub enum ImportError {
     #[error("the tape has no orders that attack {0} could be made of; choose another attack or seed")]
     NoOrders(What),
     /// The coin's name is none.
-    #[error("the coin of a tape is the first part of its file name, such as ADX_2019-07-05_17.00.csv.gz: {0}")]
-    Coin(#[from] Refused),
+    #[error(transparent)]
+    Coin(#[from] NotACoin),
+    /// An asset that accounts trade beside the tape is none.
+    #[error(transparent)]
+    Asset(#[from] Refused),
     /// The account names clash or cannot be written.
     #[error(transparent)]
     Account(#[from] crate::domain::NotAnAccount),
@@ -100,7 +103,7 @@ pub fn import(
     }
     let began_ms = from_ms - (settings.history_days * DAY_MS) as i64;
     let mut scene = Scene::new(settings.seed, began_ms, to_ms);
-    let symbol = Symbol::new(Asset::new(coin)?, Asset::new("BTC")?);
+    let symbol = Symbol::new(asset_of(coin)?, Asset::new("BTC")?);
     let taped = scene.add_market(Market::taped(symbol, &kept, barred));
     let ground = Ground::around(&mut scene, Some(taped))?;
     if let Some(what) = settings.attack {

@@ -8,7 +8,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use rust_decimal::Decimal;
 
-use crate::domain::{Price, Quantity, Side, decimal};
+use crate::domain::{Asset, Price, Quantity, Side, decimal};
 
 /// All trades of one pair over a span of time, oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -143,9 +143,39 @@ impl Tape {
     }
 }
 
+/// What no coin of a tape is called.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotACoin {
+    /// It is no name of an asset.
+    #[error("{0:?} is no coin's name; a tape's file name begins with its coin, as in ADX_2019-07-05_17.00.csv.gz")]
+    Name(String),
+    /// It is the name of a pair.
+    #[error(
+        "{0} is a pair: a tape is of a coin against bitcoin, with prices in BTC, and its name begins with the coin alone, \
+         as in ADX_2019-07-05_17.00.csv.gz"
+    )]
+    Pair(String),
+}
+
+/// What pairs are spelled with at their end, and how many letters a coin before it has at least: WBTC and TUSD are coins.
+const QUOTES: [(&str, usize); 7] =
+    [("USDT", 2), ("USDC", 2), ("BUSD", 2), ("FDUSD", 2), ("USD", 3), ("BTC", 3), ("ETH", 3)];
+
 /// Reads the coin of a tape's file name: `ADX` of `ADX_2019-07-05_17.00.csv.gz`.
-pub fn coin_of(path: &Path) -> Option<&str> {
-    path.file_name()?.to_str()?.split(['_', '.']).next().filter(|coin| !coin.is_empty())
+pub fn coin_of(path: &Path) -> Result<&str, NotACoin> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let coin = name.split(['_', '.']).next().unwrap_or_default();
+    asset_of(coin).map(|_| coin)
+}
+
+/// Returns the asset that a tape is of; its prices are in BTC, so that the name of a pair would be a mistake.
+pub fn asset_of(coin: &str) -> Result<Asset, NotACoin> {
+    let upper = coin.to_uppercase();
+    let is_pair = |(quote, least): &(&str, usize)| upper.strip_suffix(quote).is_some_and(|base| base.len() >= *least);
+    if QUOTES.iter().any(is_pair) {
+        return Err(NotACoin::Pair(coin.to_owned()));
+    }
+    Asset::new(coin).map_err(|_| NotACoin::Name(coin.to_owned()))
 }
 
 fn same_order(one: &Trade, other: &Trade) -> bool {
@@ -248,6 +278,20 @@ mod tests {
     }
 
     #[test]
+    fn a_tape_is_of_a_coin_and_not_of_a_pair() {
+        for coin in ["ADX", "DATA", "BNB", "BTT", "WBTC", "TUSD", "BUSD", "STETH", "USDT", "ETH", "1INCH"] {
+            assert!(asset_of(coin).is_ok(), "{coin}");
+        }
+        for pair in ["SOLUSDT", "SOLUSDC", "ADXBTC", "ADXETH", "SOLFDUSD", "OGUSDT", "ADXUSD", "solusdt"] {
+            assert_eq!(asset_of(pair), Err(NotACoin::Pair(pair.into())));
+        }
+        for name in ["bad name😀.csv", "_x.csv", "a\u{1b}b_1.csv"] {
+            let told = coin_of(Path::new(name)).unwrap_err().to_string();
+            assert!(told.contains("is no coin's name") && !told.contains('\u{1b}'), "{told}");
+        }
+    }
+
+    #[test]
     fn a_gzipped_tape_is_read_and_a_torn_one_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ADX_2019-07-05_17.00.csv.gz");
@@ -256,7 +300,7 @@ mod tests {
         let bytes = packed.finish().unwrap();
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(Tape::open(&path, false).unwrap().trades.len(), 1);
-        assert_eq!(coin_of(&path), Some("ADX"));
+        assert_eq!(coin_of(&path), Ok("ADX"));
         std::fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
         assert!(matches!(Tape::open(&path, false), Err(TapeError::Unreadable { .. })));
     }
