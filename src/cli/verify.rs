@@ -280,6 +280,16 @@ mod tests {
     }
 
     #[test]
+    fn only_within_a_source_is_an_earlier_time_a_clock_that_was_set_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.ndjson");
+        let answer = "\"from\":\"binance/alice/rest\",\"call\":\"account\",\"frame\":{}";
+        std::fs::write(&path, RECORDING.replacen("\"from\":\"clock\",\"tick\":true", answer, 1)).unwrap();
+        let (code, text) = check(&[&path], Format::Text);
+        assert!(code == FINE && !text.contains("clock"), "{text}");
+    }
+
+    #[test]
     fn the_first_bad_line_is_named_with_its_byte_and_the_exit_code_is_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r.ndjson");

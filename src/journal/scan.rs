@@ -1,8 +1,10 @@
 //! Reads a file through, hashes it, and notes where it is not what it should be.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use crate::arrival::{Arrival, Source};
 use crate::domain::{Span, Timestamp};
 
 use super::error::numbering;
@@ -32,6 +34,8 @@ pub(super) struct Scan {
     /// Whether a seal was found not to hold: then no later one can.
     altered: bool,
     expected: u64,
+    /// When each source was last heard of.
+    latest: BTreeMap<Source, Timestamp>,
     /// Line and offset after the last seal.
     since_seal: (u64, u64),
 }
@@ -90,6 +94,7 @@ impl Scan {
             broken: false,
             altered: false,
             expected: 1,
+            latest: BTreeMap::new(),
             since_seal: (1, 0),
         }
     }
@@ -109,7 +114,7 @@ impl Scan {
         match line::parse(line) {
             Ok(Line::Arrival(arrival)) => {
                 self.number(lines, arrival.n);
-                self.time(arrival.at);
+                self.time(&arrival);
                 self.report.arrivals += 1;
                 self.report.unsealed += 1;
                 self.report.first_n.get_or_insert(arrival.n);
@@ -152,7 +157,7 @@ impl Scan {
         }
         if by_hand && let Ok(Line::Arrival(arrival)) = line::parse(lines.line()) {
             self.number(lines, arrival.n);
-            self.time(arrival.at);
+            self.time(&arrival);
             self.report.arrivals += 1;
             self.report.unsealed += 1;
             self.report.first_n.get_or_insert(arrival.n);
@@ -204,10 +209,15 @@ impl Scan {
         }
     }
 
-    fn time(&mut self, at: Timestamp) {
-        if let Some(before) = self.report.last_at
-            && at < before
-        {
+    /// Notes a time, and whether its own source had come later already: an answer of REST is timed when it comes and
+    /// numbered when it was read, so it stands behind later arrivals of others without any clock being set back.
+    fn time(&mut self, arrival: &Arrival) {
+        let at = arrival.at;
+        let before = match self.latest.get_mut(&arrival.from) {
+            Some(before) => std::mem::replace(before, at),
+            None => self.latest.insert(arrival.from.clone(), at).unwrap_or(at),
+        };
+        if at < before {
             self.report.clock_back += 1;
             self.report.clock_back_most = self.report.clock_back_most.max(before.since(at));
         }

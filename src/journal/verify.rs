@@ -43,7 +43,7 @@ pub struct Report {
     pub prev: Option<String>,
     /// The number its first arrival has to have.
     pub begins_at: u64,
-    /// How often an arrival is stamped earlier than the one before it (a clock that was set back).
+    /// How often an arrival is stamped earlier than the one before it of the same source (a clock that was set back).
     pub clock_back: u64,
     /// The largest such step, nanoseconds.
     pub clock_back_most: Span,
