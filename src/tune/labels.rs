@@ -332,7 +332,8 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("reference", A_NUMBER, false),
     ("orders", "a list of orders, each with n, at, pair, side (\"buy\" or \"sell\"), quote and, if known, base", false),
 ];
-const A_MARK: &str = "the number of an arrival, or its number and its time in ns: {\"n\":4711,\"at\":1747385641636000000}";
+const A_MARK: &str =
+    "the number of an arrival, or its number and its time in ns: {\"n\":4711,\"at\":1747385641636000000}";
 const A_NUMBER: &str = "a decimal number, as a text such as \"0.15\"";
 
 /// Says what is wrong with a line that is no label, in words of the file and not of the program.
@@ -582,6 +583,17 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_labels_are_read() {
+        let readme = include_str!("../../replay-data/README.md");
+        let example = readme.split("## Labels").nth(1).and_then(|rest| rest.split("```json\n").nth(1)).unwrap();
+        let labels = read_labels(example.split("```").next().unwrap().as_bytes()).unwrap();
+        assert_eq!(labels.iter().map(|label| label.kind).collect::<Vec<_>>(), [What::Burst, What::Ordinary]);
+        for (name, _, _) in FIELDS {
+            assert!(readme.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+
+    #[test]
     fn labels_of_another_recording_are_refused() {
         let at = [(100, 7), (200, 9)].into();
         for (first, last, why) in [
@@ -590,7 +602,11 @@ mod tests {
             ("100", "201", Some("I1 of binance/a names arrival 201, and the recording ends at arrival 200")),
             ("4", "200", Some("names arrival 4, and the recording begins at arrival 5")),
             ("100", r#"{"n":200,"at":8}"#, Some("arrival 200 came at 8 ns, and it came at 9")),
-            ("100", r#"200,"hostile_quote":"1","asset":"BTC","pair":"ABTC","orders":[{"n":300,"at":1,"pair":"ABTC","side":"buy","quote":"1"}]"#, Some("names arrival 300")),
+            (
+                "100",
+                r#"200,"hostile_quote":"1","asset":"BTC","pair":"ABTC","orders":[{"n":300,"at":1,"pair":"ABTC","side":"buy","quote":"1"}]"#,
+                Some("names arrival 300"),
+            ),
         ] {
             let text = format!(r#"{{"account":"binance/a","kind":"I1","first":{first},"last":{last}}}"#);
             let labels = read_labels(text.as_bytes()).unwrap();
