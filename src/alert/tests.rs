@@ -194,6 +194,30 @@ fn a_message_names_who_what_and_the_money_and_one_next_step() {
 }
 
 #[test]
+fn a_price_that_did_not_move_is_not_told_of() {
+    let spent = || Money::new("1.84".parse().unwrap(), Asset::new("BTC").unwrap());
+    let reason = |move_percent| Reason::Stands {
+        spent: spent(),
+        times_usual: 38.0,
+        move_percent,
+        new_pair: false,
+        buy: true,
+        cap: None,
+    };
+    for (percent, wanted) in [(0.001, None), (-0.001, None), (0.0, None), (0.3, Some("0.30 %"))] {
+        let found = Finding { reason: reason(percent), ..finding(PUMP, Level::Act, 0, "APPC-BTC", "0.42") };
+        for (language, price) in [(Language::English, "last minute"), (Language::German, "letzten Minute")] {
+            let mut out = Vec::new();
+            Alert::new(Settings { language, ..Settings::default() }).take(found.clone(), &mut out);
+            let EffectKind::Incident { message: Some(message), .. } = &out[0] else { panic!("nobody is told") };
+            let facts = message.facts.join(" ");
+            assert!(facts.contains("1.84 BTC") && facts.contains(price) == wanted.is_some(), "{facts}");
+            assert!(facts.contains(wanted.unwrap_or_default()), "{facts}");
+        }
+    }
+}
+
+#[test]
 fn what_is_open_survives_a_snapshot() {
     let mut one = Alert::new(Settings::default());
     let mut out = Vec::new();

@@ -108,8 +108,12 @@ fn fact(finding: &Finding) -> String {
             };
             let new = if *new_pair { ", a pair this account had not traded" } else { "" };
             let size = size(cap.as_ref());
-            let percent = brief(*move_percent);
-            format!("{verb} {pair} for {spent} at {percent} % {way} the last minute's price{usual}{new}{size}")
+            // A usual price is no news; what stands out then is the amount.
+            let at = match brief(*move_percent) {
+                percent if is_nought(&percent) => String::new(),
+                percent => format!(" at {percent} % {way} the last minute's price"),
+            };
+            format!("{verb} {pair} for {spent}{at}{usual}{new}{size}")
         }
         Reason::FarFromReference { price, reference, percent, buy, cap } => {
             let (verb, way) = if *buy { ("bought", "above") } else { ("sold", "below") };
@@ -293,6 +297,11 @@ pub(super) fn brief(number: f64) -> String {
         n if n < 10.0 => format!("{number:.1}"),
         _ => format!("{number:.0}"),
     }
+}
+
+/// Says whether a number would be read as nought.
+pub(super) fn is_nought(brief: &str) -> bool {
+    matches!(brief, "0.00" | "-0.00")
 }
 
 /// `9.5 s`, `3.2 min`, `14 h`: a time in the unit that a person would use.

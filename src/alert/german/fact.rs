@@ -3,7 +3,7 @@
 use rust_decimal::prelude::ToPrimitive;
 
 use super::super::capital;
-use super::super::wording::{brief, lasting};
+use super::super::wording::{brief, is_nought, lasting};
 use super::{key, said};
 use crate::domain::{Finding, Reason, Size};
 
@@ -20,8 +20,12 @@ pub(in crate::alert) fn fact(finding: &Finding) -> String {
                 String::new()
             };
             let new = if *new_pair { "; dieses Paar hat das Konto noch nie gehandelt" } else { "" };
-            let (verb, way, percent, size) = (verb(*buy), way(*buy), brief(*move_percent), size(cap.as_ref()));
-            format!("{verb}: {pair} für {spent}, {percent} % {way} dem Preis der letzten Minute{usual}{new}{size}")
+            let (verb, way, size) = (verb(*buy), way(*buy), size(cap.as_ref()));
+            let at = match brief(*move_percent) {
+                percent if is_nought(&percent) => String::new(),
+                percent => format!(", {percent} % {way} dem Preis der letzten Minute"),
+            };
+            format!("{verb}: {pair} für {spent}{at}{usual}{new}{size}")
         }
         Reason::FarFromReference { price, reference, percent, buy, cap } => {
             let (verb, way, percent, size) = (verb(*buy), way(*buy), brief(*percent), size(cap.as_ref()));
