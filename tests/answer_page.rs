@@ -110,12 +110,14 @@ async fn forged_old_and_oversized_requests_answer_nothing() {
         (&old, "verdict=mine", 410),
         (&unknown, "verdict=mine", 404),
         (&page.base, "verdict=mine", 404),
-        (&link, "verdict=everything", 200),
-        (&link, "", 200),
+        (&link, "verdict=everything", 400),
+        (&link, "", 400),
         (&link, &"x".repeat(5_000), 413),
     ] {
         assert_eq!(page.post(url, body).await.0, wanted, "{body:.40}");
     }
+    let (_, text) = page.post(&link, "verdict=everything").await;
+    assert!(text.contains("no answer, and nothing was noted") && text.contains("value=\"mine\""), "{text}");
     assert_eq!(page.client.delete(&link).send().await.unwrap().status().as_u16(), 405);
     assert!(page.answers().await.is_empty());
 }

@@ -57,6 +57,8 @@ pub struct Words {
     pub not_yours: &'static str,
     /// Where a link is not one of ours.
     pub no_link: &'static str,
+    /// Where what was sent is no answer.
+    pub no_answer: &'static str,
     /// Where an answer could not be kept.
     pub not_kept: &'static str,
     /// Before the link to the answer page.
@@ -101,6 +103,7 @@ const ENGLISH: Words = Words {
     not_listed: "You are not among those who may answer here.",
     not_yours: "Somebody else began this; press the first button yourself.",
     no_link: "This link is not valid. Answer with the newest message, or with fillguard ack.",
+    no_answer: "That was no answer, and nothing was noted. Press one of the buttons.",
     not_kept: "Your answer could not be kept; try again in a minute.",
     answer: "Was it you? Answer here",
     picture: "Lost, order by order (red)",
@@ -141,6 +144,7 @@ const GERMAN: Words = Words {
     not_listed: "Sie gehören nicht zu denen, die hier antworten dürfen.",
     not_yours: "Das hat jemand anders begonnen; drücken Sie selbst die erste Taste.",
     no_link: "Dieser Link gilt nicht. Antworten Sie mit der neuesten Nachricht oder mit fillguard ack.",
+    no_answer: "Das war keine Antwort, und nichts wurde notiert. Drücken Sie eine der Tasten.",
     not_kept: "Ihre Antwort konnte nicht gespeichert werden; versuchen Sie es in einer Minute wieder.",
     answer: "Waren Sie das? Hier antworten",
     picture: "Verloren, Auftrag für Auftrag (rot)",

@@ -56,7 +56,12 @@ impl Desk {
             return self.pressed(&link, path, asked).await;
         }
         let verdict = field.split('&').find_map(|pair| pair.strip_prefix("verdict=")).and_then(Verdict::from_word);
-        let Some(verdict) = verdict else { return self.shown(&link, path, None, None).await };
+        let Some(verdict) = verdict else {
+            return match self.shown(&link, path, Some(self.words.no_answer), None).await {
+                (StatusCode::OK, text) => (StatusCode::BAD_REQUEST, text),
+                other => other,
+            };
+        };
         let answer = |code: String| Answer {
             id: 0,
             incident: link.incident.clone(),
