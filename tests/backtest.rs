@@ -122,6 +122,8 @@ fn what_is_required_and_not_met_ends_with_1_and_what_cannot_be_scored_with_2() {
     assert_eq!(said(&["backtest", file, "--require", "I1=1", "--max-false", "1000"]).0, 0);
     let (code, why) = said(&["backtest", file, "--require", "I1=0.9,I2=0.5"]);
     assert!(code == 1 && why.contains("no recording has such an attack"), "{code} {why}");
+    let (code, why) = said(&["backtest", file, "--max-false=-1"]);
+    assert!(code == 2 && why.contains("a rate of 0 or more"), "{code} {why}");
     let (code, why) = said(&["backtest", file, "--require", "I1:0.9"]);
     assert!(code == 2 && why.contains("I1=0.9"), "{code} {why}");
     let bare = folder.path().join("bare.ndjson");

@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "KIND=SHARE", value_delimiter = ',')]
     pub require: Vec<Required>,
     /// Exit with 1 when there are more false alerts per account-month than this
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = super::tune::rate)]
     pub max_false: Option<f64>,
     /// Let the owner of an account say *that was me* so long after each wrong alert: 10m
     #[arg(long, value_name = "TIME", conflicts_with = "market")]

@@ -393,7 +393,8 @@ impl fmt::Display for Summary {
             writeln!(f, "channel   {name}: {what}")?;
         }
         for Rule { name, on, values } in &self.rules {
-            let values: Vec<String> = values.iter().map(|(key, value)| format!("{key} {value}")).collect();
+            let said = |value: &str| if value.is_empty() { "none".to_owned() } else { value.to_owned() };
+            let values: Vec<String> = values.iter().map(|(key, value)| format!("{key} {}", said(value))).collect();
             let values = if *on { values.join(", ") } else { "off".to_owned() };
             writeln!(f, "rule      {:<18} {values}", name.as_str())?;
         }

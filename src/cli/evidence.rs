@@ -112,6 +112,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let bundle = Bundle::sign(id.as_str(), files, &key)?;
     let to = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("evidence-{id}")));
     if let Err(error) = bundle.write(&to) {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            return say(MISUSE, &format!("{} is there already; name another place with --out", to.display()));
+        }
         return say(MISUSE, &format!("{} cannot be written: {error}", to.display()));
     }
     let judged = record.orders.iter().filter(|order| order.judged).count();
