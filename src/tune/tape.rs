@@ -158,8 +158,7 @@ pub enum NotACoin {
 }
 
 /// What pairs are spelled with at their end, and how many letters a coin before it has at least: WBTC and TUSD are coins.
-const QUOTES: [(&str, usize); 7] =
-    [("USDT", 2), ("USDC", 2), ("BUSD", 2), ("FDUSD", 2), ("USD", 3), ("BTC", 3), ("ETH", 3)];
+const QUOTES: [(&str, usize); 6] = [("USDT", 2), ("USDC", 2), ("BUSD", 2), ("FDUSD", 2), ("USD", 3), ("ETH", 3)];
 
 /// Reads the coin of a tape's file name: `ADX` of `ADX_2019-07-05_17.00.csv.gz`.
 pub fn coin_of(path: &Path) -> Result<&str, NotACoin> {
@@ -168,8 +167,9 @@ pub fn coin_of(path: &Path) -> Result<&str, NotACoin> {
     asset_of(coin).map(|_| coin)
 }
 
-/// Returns the asset that a tape is of; its prices are in BTC, so that the name of a pair would be a mistake.
+/// Returns the asset that a tape is of; its prices are in BTC, so that `ADXBTC` is `ADX`, and another pair a mistake.
 pub fn asset_of(coin: &str) -> Result<Asset, NotACoin> {
+    let coin = coin.strip_suffix("BTC").filter(|base| base.len() >= 3).unwrap_or(coin);
     let upper = coin.to_uppercase();
     let is_pair = |(quote, least): &(&str, usize)| upper.strip_suffix(quote).is_some_and(|base| base.len() >= *least);
     if QUOTES.iter().any(is_pair) {
@@ -282,7 +282,8 @@ mod tests {
         for coin in ["ADX", "DATA", "BNB", "BTT", "WBTC", "TUSD", "BUSD", "STETH", "USDT", "ETH", "1INCH"] {
             assert!(asset_of(coin).is_ok(), "{coin}");
         }
-        for pair in ["SOLUSDT", "SOLUSDC", "ADXBTC", "ADXETH", "SOLFDUSD", "OGUSDT", "ADXUSD", "solusdt"] {
+        assert_eq!(asset_of("ADXBTC").unwrap().as_str(), "ADX");
+        for pair in ["SOLUSDT", "SOLUSDC", "ADXETH", "SOLFDUSD", "OGUSDT", "ADXUSD", "solusdt"] {
             assert_eq!(asset_of(pair), Err(NotACoin::Pair(pair.into())));
         }
         for name in ["bad name😀.csv", "_x.csv", "a\u{1b}b_1.csv"] {
