@@ -13,8 +13,8 @@ use crate::feed::rest::Call;
 use crate::feed::venues::Venues;
 use crate::runtime::clock;
 
-/// The list is read again after this long: contracts are listed every day, and thin ones are what a thief wants.
-const FRESH: Duration = Duration::from_secs(1_800);
+/// The list is read again after this long: contracts are listed every day, and each reading is half a megabyte of journal.
+const FRESH: Duration = Duration::from_secs(3 * 3_600);
 /// After a failure it is asked for again after this long.
 const AGAIN: Duration = Duration::from_secs(60);
 /// What the call costs of the public pool.
