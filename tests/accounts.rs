@@ -428,11 +428,11 @@ async fn a_new_key_that_is_refused_costs_nothing_and_the_next_one_is_taken() {
     }
     world.until("all fills", || world.accounts.iter().all(|one| world.judged(one) == world.traded(one))).await;
     assert_eq!(world.downs(), []);
+    let connects = || world.handle.connects(&world.places.coinbase.ws_user);
+    let tried = connects();
     for victim in &victims {
         world.rekey(victim);
     }
-    let connects = || world.handle.connects(&world.places.coinbase.ws_user);
-    let tried = connects();
     world.until("the right key", || connects() > tried).await;
     for _ in 0..30 {
         world.accounts.iter().for_each(|account| world.trade(account));
