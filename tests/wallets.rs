@@ -463,6 +463,8 @@ async fn a_contract_has_the_futures_market_and_a_spot_pair_the_spot_market() {
     let mut daemon = Daemon::start(settings(&exchange, []));
     let pair = |text: &str| (Venue::Binance, Symbol::from_dashed(text).unwrap());
     daemon.pairs.send_replace(BTreeSet::from([pair("APC_PERP-USDT"), pair("APC-USDT")]));
+    let mut awaited = BTreeSet::new();
+    let mut peers = Vec::new();
     for _ in 0..2 {
         let mut peer = exchange.peer().await;
         let request = peer.hear().await;
@@ -474,8 +476,13 @@ async fn a_contract_has_the_futures_market_and_a_spot_pair_the_spot_market() {
         assert_eq!(request["params"], streams);
         peer.say(json!({"result": null, "id": request["id"]}).to_string()).await;
         let from = if peer.path == "/stream" { "binance/market" } else { "binance/market/futures" };
-        daemon.until(&format!("{from} up")).await;
-        daemon.until(&format!("{from}/rest ticker/24hr?symbol=APCUSDT")).await;
+        awaited.extend([format!("{from} up"), format!("{from}/rest ticker/24hr?symbol=APCUSDT")]);
+        peers.push(peer);
+    }
+    // Two connections and their questions, in whatever order they come.
+    while !awaited.is_empty() {
+        let line = daemon.next().await;
+        awaited.retain(|start| !line.starts_with(start.as_str()));
     }
     daemon.end().await;
 }
