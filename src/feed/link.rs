@@ -420,12 +420,14 @@ impl<P: Protocol> Link<P> {
         let subject = self.subjects.entry(source.clone()).or_default();
         // Already up on the connection that is being replaced: nothing was missed.
         if subject.up {
+            self.protocol.carried(&source);
             return Ok(());
         }
         (subject.up, subject.said, subject.inspected) = (true, None, false);
         let lost = subject.lost;
         let carried = self.outlet.is_carried(&source);
         subject.carrying = self.outlet.carry(&source);
+        self.protocol.carried(&source);
         self.count.iter().for_each(|count| count.more());
         self.owed.know(&source, self.protocol.known_until(&source));
         self.owed.up(&source, lost, now);

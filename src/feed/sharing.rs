@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -31,9 +30,6 @@ pub(super) struct Sharing {
     touched: BTreeSet<Number>,
     subscribed: Arc<Notify>,
 }
-
-/// Within this time a connection has said that it carries an account.
-const SAYS_SO: Duration = Duration::from_millis(100);
 
 type Place = (Number, Arc<binance::Account>);
 
@@ -102,9 +98,6 @@ impl Sharing {
         if self.moving.is_empty() {
             return Ok(());
         }
-        // A connection that was told a moment ago that it carries an account has yet to say so: were the old one ended
-        // first, the account would be told to be watched by nobody.
-        tokio::time::sleep(SAYS_SO).await;
         for id in std::mem::take(&mut self.moving) {
             let Some(places) = self.places.get_mut(&id) else { continue };
             if !places.last().is_some_and(|(_, member)| member.is_subscribed()) {

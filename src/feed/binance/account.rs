@@ -95,6 +95,13 @@ impl Protocol for Accounts {
         }
     }
 
+    fn carried(&self, source: &Source) {
+        if let Some(account) = self.members.number(source).and_then(|index| self.members.get(index)) {
+            account.note_subscribed(true);
+            self.members.told_subscribed();
+        }
+    }
+
     fn fill(&self, source: &Source, gap: Gap) -> Option<Job> {
         self.members.number(source).map(|index| Job::Fill(index, gap))
     }
@@ -290,8 +297,6 @@ impl Addressed for Subscriptions {
         self.refused.remove(&index);
         self.relearned.remove(&index);
         self.whose.insert(subscription, (index, source.clone()));
-        account.note_subscribed(true);
-        self.members.told_subscribed();
         steps.push(Step::Up(source));
         for (_, early) in self.early.extract_if(.., |(number, _)| *number == subscription) {
             note(&account, &early);

@@ -82,6 +82,9 @@ pub trait Protocol: Send + Sync + 'static {
     /// Runs a job.
     fn run(self: Arc<Self>, job: Self::Job, outlet: Outlet) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Hears that this connection carries `source`, and counts as doing so: one with an older key may end now.
+    fn carried(&self, _source: &Source) {}
+
     /// Returns whether there are keys to ask about.
     fn inspects(&self) -> bool {
         false
