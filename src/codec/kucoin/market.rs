@@ -87,14 +87,8 @@ struct Ticker<'a> {
     last: Option<Amount>,
 }
 
-/// `ua/v1/market/instrument?tradeType=FUTURES`: `{"tradeType":"FUTURES","list":[{"symbol":"XBTUSDTM","unitSize":"0.001"}]}`.
-/// The unit of an inverse contract is a dollar, and was written with a minus until 2026.
-#[derive(Deserialize)]
-struct Instruments<'a> {
-    #[serde(default, borrow)]
-    list: Vec<&'a RawValue>,
-}
-
+/// A row of `ua/v1/market/instrument?tradeType=FUTURES`: `{"symbol":"XBTUSDTM","unitSize":"0.001"}`. The unit of an inverse
+/// contract is a dollar, and was written with a minus until 2026.
 #[derive(Deserialize)]
 struct Instrument<'a> {
     #[serde(borrow)]
@@ -154,7 +148,7 @@ pub(super) fn page(call: &str, json: &str, contracts: &mut Contracts, heard: &mu
     };
     match path(call).rsplit('/').next().unwrap_or("") {
         "instrument" => {
-            for row in read::<Instruments<'_>>("the list of contracts", data)?.list {
+            for row in rest::list(data)? {
                 let row: Result<Instrument<'_>, Unread> = read("a contract", row.get());
                 heard.row(row.map(|row| row.lot.into_iter().for_each(|lot| contracts.list(&row.symbol, lot.0))));
             }

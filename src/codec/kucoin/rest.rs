@@ -22,10 +22,10 @@ struct Answer<'a> {
     data: Option<&'a RawValue>,
 }
 
-/// A page of rows: `{"items":[],"lastId":7}`; some calls give the bare array.
+/// A page of rows: `{"items":[],"lastId":7}` or `{"list":[]}`; some calls give the bare array.
 #[derive(Deserialize)]
 struct Items<'a> {
-    #[serde(default, borrow)]
+    #[serde(default, borrow, alias = "list")]
     items: Vec<&'a RawValue>,
 }
 
@@ -192,7 +192,7 @@ pub(super) fn data<'a>(json: &'a str, heard: &mut Heard<'_>) -> Result<Option<&'
     Ok(None)
 }
 
-fn list(data: &str) -> Result<Vec<&RawValue>, Unread> {
+pub(super) fn list(data: &str) -> Result<Vec<&RawValue>, Unread> {
     if data.starts_with('{') { Ok(read::<Items<'_>>("a page", data)?.items) } else { rows("a page", data) }
 }
 
