@@ -79,7 +79,7 @@ fn index(folder: &Path) -> BTreeMap<String, Vec<Expected>> {
 }
 
 /// Contracts of the samples.
-const LOTS: [&str; 4] = ["XBTUSDTM", "ETHUSDTM", "XBTUSDM", "XBTUSDCM"];
+const LOTS: [&str; 2] = ["XBTUSDTM", "ETHUSDTM"];
 
 /// Wraps a sample into the arrivals it would have come as.
 fn arrivals(file: &str, sample: &Value) -> Vec<Arrival> {

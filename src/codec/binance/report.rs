@@ -175,7 +175,7 @@ impl Report<'_> {
             symbol: pair(&self.symbol, "s", names)?,
             side: Some(self.side.side("S")?),
             order_id: self.order_id.id("i")?,
-            // Until 2019 the absence of an original was written as a word.
+            // Recordings of 2018 write the absence of an original as a word.
             client_order_id: match self.original_client_order_id.id_if_told("C")?.filter(|id| id != "null") {
                 Some(original) => Some(original),
                 None => self.client_order_id.id_if_told("c")?,

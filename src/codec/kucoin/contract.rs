@@ -35,7 +35,7 @@ pub(super) struct Contracts {
     lots: BTreeMap<CompactString, Decimal>,
 }
 
-/// How many contracts are kept; KuCoin lists about 600.
+/// How many contracts are kept, dead ones included.
 const MOST_LISTED: usize = 5_000;
 
 impl Contracts {

@@ -13,7 +13,7 @@ use crate::feed::rest::Call;
 use crate::feed::venues::Venues;
 use crate::runtime::clock;
 
-/// The list is read again after this long: contracts are listed every day, and each reading is half a megabyte of journal.
+/// The list is read again after this long: new ones are listed at any time, and each reading stands in the journal whole.
 const FRESH: Duration = Duration::from_secs(3 * 3_600);
 /// After a failure it is asked for again after this long.
 const AGAIN: Duration = Duration::from_secs(60);
