@@ -472,7 +472,7 @@ fn values_that_contradict_each_other_are_told() {
             "14: rules.churn_loss.act: must be a number, without quotes",
             "15: feed.backoff.max: is shorter than min",
             "19: journal.keep_bytes: is smaller than one segment (segment_bytes), so nothing would be kept",
-            "20: journal.x: unknown key; known here: segment_bytes, keep_for, keep_bytes, commit_every, queue, full_disk_wait",
+            "20: journal.x: unknown key; known here: segment_bytes, keep_for, keep_bytes, commit_every, queue, full_disk_wait, warn_free",
         ]
     );
 }

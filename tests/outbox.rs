@@ -6,9 +6,10 @@
 mod story;
 
 use fillguard::alert::Language;
-use fillguard::domain::{Effect, EffectKind, IncidentId, Level, Span, Timestamp};
+use fillguard::domain::{Effect, EffectKind, IncidentId, Level, Money, Span, Timestamp};
 use fillguard::notify::words::words;
 use fillguard::store::{Answer, Answered, Asked, Burst, Cause, ChannelRoute, Next, Queued, QuietHours, Store, Verdict};
+use rust_decimal::Decimal;
 use story::{at, effect, id, message};
 
 fn route(name: &str) -> ChannelRoute {
@@ -232,6 +233,29 @@ fn an_open_incident_is_told_again_each_interval_and_a_closed_one_is_not() {
     assert!(again.cause == Cause::Repeat && !again.is_edit(), "an edit would make no sound");
     store.take(&[closed(effect(20_000, &id(1), Level::Alert, ""), at(20_000))], &routes).unwrap();
     assert_eq!(attend(&mut store, &routes, at(80_000)), (0, 0));
+}
+
+#[test]
+fn what_nobody_answers_is_told_again_with_what_is_lost_by_now() {
+    let mut store = Store::in_memory().unwrap();
+    let routes = [route("chat"), ChannelRoute { after: Span::from_secs(600), ..route("mail") }];
+    let lost = |n: u64, headline: &str, amount: i64| {
+        let mut effect = effect(n, &id(1), Level::Act, headline);
+        let EffectKind::Incident { incident, .. } = &mut effect.kind;
+        incident.loss = vec![Money::new(Decimal::from(amount), "BTC".parse().unwrap())];
+        effect
+    };
+    store.take(&[lost(1, "1 BTC lost", 1)], &routes).unwrap();
+    send(&mut store, &routes[0], at(1)).unwrap();
+    // Too little more for a message of its own.
+    store.take(&[lost(500, "", 2)], &routes).unwrap();
+    assert!(send(&mut store, &routes[0], at(501)).is_none());
+    assert_eq!(attend(&mut store, &routes, at(600)), (1, 0));
+    assert_eq!(attend(&mut store, &routes, at(20_000)), (0, 1));
+    for (route, now) in [(&routes[1], 600), (&routes[0], 20_000)] {
+        let told = send(&mut store, route, at(now)).unwrap().message;
+        assert!(told.headline.contains("2 BTC lost"), "{}: {}", route.name, told.headline);
+    }
 }
 
 #[test]

@@ -354,6 +354,7 @@ fn kept(config: &Config) -> Vec<(&'static str, String)> {
         ("segment_bytes", write_size(journal.segment_bytes)),
         ("keep_for", journal.keep_for.map_or_else(|| "forever".to_owned(), time)),
         ("keep_bytes", journal.keep_bytes.map_or_else(|| "unlimited".to_owned(), write_size)),
+        ("warn_free", journal.warn_free.map_or_else(|| "never".to_owned(), write_size)),
         ("database", config.store_file().display().to_string()),
     ]
 }

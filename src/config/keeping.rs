@@ -61,6 +61,7 @@ pub(super) fn journal(root: &mut Section<'_>, state: &Path) -> Settings {
         commit_every: section.time("commit_every", usual.commit_every, Duration::ZERO..=Duration::from_secs(1)),
         queue: section.count("queue", usual.queue as u64, 16..=1 << 20) as usize,
         full_disk_wait: section.time("full_disk_wait", usual.full_disk_wait, Duration::ZERO..=DAY),
+        warn_free: section.size_or("warn_free", usual.warn_free, "never", 1 << 20..=1 << 50),
     };
     if settings.keep_bytes.is_some_and(|most| most < settings.segment_bytes) {
         section.refuse("keep_bytes", "is smaller than one segment (segment_bytes), so nothing would be kept");

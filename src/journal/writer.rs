@@ -35,6 +35,8 @@ pub struct Settings {
     pub queue: usize,
     /// How long a full disk is waited for before the journal gives up.
     pub full_disk_wait: Duration,
+    /// People are told when fewer bytes than this are left on its disk, or than a tenth of a small one; nothing: never.
+    pub warn_free: Option<u64>,
 }
 
 /// The writer. There is one: a lock on the directory keeps a second process out.
@@ -66,6 +68,7 @@ impl Default for Settings {
             commit_every: Duration::from_millis(2),
             queue: 8_192,
             full_disk_wait: Duration::from_secs(60),
+            warn_free: Some(1 << 30),
         }
     }
 }

@@ -19,6 +19,7 @@ mod operator;
 mod resume;
 mod roll;
 mod roll_call;
+mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -216,6 +217,7 @@ pub async fn run_fed_by(
     couriers.extend(ears::tasks(&settings, &store, felt.clone())?);
     couriers.push(attention::task(store.clone(), &settings.notify));
     couriers.extend(alive::tasks(&settings.notify, &store, &felt)?);
+    couriers.extend(room::task(settings.journal.dir.clone(), settings.journal.warn_free, &settings.notify, &store));
 
     let (incoming, inbox) = mpsc::channel(settings.journal.queue.max(1));
     let (outbox, batches) = mpsc::channel(BATCHES);

@@ -1,10 +1,21 @@
 //! The words around a message, in each language, and the messages that no incident wrote.
 
+use std::path::Path;
+
 use super::telegram::Pulse;
 use super::wording::one_line;
-use crate::alert::Language;
-use crate::domain::{IncidentId, Level, Message, PlanStep, Span, Timestamp};
+use crate::alert::{self, Language};
+use crate::domain::{Incident, IncidentId, Level, Message, PlanStep, Span, Timestamp, Transition};
 use crate::store::{Answer, Cause, Gathered, Verdict};
+
+/// How much of a disk is left, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// What a program may still write.
+    pub free: u64,
+    /// What it has in all.
+    pub whole: u64,
+}
 
 /// What stands around what an incident says.
 #[derive(Debug, PartialEq, Eq)]
@@ -304,8 +315,36 @@ impl Words {
         Message { headline, facts, next_step, otherwise: otherwise.to_owned(), ..bare(&id, Level::Alert) }
     }
 
-    /// Returns how a message says that it comes again.
-    pub fn again(&self) -> fn(&mut Message, Cause, Span) {
+    /// Returns what is told when the disk fills up.
+    pub fn short_of_room(&self, folder: &Path, room: &Room, at: Timestamp) -> Message {
+        let id = IncidentId::known("disk/journal");
+        let (free, whole) = (size(room.free), size(room.whole));
+        let folder = one_line(&folder.display().to_string(), 200);
+        let (headline, fact, next_step, otherwise) = match self.language {
+            Language::English => (
+                format!("fillguard's disk fills up: {free} of {whole} left"),
+                format!("Seen at {at}, for {folder}."),
+                "Make room on that disk, or have less of the journal kept: keep_for and keep_bytes in [journal].",
+                "Once it is full, fillguard stops: no account is watched, and nobody can be told.",
+            ),
+            Language::German => (
+                format!("Die Platte von fillguard wird voll: noch {free} von {whole} frei"),
+                format!("Gesehen am {at}, für {folder}."),
+                "Schaffen Sie Platz, oder lassen Sie weniger Journal aufheben: keep_for und keep_bytes in [journal].",
+                "Ist sie voll, hält fillguard an: kein Konto wird überwacht, und niemand kann benachrichtigt werden.",
+            ),
+        };
+        Message {
+            headline,
+            facts: vec![fact],
+            next_step: next_step.to_owned(),
+            otherwise: otherwise.to_owned(),
+            ..bare(&id, Level::Alert)
+        }
+    }
+
+    /// Returns how an incident that nobody answered is told again.
+    pub fn again(&self) -> fn(&Incident, Cause, Span) -> Message {
         match self.language {
             Language::English => again_in_english,
             Language::German => again_in_german,
@@ -382,7 +421,7 @@ pub(super) fn bare(incident: &IncidentId, level: Level) -> Message {
     }
 }
 
-fn again_in_english(message: &mut Message, cause: Cause, waited: Span) {
+fn again_in_english(incident: &Incident, cause: Cause, waited: Span) -> Message {
     let waited = minutes(waited);
     let fact = match cause {
         Cause::Escalation => {
@@ -392,10 +431,10 @@ fn again_in_english(message: &mut Message, cause: Cause, waited: Span) {
             format!("Still open after {waited} minutes, and nobody has answered.")
         }
     };
-    message.facts.insert(0, fact);
+    told_again(incident, fact, Language::English)
 }
 
-fn again_in_german(message: &mut Message, cause: Cause, waited: Span) {
+fn again_in_german(incident: &Incident, cause: Cause, waited: Span) -> Message {
     let waited = minutes(waited);
     let fact = match cause {
         Cause::Escalation => {
@@ -407,7 +446,21 @@ fn again_in_german(message: &mut Message, cause: Cause, waited: Span) {
             format!("Nach {waited} Minuten immer noch offen, und niemand hat geantwortet.")
         }
     };
+    told_again(incident, fact, Language::German)
+}
+
+fn told_again(incident: &Incident, fact: String, language: Language) -> Message {
+    let mut message = alert::message(incident, Transition::Opened, language);
     message.facts.insert(0, fact);
+    message
+}
+
+/// Writes bytes as a person would.
+fn size(bytes: u64) -> String {
+    match bytes >> 20 {
+        small @ ..1_024 => format!("{small} MiB"),
+        large => format!("{} GiB", large >> 10),
+    }
 }
 
 fn minutes(span: Span) -> i64 {

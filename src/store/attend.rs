@@ -1,13 +1,15 @@
 //! What nobody answered: told again where it was told, and to those who are asked next.
 
-use rusqlite::{OptionalExtension, TransactionBehavior, params};
+use std::cell::LazyCell;
+
+use rusqlite::{TransactionBehavior, params};
 
 use super::answers::rank;
 use super::incidents::read;
 use super::outbox::Cause;
 use super::take::queue;
 use super::{ChannelRoute, Error, Store, silences};
-use crate::domain::{Level, Message, Span, Timestamp};
+use crate::domain::{Incident, Level, Message, Span, Timestamp};
 
 /// What one look came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,8 +20,8 @@ pub struct Attention {
     pub repeated: usize,
 }
 
-/// How the message is changed: why it comes now, and how long nobody answered.
-pub type Again = fn(&mut Message, Cause, Span);
+/// How an incident is told as it stands now: why it is told now, and how long nobody answered.
+pub type Again = fn(&Incident, Cause, Span) -> Message;
 
 /// Incidents older than this are history, whoever left them unanswered.
 const LOOKED_AT: Span = Span::from_secs(3 * 86_400);
@@ -33,6 +35,7 @@ struct Unanswered {
     is_open: bool,
     /// When an answer that only put it off ended.
     resumed: Option<i64>,
+    state: String,
 }
 
 impl Store {
@@ -40,7 +43,8 @@ impl Store {
     /// were told, each `repeat`, while they are open. Somebody who asked to be asked later is asked when that time is over.
     ///
     /// An answer holds for the level the incident had then. `act` is asked about although the incident is over; below it
-    /// nobody is asked about an account while it is silenced.
+    /// nobody is asked about an account while it is silenced. It is told with what is lost by now, which may be more than
+    /// the last message said.
     pub fn attend(
         &mut self,
         routes: &[ChannelRoute],
@@ -55,12 +59,14 @@ impl Store {
             let mut statement = transaction.prepare_cached(
                 "SELECT id, account, level, opened, closed IS NULL,
                      (SELECT max(until) FROM answers WHERE epoch = incidents.epoch AND incident = incidents.id
-                      AND verdict = 'later' AND until <= ?3)
+                      AND verdict = 'later' AND until <= ?3), state
                  FROM incidents WHERE epoch = ?1 AND opened >= ?2 AND level IN ('alert', 'act')
                  AND (closed IS NULL OR level = 'act')
                  AND NOT EXISTS (SELECT 1 FROM answers WHERE epoch = incidents.epoch AND incident = incidents.id
                      AND rank >= CASE incidents.level WHEN 'act' THEN ?4 ELSE ?5 END
                      AND (verdict <> 'later' OR until > ?3))
+                 AND EXISTS (SELECT 1 FROM history WHERE epoch = incidents.epoch AND incident = incidents.id
+                     AND message IS NOT NULL)
                  ORDER BY opened",
             )?;
             let parameters =
@@ -73,6 +79,7 @@ impl Store {
                     opened: row.get(3)?,
                     is_open: row.get(4)?,
                     resumed: row.get(5)?,
+                    state: row.get(6)?,
                 })
             })?;
             for row in rows {
@@ -85,8 +92,9 @@ impl Store {
             if level < Level::Act && silences::holds(&transaction, &account, now)? {
                 continue;
             }
+            // One that another version wrote must not keep the others from being told; the list of incidents warns of it.
+            let incident = LazyCell::new(|| serde_json::from_str::<Incident>(&one.state).ok());
             let opened = Timestamp::from_nanos(one.opened);
-            let mut message = None;
             for route in routes.iter().filter(|route| route.accepts(level, &account)) {
                 let (told, waiting): (Option<i64>, bool) = transaction
                     .prepare_cached(
@@ -105,18 +113,8 @@ impl Store {
                     }
                     Some(_) | None => continue,
                 };
-                if message.is_none() {
-                    message = transaction
-                        .prepare_cached(
-                            "SELECT message FROM history WHERE epoch = ?1 AND incident = ?2 AND message IS NOT NULL
-                             ORDER BY step DESC LIMIT 1",
-                        )?
-                        .query_row(params![self.epoch, one.id], |row| row.get::<_, String>(0))
-                        .optional()?;
-                }
-                let Some(text) = &message else { break };
-                let mut message: Message = read(text, || format!("a message about {}", one.id))?;
-                again(&mut message, cause, now.since(opened));
+                let Some(incident) = incident.as_ref() else { break };
+                let message = again(incident, cause, now.since(opened));
                 queue(&transaction, &route.name, &message, now, cause)?;
                 match cause {
                     Cause::Escalation => attention.escalated += 1,

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -295,4 +296,45 @@ async fn the_line_of_the_day_says_once_how_the_watch_goes() {
     .await;
     assert_eq!(daemon.screen.text().matches("feeds up").count(), 0);
     daemon.end().await.unwrap();
+}
+
+/// Not a test of its own: runs where `LIVE_SMALL_DISK` is a file system of its own, small and empty.
+#[tokio::test]
+async fn watching_on_a_small_disk() {
+    let Ok(disk) = std::env::var("LIVE_SMALL_DISK") else { return };
+    let (disk, web) = (Path::new(&disk), Web::start());
+    let settings = settings(disk, &web);
+    let daemon = Daemon::start(settings.clone()).await;
+    daemon.send(news()).await;
+    daemon.until("the message", || web.taken.load(Ordering::SeqCst) == 1).await;
+    let screen = daemon.screen.clone();
+    daemon.end().await.unwrap();
+    assert!(!screen.text().contains("fills up"), "{}", screen.text());
+
+    // A sixteenth is left.
+    std::fs::write(disk.join("ballast"), vec![0; 30 << 20]).unwrap();
+    let daemon = Daemon::start(settings).await;
+    daemon
+        .until("the warning", || daemon.screen.text().contains("fillguard's disk fills up: 1 MiB of 32 MiB left"))
+        .await;
+    daemon.until("the message", || web.taken.load(Ordering::SeqCst) == 2).await;
+    daemon.end().await.unwrap();
+    println!("small disk: done");
+}
+
+#[test]
+fn people_are_told_that_the_disk_fills_up_while_they_still_can_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=32m none \"$1\" && \
+                  LIVE_SMALL_DISK=$1 exec \"$2\" --exact told::watching_on_a_small_disk --nocapture";
+    let ran = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .args([dir.path(), &std::env::current_exe().unwrap()])
+        .output();
+    let text = ran.as_ref().map(|ran| String::from_utf8_lossy(&ran.stdout).into_owned()).unwrap_or_default();
+    if !text.contains("running 1 test") {
+        println!("skipped: this system lets nobody mount a small file system ({ran:?})");
+        return;
+    }
+    assert!(ran.as_ref().unwrap().status.success() && text.contains("small disk: done"), "{ran:?}");
 }

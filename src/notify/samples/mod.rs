@@ -2,11 +2,13 @@
 
 mod reasons;
 
+use std::path::Path;
+
 use rust_decimal::Decimal;
 
 use super::courier::report;
 use super::email::{Picture, picture};
-use super::words::words;
+use super::words::{Room, words};
 use crate::alert::{self, Language};
 use crate::domain::{
     AccountId, Attack, Drill, Family, Finding, Incident, IncidentId, Kind, Level, Message, Money, PricePoint, Reason,
@@ -255,7 +257,9 @@ impl Cast {
         let grown = self.grown(language);
         let again = |kind, cause| {
             let mut sample = Sample { kind, cause, repeat: false, ..grown.clone() };
-            words.again()(&mut sample.message, cause, Span::from_secs(1_800));
+            if let Some(incident) = &sample.incident {
+                sample.message = words.again()(incident, cause, Span::from_secs(1_800));
+            }
             sample
         };
         let gathered = Gathered {
@@ -268,6 +272,7 @@ impl Cast {
         let drill = Drill { code: "7f3a".into(), account: self.account.clone(), by: "@alice".into(), attack: None };
         let acted = Drill { attack: Some(Attack::Pump), ..drill.clone() };
         let pulse = super::telegram::Pulse { seen: 2, accounts: 3, fills: 1_204, ..Default::default() };
+        let room = Room { free: 900 << 20, whole: 40 << 30 };
         let noisy = [(self.account.to_string(), 7)];
         let broken = report("chat", &grown.queued(), "Telegram refused (403): bot was blocked by the user", language);
         vec![
@@ -285,6 +290,7 @@ impl Cast {
                 Cause::News,
                 words.demoted("big_buys", "7 alarms, 0.4 an account-month, budget 0.1", &noisy),
             ),
+            plain("disk", Cause::Report, words.short_of_room(Path::new("/var/lib/fillguard/journal"), &room, at(600))),
             plain("daily", Cause::Test, words.daily(&pulse, 1, Some("2026-02-20"))),
             plain("test", Cause::Test, words.test("mail", "alice", at(600))),
         ]
