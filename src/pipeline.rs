@@ -66,7 +66,7 @@ pub struct Counts {
 pub struct NotASnapshot(#[source] postcard::Error);
 
 /// Bumped whenever the memory's shape changes.
-pub const SNAPSHOT_VERSION: u32 = 22;
+pub const SNAPSHOT_VERSION: u32 = 23;
 
 impl Pipeline {
     /// Starts with an empty memory.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::contract::{self, Contracts};
 use super::side;
+use super::wallets::{Wallets, pays};
 use crate::codec::shape::{Heard, figure, name, read, some, unread, word};
 use crate::codec::unread::Unread;
 use crate::codec::wire::{Amount, Id, Whole};
@@ -69,13 +70,19 @@ struct Wallet<'a> {
 }
 
 /// Takes a message of the classic private feed.
-pub(super) fn message(topic: &str, data: &str, contracts: &Contracts, heard: &mut Heard<'_>) -> Result<(), Unread> {
+pub(super) fn message(
+    topic: &str,
+    data: &str,
+    contracts: &Contracts,
+    wallets: &mut Wallets,
+    heard: &mut Heard<'_>,
+) -> Result<(), Unread> {
     match topic.split(':').next().unwrap_or("") {
         "/spotMarket/tradeOrdersV2" | "/spotMarket/tradeOrders" | "/contractMarket/tradeOrders" => {
             order(data, contracts, heard)
         }
         "/spotMarket/advancedOrders" | "/contractMarket/advancedOrders" => order(data, contracts, heard),
-        "/account/balance" => balance(data, heard),
+        "/account/balance" => balance(data, wallets, heard),
         // The legacy fills topic repeats what tradeOrders says, and the futures wallet and positions follow from
         // fills; none of them is subscribed to.
         "/spot/tradeFills"
@@ -167,16 +174,14 @@ pub(super) fn is_filled_market(order_type: &str, filled: Option<Amount>) -> bool
     order_type.eq_ignore_ascii_case("market") && filled.is_some_and(|filled| filled.0 > Decimal::ZERO)
 }
 
-fn balance(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
+fn balance(data: &str, wallets: &mut Wallets, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let wallet: Wallet<'_> = read("account.balance", data)?;
     let (which, what) = wallet.event.split_once('.').unwrap_or(("", &wallet.event));
     let moved = ["deposit", "withdraw", "transfer"].iter().any(|word| what.contains(word));
     // Orders are paid from the trade wallet; what moves in another one says nothing of what can be spent.
-    if !matches!(which, "" | "trade" | "trade_hf") {
-        return Ok(());
-    }
+    let Some(fast) = pays(which) else { return Ok(()) };
     let free = wallet.available.map(|amount| amount.0);
-    heard.push(EventKind::Balance(Balance {
+    let mut balance = Balance {
         account: heard.account()?,
         wallet: heard.wallet(),
         asset: Asset::new(&wallet.currency.0).map_err(figure("currency"))?,
@@ -185,6 +190,8 @@ fn balance(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
         delta: wallet.available_change.filter(|_| free.is_none()).map(|amount| amount.0),
         why: if moved { BalanceWhy::Transfer } else { BalanceWhy::Trade },
         time: wallet.time.and_then(|time| Timestamp::from_magnitude(time.0)).unwrap_or(heard.at()),
-    }));
+    };
+    wallets.add(&mut balance, fast);
+    heard.push(EventKind::Balance(balance));
     Ok(())
 }

@@ -9,6 +9,7 @@ mod keys;
 mod market;
 mod rest;
 mod unified;
+mod wallets;
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use self::contract::Contracts;
+use self::wallets::Wallets;
 use super::newest::Newest;
 use super::shape::{Heard, name, read, unread};
 use super::unread::Unread;
@@ -24,12 +26,13 @@ use super::wire::Id;
 use crate::arrival::{Arrival, Body, Source};
 use crate::domain::{Event, FeedKind, Side};
 
-/// Makes events of what KuCoin sends. Each message stands alone; only public trades are remembered, against repeats, and
-/// how much a lot of each contract is.
+/// Makes events of what KuCoin sends. Each message stands alone; only public trades are remembered, against repeats, how
+/// much a lot of each contract is, and what lies in each of two trade wallets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Codec {
     newest: Newest,
     contracts: Contracts,
+    wallets: Wallets,
 }
 
 /// What every message of both feeds begins with.
@@ -82,7 +85,7 @@ impl Codec {
                     market::page(call, frame.get(), &mut self.contracts, heard)
                 }
                 Source::Account(_) | Source::AccountRest(_) | Source::Wallet(..) | Source::WalletRest(..) => {
-                    rest::page(call, frame.get(), &self.contracts, heard)
+                    rest::page(call, frame.get(), &self.contracts, &mut self.wallets, heard)
                 }
                 Source::Market(_)
                 | Source::FuturesMarket(_)
@@ -106,7 +109,7 @@ impl Codec {
                 if public {
                     market::message(&frame.topic, data, &mut self.newest, heard)
                 } else {
-                    classic::message(&frame.topic, data, &self.contracts, heard)
+                    classic::message(&frame.topic, data, &self.contracts, &mut self.wallets, heard)
                 }
             }
             "welcome" | "ack" | "pong" => Ok(()),

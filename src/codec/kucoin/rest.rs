@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::contract::{self, Contracts, Counted};
+use super::wallets::{Wallets, pays};
 use super::{classic, keys, side, unified};
 use crate::codec::shape::{Heard, figure, name, path, read, rows, some, unread, word};
 use crate::codec::unread::Unread;
@@ -117,7 +118,13 @@ struct Order<'a> {
 }
 
 /// Takes an answer about an account.
-pub(super) fn page(call: &str, json: &str, contracts: &Contracts, heard: &mut Heard<'_>) -> Result<(), Unread> {
+pub(super) fn page(
+    call: &str,
+    json: &str,
+    contracts: &Contracts,
+    wallets: &mut Wallets,
+    heard: &mut Heard<'_>,
+) -> Result<(), Unread> {
     let Some(data) = data(json, heard)? else { return Ok(()) };
     let path = path(call);
     let tail = path.rsplit('/').next().unwrap_or("");
@@ -137,7 +144,7 @@ pub(super) fn page(call: &str, json: &str, contracts: &Contracts, heard: &mut He
         }
         "accounts" => {
             for row in list(data)? {
-                let row = balance(row.get(), heard);
+                let row = balance(row.get(), wallets, heard);
                 heard.row(row);
             }
         }
@@ -246,13 +253,11 @@ fn fill(json: &str, contracts: &Contracts, heard: &Heard<'_>) -> Result<Option<F
     }))
 }
 
-fn balance(json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
+fn balance(json: &str, wallets: &mut Wallets, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let wallet: Wallet<'_> = read("an account", json)?;
     // Spot orders are paid from the trade wallet only.
-    if !matches!(&*wallet.kind, "" | "trade" | "trade_hf") {
-        return Ok(());
-    }
-    heard.push(EventKind::Balance(Balance {
+    let Some(fast) = pays(&wallet.kind) else { return Ok(()) };
+    let mut balance = Balance {
         account: heard.account()?,
         wallet: heard.wallet(),
         asset: Asset::new(&wallet.currency.0).map_err(figure("currency"))?,
@@ -261,7 +266,9 @@ fn balance(json: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
         delta: None,
         why: BalanceWhy::Read,
         time: heard.at(),
-    }));
+    };
+    wallets.add(&mut balance, fast);
+    heard.push(EventKind::Balance(balance));
     Ok(())
 }
 

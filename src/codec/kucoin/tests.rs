@@ -247,6 +247,41 @@ fn a_balance_tells_what_can_be_spent_and_nothing_of_another_wallet() {
 }
 
 #[test]
+fn what_can_be_spent_is_what_both_trade_wallets_hold_in_whatever_order_they_tell() {
+    let mut codec = Codec::new();
+    let mut spend = |body: Body, from: &str| {
+        let mut out = Vec::new();
+        codec.decode(&arrival(from, body), &mut out).unwrap();
+        match out.pop().map(|event| event.kind) {
+            Some(EventKind::Balance(balance)) => (balance.free, balance.locked),
+            other => panic!("{other:?}"),
+        }
+    };
+    let moved = |event: &str, free: &str, hold: &str| {
+        let json = format!(
+            r#"{{"topic":"/account/balance","type":"message","subject":"account.balance","data":{{"currency":"USDT",
+                "available":"{free}","hold":"{hold}","relationEvent":"{event}","time":"1747385641636"}}}}"#
+        );
+        Body::from_text(json)
+    };
+    let told = |free: &str, locked: &str| (Some(number(free)), Some(number(locked)));
+    assert_eq!(spend(moved("trade_hf.setted", "1000", "3"), "kucoin/alice"), told("1000", "3"));
+    assert_eq!(spend(moved("trade.transfer", "10", "1"), "kucoin/alice"), told("1010", "4"));
+    assert_eq!(spend(moved("trade_hf.hold", "900", "103"), "kucoin/alice"), told("910", "104"));
+    let page = |rows: [(&str, &str); 2]| {
+        let rows = rows
+            .map(|(kind, free)| format!(r#"{{"currency":"USDT","type":"{kind}","available":"{free}","holds":"0"}}"#));
+        let frame = format!(r#"{{"code":"200000","data":[{}]}}"#, rows.join(","));
+        Body::Page { call: "accounts".into(), frame: Body::json(frame).unwrap() }
+    };
+    for rows in [[("trade_hf", "70"), ("trade", "0")], [("trade", "0"), ("trade_hf", "70")]] {
+        assert_eq!(spend(page(rows), "kucoin/alice/rest"), told("70", "0"), "{rows:?}");
+    }
+    // Another's wallets are another's.
+    assert_eq!(spend(moved("trade.setted", "5", "0"), "kucoin/bob"), told("5", "0"));
+}
+
+#[test]
 fn greetings_and_answers_say_nothing_and_refusals_are_told_in_our_words() {
     for quiet in [
         r#"{"id":"7","type":"welcome"}"#,
@@ -342,6 +377,14 @@ fn the_funding_wallet_is_not_what_can_be_spent() {
     let ([EventKind::Balance(unified)], [EventKind::Balance(funding)]) = (&unified[..], &funding[..]) else { panic!() };
     assert_eq!((unified.free, unified.locked), (Some(number("5")), Some(number("2"))));
     assert_eq!((funding.free, funding.why, funding.time), (None, BalanceWhy::Transfer, unified.time));
+    // Beside the spot wallet of an account that is not unified.
+    for other in ["FUTURES", "CROSS", "ISOLATED"] {
+        let told = account(&json(other, "1747385641638000000"));
+        let [EventKind::Balance(told)] = &told[..] else { panic!() };
+        assert_eq!((told.free, told.locked), (None, None), "{other}");
+    }
+    let spot = account(&json("SPOT", "1747385641638000000"));
+    assert!(matches!(&spot[..], [EventKind::Balance(spot)] if spot.free == Some(number("5"))), "{spot:?}");
 }
 
 #[test]

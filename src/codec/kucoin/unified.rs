@@ -194,14 +194,15 @@ fn order(data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
 
 fn balance(of: &str, data: &str, heard: &mut Heard<'_>) -> Result<(), Unread> {
     let wallet: Wallet = read("balance", data)?;
-    // Orders are paid from the unified wallet; the funding wallet moves by transfers and cannot be spent by one.
-    let funding = of == "FUNDING";
+    // Spot orders are paid from the unified wallet, or the spot one beside margin and futures; the funding wallet moves by
+    // transfers alone.
+    let (pays, funding) = (matches!(of, "UNIFIED" | "SPOT" | ""), of == "FUNDING");
     heard.push(EventKind::Balance(Balance {
         account: heard.account()?,
         wallet: heard.wallet(),
         asset: Asset::new(&wallet.currency.0).map_err(figure("c"))?,
-        free: wallet.available.filter(|_| !funding).map(|amount| amount.0),
-        locked: wallet.hold.filter(|_| !funding).map(|amount| amount.0),
+        free: wallet.available.filter(|_| pays).map(|amount| amount.0),
+        locked: wallet.hold.filter(|_| pays).map(|amount| amount.0),
         delta: None,
         why: if funding { BalanceWhy::Transfer } else { BalanceWhy::Trade },
         time: wallet.updated.and_then(|time| Timestamp::from_magnitude(time.0)).unwrap_or(heard.at()),
