@@ -14,6 +14,8 @@ pub struct Claims {
     named: VecDeque<CompactString>,
     /// Orders that wait to be named: order id, client id, until when.
     waiting: VecDeque<Waiting>,
+    /// Orders that were amended: from then on their fills may carry a name that the exchange made up.
+    amended: VecDeque<CompactString>,
     /// Orders looked for while the log spoke, and how many of them it named.
     orders: u64,
     claimed: u64,
@@ -40,7 +42,7 @@ impl Claims {
         // A log that was never there, or that went quiet for a day, says nothing by its silence.
         let speaking = self.last.is_some_and(|last| at.since(last) < Span::from_secs(86_400));
         let Some(client_id) = client_id.filter(|_| speaking) else { return };
-        if self.waiting.iter().any(|waiting| waiting.order_id == *order_id) {
+        if self.waiting.iter().any(|waiting| waiting.order_id == *order_id) || self.amended.contains(order_id) {
             return;
         }
         if let Some(place) = self.named.iter().position(|named| named == client_id) {
@@ -54,6 +56,17 @@ impl Claims {
             self.waiting.pop_front();
         }
         self.waiting.push_back(Waiting { order_id: order_id.clone(), client_id: client_id.into(), until: at + CLAIM });
+    }
+
+    /// An order was amended: it is the one that was looked for, or is still, under the name it was sent with.
+    pub(super) fn amended(&mut self, order_id: &CompactString) {
+        if self.amended.contains(order_id) {
+            return;
+        }
+        if self.amended.len() == MOST_CLAIMS {
+            self.amended.pop_front();
+        }
+        self.amended.push_back(order_id.clone());
     }
 
     /// The log named an order.
@@ -132,6 +145,29 @@ mod tests {
         // Every tenth is not named: a log that leaves out one in ten says nothing by the next.
         assert_eq!(strangers(40, 10), 0);
         assert_eq!(strangers(99, 50), 2, "one in fifty, and the last");
+    }
+
+    #[test]
+    fn an_amended_order_is_not_a_strangers_for_the_name_that_its_fills_carry_and_a_strangers_stays_one() {
+        let named = || {
+            let mut claims = Claims::default();
+            for k in 0..30 {
+                let name: CompactString = compact_str::format_compact!("c{k}");
+                claims.claim(&name, at(60 * k));
+                claims.sent(&compact_str::format_compact!("o{k}"), Some(&name), at(60 * k + 1));
+            }
+            claims
+        };
+        let (mut ours, mut plain, mut stranger) = (named(), named(), named());
+        ours.amended(&"o7".into());
+        for claims in [&mut ours, &mut plain] {
+            claims.sent(&"o7".into(), Some("ulcTmGH9xKnIWbCPWXQpVJ"), at(2_000));
+        }
+        assert_eq!((ours.overdue(at(2_011)).len(), plain.overdue(at(2_011)).len()), (0, 1));
+        stranger.sent(&"o99".into(), Some("x"), at(2_000));
+        stranger.amended(&"o99".into());
+        stranger.sent(&"o99".into(), Some("y"), at(2_001));
+        assert_eq!(stranger.overdue(at(2_011)), ["o99"]);
     }
 
     #[test]

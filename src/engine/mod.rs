@@ -451,7 +451,13 @@ impl Engine {
                 watched.account.cancels.hear(time);
                 watched.account.cancels.take(&order.order_id, time);
             }
-            OrderStep::Amended | OrderStep::Done | OrderStep::Expired | OrderStep::Rejected | OrderStep::Other => {}
+            // It stays the order that was sent; its fills may carry another client id from now on.
+            OrderStep::Amended => {
+                let (client_id, source) = origin_of(order.client_order_id.as_deref(), order.source.as_deref());
+                watched.account.sight(&order.order_id, client_id, source, time);
+                watched.claims.amended(&order.order_id);
+            }
+            OrderStep::Done | OrderStep::Expired | OrderStep::Rejected | OrderStep::Other => {}
         }
     }
 

@@ -149,6 +149,40 @@ fn an_order_that_the_own_log_does_not_name_is_told_after_ten_seconds() {
 }
 
 #[test]
+fn an_order_that_was_amended_stays_the_one_that_was_sent_whatever_its_fills_are_called() {
+    // <https://developers.binance.com/docs/binance-spot-api-docs/faqs/order_amend_keep_priority>: the exchange makes up
+    // a client id where none is given.
+    let told = |amended: bool| {
+        let mut tale = trader();
+        let step = |tale: &mut Tale, kind: &str, c: &str, original: &str| {
+            let time = tale.now;
+            let frame = serde_json::json!({"e": "executionReport", "E": time, "s": "ETHBTC", "c": c, "C": original,
+                "S": "SELL", "o": "LIMIT", "f": "GTC", "q": "2.0", "p": "0.0331", "x": kind, "X": "NEW", "r": "NONE",
+                "i": 777_001, "l": "0", "z": "0", "L": "0", "n": "0", "N": null, "T": time, "t": -1, "m": false});
+            tale.frame("binance/alice", &frame, 5);
+        };
+        orders(&mut tale, 30, true, |k| format!("grid-{:06}", 1_200 + k));
+        tale.used("alice", Some(HOME), Some("grid-001999"));
+        step(&mut tale, "NEW", "grid-001999", "");
+        // So long ago that neither is remembered.
+        orders(&mut tale, 140, true, |k| format!("grid-{:06}", 2_000 + k));
+        if amended {
+            step(&mut tale, "REPLACED", "ulcTmGH9xKnIWbCPWXQpVJ", "grid-001999");
+        }
+        let time = tale.now;
+        let trade = serde_json::json!({"e": "executionReport", "E": time, "s": "ETHBTC", "c": "ulcTmGH9xKnIWbCPWXQpVJ",
+            "C": "", "S": "SELL", "o": "LIMIT", "f": "GTC", "q": "1.0", "p": "0.0331", "x": "TRADE", "X": "FILLED",
+            "r": "NONE", "i": 777_001, "l": "1.0", "z": "1.0", "L": "0.0331", "n": "0", "N": null, "T": time,
+            "t": 990_001, "m": true, "Y": "0.0331"});
+        tale.frame("binance/alice", &trade, 5).wait(11.0).tick();
+        tale.replay()
+    };
+    let (amended, another) = (told(true), told(false));
+    assert_eq!(amended.loudest(), None, "{}", amended.told());
+    assert_eq!(another.level(ORIGIN), Some(Level::Alert), "{}", another.told());
+}
+
+#[test]
 fn a_log_that_names_the_order_late_or_fell_silent_accuses_nobody() {
     let mut tale = trader();
     orders(&mut tale, 70, true, |k| format!("grid-{:06}", 1_200 + k));
