@@ -29,13 +29,23 @@ const MOST_LISTED: usize = 20_000;
 
 /// Quote assets of Binance spot, living and dead: a recording may be years old.
 ///
-/// `USD` is not among them: it quotes on Binance.US only, and would split nothing that `TUSD` has not split wrongly.
+/// `USD` is not among them: it quotes on Binance.US only, whose own list names its pairs.
 const QUOTES: [&str; 53] = [
     "FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USDP", "USDS", "USD1", "XUSD", "EURI", "AEUR", "IDRT", "BIDR", "BKRW",
     "BVND", "DOGE", "RLUSD", "BFUSD", "USDE", "BTC", "ETH", "BNB", "XRP", "TRX", "DOT", "SOL", "DAI", "PAX", "VAI",
     "UST", "TRY", "EUR", "GBP", "BRL", "AUD", "RUB", "UAH", "NGN", "ZAR", "PLN", "RON", "ARS", "MXN", "JPY", "COP",
     "CZK", "IDR", "INR", "CHF", "KZT", "UZS", "USDSB", "U",
 ];
+
+/// Says whether a name is not split at a quote although it ends like one: `ADAEUR` is of `EUR`, `BNBIDR` of `IDR`.
+fn misleads(base: &str, quote: &str) -> bool {
+    match quote {
+        "AEUR" => !matches!(base, "BTC" | "ETH" | "EUR"),
+        "BIDR" => matches!(base, "BN" | "AR"),
+        "TUSD" => base == "USD",
+        _ => false,
+    }
+}
 
 impl Symbols {
     /// Starts with the built-in quote assets and `extra` ones; what is no asset name among them is left out.
@@ -94,8 +104,12 @@ impl Symbols {
     /// Names a contract: `BTCUSDT` is `BTC_PERP-USDT`, `BTCUSDT_260327` is `BTC_260327-USDT`.
     ///
     /// The list of spot pairs says nothing here, and the name must differ from every spot pair's: a contract has a price,
-    /// a flow and a liquidity of its own, and whoever trades it holds nothing of its base.
+    /// a flow and a liquidity of its own, and whoever trades it holds nothing of its base. Contracts settled in coins
+    /// (`DOTUSD_210924`) are refused: their quantities count contracts.
     fn contract(&self, pair: &str, term: &str) -> Result<Symbol, Refused> {
+        if pair.ends_with("USD") {
+            return Err(Refused::Symbol);
+        }
         let (base, quote) = self.split(pair)?;
         // Not by way of the joined name alone: an empty base would give `_PERP`.
         Asset::new(base).map_err(|_| Refused::Symbol)?;
@@ -104,8 +118,11 @@ impl Symbols {
     }
 
     fn split<'n>(&self, pair: &'n str) -> Result<(&'n str, &str), Refused> {
-        let quote = |quote: &&CompactString| pair.len() > quote.len() && pair.ends_with(quote.as_str());
-        let quote = self.quotes.iter().find(quote).ok_or(Refused::Symbol)?;
+        let ends = |quote: &&CompactString| {
+            let base = pair.strip_suffix(quote.as_str());
+            base.is_some_and(|base| !base.is_empty() && !misleads(base, quote))
+        };
+        let quote = self.quotes.iter().find(ends).ok_or(Refused::Symbol)?;
         Ok((&pair[..pair.len() - quote.len()], quote))
     }
 }
@@ -142,6 +159,11 @@ mod tests {
             ("币安人生USDT", "币安人生-USDT"),
             ("BTCUSDT_260327", "BTC_260327-USDT"),
             ("BNBU", "BNB-U"),
+            ("ADAEUR", "ADA-EUR"),
+            ("BTCAEUR", "BTC-AEUR"),
+            ("BNBIDR", "BNB-IDR"),
+            ("SHIBBIDR", "SHIB-BIDR"),
+            ("ETHTUSD", "ETH-TUSD"),
         ] {
             assert_eq!(split(&symbols, name), expected);
         }
@@ -150,7 +172,7 @@ mod tests {
     #[test]
     fn a_name_without_a_base_or_a_known_quote_is_refused() {
         let symbols = Symbols::new(&[]);
-        for name in ["", "USDT", "BTC", "FOOBAR", "币安人生", "BTC-USDT", "_", "_BTC", "A B BTC"] {
+        for name in ["", "USDT", "BTC", "FOOBAR", "币安人生", "BTC-USDT", "_", "_BTC", "A B BTC", "USDTUSD"] {
             assert_eq!(symbols.read(name), Err(Refused::Symbol), "{name}");
         }
     }
@@ -169,7 +191,8 @@ mod tests {
         ] {
             assert_eq!(named(name), Ok((expected.to_owned(), true)));
         }
-        for name in ["", "USDT", "_PERP", "USDT_260327", "A B USDT"] {
+        // Of coins, of coins, and one that only looks like a pair of BUSD.
+        for name in ["", "USDT", "_PERP", "USDT_260327", "A B USDT", "DOTUSD_210924", "BTCUSD_PERP", "BNBUSD_PERP"] {
             assert_eq!(named(name), Err(Refused::Symbol), "{name}");
         }
         assert_eq!(symbols.spot().read("BTCUSDT").unwrap().to_string(), "BTC-USDT");
