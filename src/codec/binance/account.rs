@@ -98,7 +98,8 @@ pub(super) fn frame(json: &str, symbols: &Symbols, heard: &mut Heard<'_>) -> Res
             Opened::Event(Object(update)) => update.order.0.tell(symbols.contracts(), heard),
             Opened::Refused(_) | Opened::Reply => Ok(()),
         },
-        "outboundAccountPosition" => match open::<Object<Position<'_>>>(json)? {
+        // Until 2020 the position had another name, and more fields.
+        "outboundAccountPosition" | "outboundAccountInfo" => match open::<Object<Position<'_>>>(json)? {
             Opened::Event(Object(position)) => position.tell(heard),
             Opened::Refused(_) | Opened::Reply => Ok(()),
         },
@@ -125,7 +126,8 @@ pub(super) fn frame(json: &str, symbols: &Symbols, heard: &mut Heard<'_>) -> Res
             heard.feed(FeedKind::ClosingSoon);
             Ok(())
         }
-        // The orders of a list are reported each for itself; a position follows from its trades; TRADE_LITE is an early copy of a fill without its fee.
+        // The orders of a list are reported each for itself; a position follows from its trades; TRADE_LITE is an early
+        // copy of a fill without its fee.
         // What is locked from outside stays the account's; the position that follows tells how much is free.
         "externalLockUpdate"
         | "listStatus"

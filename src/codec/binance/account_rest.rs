@@ -5,7 +5,7 @@
 use serde::Deserialize;
 
 use super::super::scalar::{Amiss, Listed, Object, Scalar};
-use super::super::shape::{Heard, path, read, rows, word};
+use super::super::shape::{Heard, parameter, path, read, rows, word};
 use super::super::symbols::{Names, Symbols};
 use super::super::unread::Unread;
 use super::envelope::refusal;
@@ -84,8 +84,10 @@ pub(super) fn page(call: &str, json: &str, symbols: &Symbols, heard: &mut Heard<
         trades @ ("myTrades" | "userTrades" | "myAllocations") => {
             // Only futures have this call, whoever asked.
             let names = if trades == "userTrades" { symbols.contracts() } else { names };
+            let asked = parameter(call, "symbol");
             for row in rows("trades", json)? {
-                let told = read::<Object<Trade<'_>>>("a trade", row.get()).and_then(|trade| trade.0.tell(names, heard));
+                let told =
+                    read::<Object<Trade<'_>>>("a trade", row.get()).and_then(|trade| trade.0.tell(asked, names, heard));
                 heard.row(told);
             }
             Ok(())
@@ -117,11 +119,16 @@ pub(super) fn page(call: &str, json: &str, symbols: &Symbols, heard: &mut Heard<
 }
 
 impl Trade<'_> {
-    fn tell(&self, names: Names<'_>, heard: &mut Heard<'_>) -> Result<(), Unread> {
+    /// Rows of 2017 leave out the pair that was asked for.
+    fn tell(&self, asked: Option<&str>, names: Names<'_>, heard: &mut Heard<'_>) -> Result<(), Unread> {
+        let symbol = match (&self.symbol, asked) {
+            (Scalar::Absent, Some(asked)) => names.read(asked).map_err(|why| Amiss::Refused("symbol", why))?,
+            (told, _) => pair(told, "symbol", names)?,
+        };
         let (price, quantity) = (self.price.price("price")?, self.qty.quantity("qty")?);
         let fill = Fill {
             account: heard.account()?,
-            symbol: pair(&self.symbol, "symbol", names)?,
+            symbol,
             side: if self.is_buyer.flag("isBuyer")? { Side::Buy } else { Side::Sell },
             price,
             quantity,

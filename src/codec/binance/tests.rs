@@ -351,6 +351,14 @@ fn balances_are_told_with_why_they_moved() {
     let told = balances(frame("binance/alice", position));
     assert_eq!((told[1].asset.as_str(), told[1].free, told[1].locked), ("BTC", Some(dec("0.5")), Some(dec("0.1"))));
     assert!(told.iter().all(|balance| balance.why == BalanceWhy::Trade && balance.delta.is_none()));
+    // As it was until 2020.
+    let older = r#"{"e":"outboundAccountInfo","E":1499405658849,"m":0,"t":0,"b":0,"s":0,"T":true,"W":true,"D":true,
+        "u":1499405658848,"B":[{"a":"LTC","f":"17366.18538083","l":"0.5"}]}"#;
+    let told = balances(frame("binance/alice", older));
+    assert_eq!(
+        (told[0].asset.as_str(), told[0].free, told[0].locked),
+        ("LTC", Some(dec("17366.18538083")), Some(dec("0.5")))
+    );
     let moved = r#"{"e":"balanceUpdate","E":1775572206251,"a":"BTC","d":"-0.25","T":1775572206250}"#;
     let told = balances(frame("binance/alice", moved));
     assert_eq!((told[0].why, told[0].delta, told[0].free), (BalanceWhy::Transfer, Some(dec("-0.25")), None));
@@ -420,6 +428,15 @@ fn a_row_that_cannot_be_read_costs_no_other_row() {
     assert!(unreadable(events[..1].to_vec()).contains("`price`"));
     let sold = fill(events[2..].to_vec());
     assert_eq!((sold.side, sold.maker, sold.fee, sold.notional), (Side::Sell, None, None, dec("40")));
+}
+
+#[test]
+fn a_trade_without_its_pair_is_of_the_pair_that_was_asked_for() {
+    let rows = r#"[{"id":28457,"orderId":5,"price":"4.00000100","qty":"12.00000000","commission":"10.1","commissionAsset":"BNB",
+        "time":1499865549590,"isBuyer":true,"isMaker":false,"isBestMatch":true}]"#;
+    let told = fill(page("binance/alice/rest", "myTrades?symbol=BNBBTC&fromId=1", rows));
+    assert_eq!((told.symbol.to_string(), told.side), ("BNB-BTC".to_owned(), Side::Buy));
+    assert!(unreadable(page("binance/alice/rest", "myTrades", rows)).contains("symbol"));
 }
 
 #[test]
