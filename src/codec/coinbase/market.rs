@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::orders::spot;
 use super::{Aliases, Problem, refused, side};
 use crate::codec::newest::Newest;
 use crate::codec::past::{bars_told, ended, past};
@@ -210,7 +211,7 @@ fn traded(row: &Trade<'_>) -> Result<MarketKind, Unread> {
 
 fn trade(json: &str, told: &mut Told<'_, '_>) -> Result<(), Unread> {
     let row: Trade<'_> = read("a trade", json)?;
-    let symbol = Symbol::from_dashed(&row.product_id).map_err(figure("product_id"))?;
+    let Some(symbol) = spot(&row.product_id, told.heard) else { return Ok(()) };
     let kind = traded(&row)?;
     let time = Timestamp::from_rfc3339(&row.time).ok_or_else(|| unread("a trade without a time"))?;
     // Each name has its own place: a pair that joins late is seeded although its book was read under the other name.
@@ -226,7 +227,7 @@ fn trade(json: &str, told: &mut Told<'_, '_>) -> Result<(), Unread> {
 
 fn ticker(json: &str, time: Timestamp, told: &mut Told<'_, '_>) -> Result<(), Unread> {
     let row: Ticker<'_> = read("a ticker", json)?;
-    let symbol = Symbol::from_dashed(&row.product_id).map_err(figure("product_id"))?;
+    let Some(symbol) = spot(&row.product_id, told.heard) else { return Ok(()) };
     let last = row.price.price().map_err(figure("price"))?;
     let Some(volume) = row.volume_24_h else { return Ok(()) };
     let quote = volume.0.checked_mul(last.get()).ok_or_else(|| unread("a volume out of range"))?.normalize();
@@ -238,7 +239,7 @@ fn ticker(json: &str, time: Timestamp, told: &mut Told<'_, '_>) -> Result<(), Un
 fn streamed(json: &str, time: Timestamp, told: &mut Told<'_, '_>) -> Result<(), Unread> {
     const SPAN: Span = Span::from_secs(300);
     let row: Candle<'_> = read("a candle", json)?;
-    let symbol = Symbol::from_dashed(&row.product_id).map_err(figure("product_id"))?;
+    let Some(symbol) = spot(&row.product_id, told.heard) else { return Ok(()) };
     let kind = candle(&row, SPAN)?;
     let finished = Timestamp::from_magnitude(row.start.0).is_some_and(|start| start + SPAN <= time);
     if finished {

@@ -79,6 +79,9 @@ struct Message<'a> {
 #[derive(Deserialize)]
 struct Answer<'a> {
     error: Option<Id>,
+    /// All that a refusal of Coinbase Exchange has: `{"message":"Invalid API Key"}`.
+    #[serde(default, borrow)]
+    message: Option<&'a RawValue>,
     #[serde(default)]
     errors: Option<Vec<Problem>>,
     #[serde(default, borrow)]
@@ -95,6 +98,13 @@ struct Answer<'a> {
 struct Problem {
     #[serde(default)]
     id: Id,
+}
+
+impl Answer<'_> {
+    /// Says whether it holds nothing that was asked for.
+    fn is_bare(&self) -> bool {
+        self.fills.is_none() && self.orders.is_none() && self.order.is_none() && self.accounts.is_none()
+    }
 }
 
 impl Codec {
@@ -185,7 +195,10 @@ impl Codec {
                     heard.row(row);
                 }
             }
-            ("", _) => return Err(unread("a message without a channel")),
+            ("", _) if message.kind.is_empty() => return Err(unread("a message without a channel")),
+            // Of Coinbase Exchange, about the market.
+            ("", _) if matches!(&*message.kind, "subscriptions" | "heartbeat") => {}
+            ("", _) => heard.feed(FeedKind::Unknown(name(&message.kind))),
             (channel, _) => {
                 let Codec { aliases, newest, .. } = self;
                 market::events(channel, events, time, &mut market::Told { aliases, newest, heard });
@@ -201,15 +214,23 @@ impl Codec {
             let placed = &mut accounts.entry(account).or_default().placed;
             return exchange_rest::page(call, json, placed, aliases, heard);
         }
-        let answer: Answer<'_> = read("an answer", json)?;
-        if refused(answer.error, answer.errors, heard) {
+        let mut answer: Answer<'_> = read("an answer", json)?;
+        if refused(answer.error.take(), answer.errors.take(), heard) {
+            return Ok(());
+        }
+        let path = path(call);
+        let last = path.rsplit('/').next().unwrap_or("");
+        if let Some(message) = answer.message
+            && answer.is_bare()
+            && matches!(last, "fills" | "orders" | "accounts" | "ledger" | "profiles")
+        {
+            heard.refused("message", said(message.get()));
             return Ok(());
         }
         let account = heard.account()?;
         let Codec { accounts, aliases, .. } = self;
         let book = &mut accounts.entry(account).or_default().book;
-        let path = path(call);
-        match path.rsplit('/').next().unwrap_or("") {
+        match last {
             "fills" => {
                 let rows = answer.fills.ok_or_else(|| unread("a page of fills without fills"))?;
                 fills::list(rows, book, aliases, heard);
@@ -286,6 +307,22 @@ impl Aliases {
 }
 
 const KEY_REFUSED: &str = "the key was refused: it was deleted or disabled, or this machine's address or clock is off";
+
+/// Says what Coinbase Exchange refused: it has words and no code
+/// (<https://docs.cdp.coinbase.com/exchange/rest-api/requests#errors>).
+fn said(message: &str) -> &'static str {
+    let message = message.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&["api key", "signature", "passphrase", "unauthorized"]) {
+        KEY_REFUSED
+    } else if says(&["forbidden", "permission", "scope"]) {
+        "the key lacks the permission for this call"
+    } else if says(&["rate limit", "slow"]) {
+        "too many requests: the exchange asks to slow down"
+    } else {
+        "the exchange refused the call"
+    }
+}
 
 /// Says what the exchange refused, where an answer is an error.
 fn refused(error: Option<Id>, errors: Option<Vec<Problem>>, heard: &mut Heard<'_>) -> bool {

@@ -436,6 +436,16 @@ fn refusals_are_told_in_our_words() {
     let older = r#"{"errors":[{"id":"invalid_token","message":"hunter2"}]}"#;
     let (code, why) = refusal(page("orders/historical/fills", older), "coinbase/alice/rest");
     assert!(code == "invalid_token" && why.contains("key"), "{code} {why}");
+    for (says, call, word) in [
+        ("Invalid API Key", "accounts", "key"),
+        ("invalid signature", "fills?product_id=BTC-USD", "key"),
+        ("Forbidden", "orders?status=open", "permission"),
+        ("Public rate limit exceeded", "fills", "slow"),
+        ("hunter2", "fills", "refused the call"),
+    ] {
+        let (code, why) = refusal(page(call, &format!(r#"{{"message":"{says}"}}"#)), "coinbase/alice/rest");
+        assert!(code == "message" && why.contains(word) && !why.contains("hunter2"), "{says}: {why}");
+    }
     let (code, _) = refusal(Body::from_text("Unauthorized\n".into()), "coinbase/alice/rest");
     assert_eq!(code, "401");
     for bad in ["[]", "{}", "gateway timeout"] {
@@ -444,6 +454,16 @@ fn refusals_are_told_in_our_words() {
     let novel = r#"{"channel":"novel","timestamp":"","events":[]}"#;
     let events = desk.hear("coinbase/alice", Body::from_text(novel.into())).unwrap();
     assert_eq!(feed(&events), Some(&FeedKind::Unknown("novel".into())));
+    // What Coinbase Exchange says besides is no sign that something cannot be read.
+    for (from, kind) in [("coinbase/alice", "auction"), ("coinbase/market", "match"), ("coinbase/market", "ticker")] {
+        let events =
+            desk.hear(from, Body::from_text(format!(r#"{{"type":"{kind}","product_id":"BTC-USD"}}"#))).unwrap();
+        assert_eq!(feed(&events), Some(&FeedKind::Unknown(kind.into())), "{from}");
+    }
+    let perpetual = r#"{"channel":"ticker","timestamp":"2026-01-01T00:00:00Z","sequence_num":0,"events":[{"type":"update","tickers":[
+        {"type":"ticker","product_id":"BTC-PERP-INTX","price":"6.7","volume_24_h":"900"}]}]}"#;
+    let events = desk.hear("coinbase/market", Body::from_text(perpetual.into())).unwrap();
+    assert_eq!(feed(&events), Some(&FeedKind::Unknown("a product that is no spot pair".into())));
 }
 
 #[test]
