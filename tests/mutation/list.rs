@@ -43,6 +43,7 @@ pub fn mutations() -> Vec<Mutation> {
         whole("rules/pump_buy.rs", "market >= STIRS && nats > 0.0", "nats > 0.0"),
         // planted_ask
         part("rules/planted_ask.rs", "if !group.taker {\n        return None;", "!group.taker", "false"),
+        whole("rules/planted_ask.rs", "vouched.nats < before.nats", "false"),
         whole("rules/planted_ask.rs", "far < needed || !matters", "!matters"),
         part("rules/planted_ask.rs", "if far < needed || !matters", "!matters", "false"),
         part("rules/planted_ask.rs", "share: 0.01, least_loss: 0.002", "0.01", "0.1"),
@@ -113,6 +114,9 @@ pub fn mutations() -> Vec<Mutation> {
         whole("habit.rs", "seen_before(past, spent.ln())", "0.0"),
         part("habit.rs", "market <= 0.0 || past.len() < 5", "past.len() < 5", "true"),
         whole("habit.rs", "account.far.len() < 5 || reached == 0", "true"),
+        part("habit.rs", "let nats = if strange { 0.0 }", "strange", "false"),
+        part("habit.rs", "-(2.5 * (1.0 + count).ln()).min(5.0)", "2.5", "0.0"),
+        part("habit.rs", "-(2.5 * (1.0 + count).ln()).min(5.0)", "5.0", "50.0"),
         part(
             "habit.rs",
             "account.sells.len() < 3 && account.sessions >= WARM_SESSIONS => &account.buys",
@@ -148,6 +152,8 @@ pub fn mutations() -> Vec<Mutation> {
         whole("account/run.rs", "step.time.since(run.at) > RUN_ENDS", "false"),
         whole("account/run.rs", "money + market > room", "false"),
         whole("account/session.rs", "pause > SESSION_ENDS", "false"),
+        part("account/session.rs", "own(session) && session.is_raised()", "session.is_raised()", "true"),
+        whole("account/vouched.rs", "self.count(now) as f32 + 1.0", "self.count(now) as f32"),
         whole(
             "account/session.rs",
             "!done.session.alarmed && !done.session.hostile && !self.alarmed.iter().any(suspected)",

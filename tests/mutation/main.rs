@@ -177,7 +177,9 @@ fn near(file: &str) -> &'static [&'static str] {
         "rules/co_trading.rs" | "together.rs" | "fleet/mod.rs" | "fleet/groups.rs" => &["co_trading", "fleet"],
         "rules/unfamiliar_address.rs" | "address/mod.rs" | "address/sharing.rs" => &["address"],
         "account/cancels.rs" | "account/probe.rs" | "habit.rs" => &["prelude", "cancels", "probe", "pump_buy"],
-        "account/session.rs" | "account/episode.rs" | "account/mod.rs" => &["answer", "warm_up", "prelude", "history"],
+        "account/session.rs" | "account/episode.rs" | "account/vouched.rs" | "account/mod.rs" => {
+            &["answer", "warm_up", "prelude", "history"]
+        }
         "mod.rs" => &["warm_up", "answer", "origin"],
         _ => &["key_state", "origin", "pump_buy"],
     }
