@@ -162,7 +162,7 @@ async fn follow(
     templates: Option<Templates>,
     mut hang_ups: mpsc::Receiver<()>,
 ) {
-    let mut refused = Vec::new();
+    let (mut refused, mut wrong) = (Vec::new(), Vec::new());
     loop {
         let reload = tokio::select! {
             () = tokio::time::sleep(book.every()) => false,
@@ -210,13 +210,21 @@ async fn follow(
         match new {
             NewRules::None => {}
             NewRules::Taken(settings, news) => {
+                wrong.clear();
                 news.iter().for_each(|line| tracing::info!("rules: {line}"));
                 adopt.send_replace(Some(*settings));
             }
-            NewRules::Refused(lines) => {
-                lines.iter().take(20).for_each(|line| tracing::error!("{line}"));
-                tracing::error!("the changed rules have mistakes and are refused whole; the former stay in force");
+            // Said once, until they change again; what the accounts' book said of the same file is not said anew.
+            NewRules::Refused(lines) if reload || lines != wrong => {
+                let told = |line: &&String| look.refused.iter().any(|known| known.starts_with(line.as_str()));
+                lines.iter().filter(|line| !told(line)).take(20).for_each(|line| tracing::error!("{line}"));
+                tracing::error!(
+                    "the configuration has mistakes and is refused whole: the rules, and all else that it would \
+                     change, stay as they were"
+                );
+                wrong = lines;
             }
+            NewRules::Refused(_) => {}
         }
     }
 }

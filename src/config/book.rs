@@ -206,7 +206,10 @@ impl Book {
             Ok(config) => config,
             Err(problems) => {
                 let mut look = self.look_at(true, false);
-                let lines = problems.to_string().lines().map(str::to_owned).collect::<Vec<_>>();
+                // What a look at the secrets or at an account's file tells too is told once.
+                let told = |line: &str| look.refused.iter().any(|known| known.starts_with(line));
+                let lines =
+                    problems.to_string().lines().filter(|line| !told(line)).map(str::to_owned).collect::<Vec<_>>();
                 look.refused.splice(0..0, lines);
                 return look;
             }

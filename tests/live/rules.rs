@@ -94,6 +94,44 @@ async fn changed_rules_are_taken_over_a_file_with_mistakes_is_refused_with_all_o
 }
 
 #[tokio::test]
+async fn a_configuration_that_is_emptied_or_cut_off_changes_nothing_and_each_mistake_is_told_once() {
+    let mut exchange = Exchange::open(binance_rest).await;
+    let home = Home::new(&exchange);
+    let file = home.path("fillguard.toml");
+    let text = fs::read_to_string(&file).unwrap() + "\n[rules]\ndir = \"rules\"\n[accounts]\nevery = \"50ms\"\n";
+    fs::write(&file, &text).unwrap();
+    fs::create_dir(home.path("rules")).unwrap();
+    fs::write(home.path("rules/own.toml"), FIRST).unwrap();
+    let mut daemon = home.start("only");
+    let mut peer = signed_in(&mut exchange).await;
+    daemon.until(&daemon.log, "ready").await;
+    let told = |lacks: &str| times(&daemon, lacks);
+
+    // Nobody says so: the file alone is noticed.
+    fs::write(&file, "").unwrap();
+    daemon.until(&daemon.log, "refused whole").await;
+    assert_eq!((told("nobody would be watched"), told("nobody would be told")), (1, 1));
+    fs::write(&file, "[state]\n[rules.pump_buy]\nenabled = false\n[accounts]\nevery = \"1d\"\n").unwrap();
+    daemon.signal("-HUP");
+    daemon.until(&daemon.log, "SIGHUP: the configuration was read again").await;
+    while told("refused whole") < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The look before the signal may have told it already.
+    let whole = told("refused whole");
+    assert_eq!((told("nobody would be watched"), told("nobody would be told")), (whole, whole));
+    peer.say(order(1)).await;
+    daemon.until(&daemon.out, "First says 1").await;
+    assert_eq!(told("other rules judge from here on") + told("rules: "), 0);
+
+    // Whole again, it is taken.
+    fs::write(&file, text + "[rules.pump_buy]\nenabled = false\n").unwrap();
+    daemon.until(&daemon.log, "other rules judge from here on").await;
+    daemon.signal("-TERM");
+    assert_eq!(daemon.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_rule_that_was_promoted_and_is_too_loud_is_taken_back_told_once_and_written_down() {
     let mut exchange = Exchange::open(binance_rest).await;
     let home = Home::new(&exchange);
