@@ -38,8 +38,9 @@ const UNREADABLE: &str = "its configuration cannot be read";
 const JOURNAL: &str = "journal";
 /// Effects of arrivals read again are taken when this many have gathered.
 const TAKEN_TOGETHER: usize = 256;
-/// How many arrivals are read again between two looks at the world.
-const LOOK_UP: u64 = 65_536;
+/// How many arrivals are read again between two looks whether to stop, and between two words of how far it is.
+const LOOK_UP: u64 = 1_024;
+const TELL: u64 = 65_536;
 /// Tries of a store call that may succeed later, and the wait between two; each may itself wait 5 s for a lock.
 const TRIES: u32 = 30;
 const WAIT: Duration = Duration::from_secs(1);
@@ -297,10 +298,10 @@ impl Rereading<'_> {
         if self.effects.len() >= TAKEN_TOGETHER {
             take(&mut self.store, &mut self.effects, &self.routes)?;
         }
-        if arrival.n.is_multiple_of(LOOK_UP) {
-            if self.stop.is_cancelled() {
-                return Ok(false);
-            }
+        if arrival.n.is_multiple_of(LOOK_UP) && self.stop.is_cancelled() {
+            return Ok(false);
+        }
+        if arrival.n.is_multiple_of(TELL) {
             let text = format!("reading the journal again: arrival {} of {}", arrival.n, self.last_n);
             tracing::info!("{text}");
             systemd::still_starting(&text, Duration::from_secs(60));
