@@ -235,6 +235,22 @@ fn a_channel_may_name_an_account_whose_file_is_broken() {
 }
 
 #[test]
+fn an_account_whose_file_is_broken_may_be_protected_and_one_that_has_none_may_not() {
+    let home = Home::new();
+    home.account("alice");
+    home.write("accounts.d/bob.toml", "exchange = 1\n");
+    let protect = |name: &str| {
+        home.write(
+            "fillguard.toml",
+            &format!("{MAIN}[response]\nprotected = [\"binance/alice\", \"binance/{name}\"]\n"),
+        );
+        home.load()
+    };
+    assert!(protect("bob").is_ok());
+    assert!(protect("alise").unwrap_err().to_string().contains("; did you mean binance/alice?"));
+}
+
+#[test]
 fn tags_and_policies_of_accounts_that_come_change_and_go_judge_without_a_restart() {
     let home = Home::new();
     home.account("alice");

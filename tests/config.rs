@@ -495,6 +495,120 @@ fn channels_are_told_apart_and_name_accounts_that_are_there() {
 }
 
 #[test]
+fn an_account_that_is_protected_and_misspelt_is_told_with_the_one_that_was_meant() {
+    let folder = Folder::new();
+    let protected = |name: &str| format!("{}[response]\nprotected = [\"{name}\"]\n", fine());
+    let config = folder.load(&protected("binance/alice")).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.response.protected.len(), 1);
+    for (name, meant) in [
+        ("binance/alise", "; did you mean binance/alice?"),
+        ("kucoin/alice", "; did you mean binance/alice?"),
+        ("binance/bob", ""),
+    ] {
+        let told = folder.problems(&protected(name));
+        assert_eq!(told, [format!("11: response.protected: there is no account {name}{meant}")]);
+    }
+    let channel = "[[notify.telegram]]\ntoken_file = \"telegram.token\"\nchat = 1\naccounts = [\"binance/alise\"]\n";
+    let told = folder.problems(&format!("{}{channel}", fine()));
+    assert_eq!(told, ["13: notify.telegram.accounts: there is no account binance/alise; did you mean binance/alice?"]);
+}
+
+#[test]
+fn a_key_that_acts_has_files_of_its_own_and_so_has_each_of_its_parts() {
+    let folder = Folder::new();
+    folder.secret("desk.key", "desk-key-id\n");
+    std::os::unix::fs::symlink(folder.path("alice.key"), folder.path("link.key")).unwrap();
+    let watches = "is made of the files of the key that watches binance/alice; a key that may act has files of its own";
+    let keys = |key: &str| format!("key_file = \"{key}\"\nsecret_file = \"alice.secret\"\n");
+    let trade = |key: &str| {
+        format!("{ALICE}[account.response]\nmode = \"auto\"\n[account.response.trade]\n{}{CONSOLE}", keys(key))
+    };
+    let master =
+        |key: &str| format!("{}[[response.master]]\nexchange = \"binance\"\nname = \"desk\"\n{}", fine(), keys(key));
+    for same in ["alice.key", "./alice.key", "link.key"] {
+        assert_eq!(folder.problems(&trade(same)), [format!("8: account.response.trade: {watches}")], "{same}");
+        assert_eq!(folder.problems(&master(same)), [format!("10: response.master: {watches}")], "{same}");
+    }
+    for text in [trade("desk.key"), master("desk.key")] {
+        folder.load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    }
+    let reason = "is the same file as that of the key's id; each of the two has a file of its own";
+    let told = folder.problems(&fine().replace("alice.secret", "alice.key"));
+    assert_eq!(told, [format!("5: account.secret_file: {reason}")]);
+    let told = folder.problems(&master("alice.secret"));
+    assert_eq!(told, [format!("13: response.master.secret_file: {reason}")]);
+}
+
+#[test]
+fn two_do_not_listen_on_one_address_and_port_0_is_none() {
+    let folder = Folder::new();
+    folder.secret("long.token", SECRET);
+    let text = |answers: &str, posts: &str| {
+        format!(
+            "{}[answers]\nlisten = \"{answers}\"\npublic_url = \"https://guard.example.org\"\n[access.http]\n\
+             listen = \"{posts}\"\nbehind_proxy = true\ntoken_file = \"long.token\"\n",
+            fine()
+        )
+    };
+    let clash = "11: answers.listen: is where access.http listens; give one of them another port";
+    for (answers, posts) in
+        [("127.0.0.1:7780", "127.0.0.1:7780"), ("127.0.0.1:7780", "0.0.0.0:7780"), ("[::]:7780", "127.0.0.1:7780")]
+    {
+        assert_eq!(folder.problems(&text(answers, posts)), [clash], "{answers} {posts}");
+    }
+    for (answers, posts) in [("127.0.0.1:7781", "127.0.0.1:7780"), ("127.0.0.2:7780", "127.0.0.1:7780")] {
+        folder.load(&text(answers, posts)).unwrap_or_else(|problems| panic!("{problems}"));
+    }
+    let told = folder.problems(&text("127.0.0.1:0", "127.0.0.1:0"));
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("11: answers.listen: names port 0, which is another one at each start"), "{told:?}");
+    assert!(
+        told[1].starts_with("14: access.http.listen: names port 0, which is another one at each start"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn an_address_is_one_line_and_a_mail_server_has_no_blanks() {
+    let folder = Folder::new();
+    let hook = format!("{}[[notify.webhook]]\nurl_file = \"hook.url\"\n[alive]\nping_file = \"hook.url\"\n", fine());
+    for wrong in ["https://a.example.org/canary\nhttps://b.example.org\n", "https://a.example.org/can\u{7}ary"] {
+        folder.secret("hook.url", wrong);
+        let reason = "holds more than one line, or control characters; put the address alone into it";
+        let told = folder.problems(&hook);
+        assert_eq!(told, [format!("11: notify.webhook.url_file: {reason}"), format!("13: alive.ping_file: {reason}")]);
+    }
+    folder.secret("hook.url", "https://a.example.org/x\r\n");
+    folder.load(&hook).unwrap_or_else(|problems| panic!("{problems}"));
+    for server in ["smtp.example.org\\n", "smtp example.org", "smtp.example.org ", "a\\u0007b"] {
+        let mail =
+            format!("[[notify.email]]\nserver = \"{server}\"\nfrom = \"a@example.org\"\nto = [\"b@example.org\"]\n");
+        let told = folder.problems(&format!("{}{mail}", fine()));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("11: notify.email.server: must be a name or an address alone"), "{told:?}");
+    }
+}
+
+#[test]
+fn a_folder_is_no_log_and_a_file_no_folder_of_leaks() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("dumps")).unwrap();
+    folder.write("dump.txt", "");
+    let log = "[[access.file]]\nname = \"egress\"\npath = \"dumps\"\nformat = \"squid\"\naccount = \"alice\"\n";
+    let told = folder.problems(&format!("{}{log}", fine()));
+    let dumps = folder.path("dumps").display().to_string();
+    assert_eq!(told, [format!("12: access.file.path: {dumps} is a directory; name the log in it")]);
+    let leaks = |dir: &str| format!("{}[leakcheck]\ndir = \"{dir}\"\n", fine());
+    let told = folder.problems(&leaks("dump.txt"));
+    assert_eq!(told, [format!("11: leakcheck.dir: {} is not a directory", folder.path("dump.txt").display())]);
+    assert!(folder.load(&leaks("dumps")).unwrap().warnings.is_empty());
+    let warnings = folder.load(&leaks("dmups")).unwrap().warnings;
+    assert!(
+        warnings.len() == 1 && warnings[0].starts_with("leakcheck.dir: ") && warnings[0].contains("cannot be read yet")
+    );
+}
+
+#[test]
 fn tables_in_the_wrong_form_are_told() {
     let folder = Folder::new();
     let told =
@@ -585,6 +699,72 @@ fn check_says_what_would_run_and_makes_nothing() {
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!((code, &told["fine"], told["rules"].as_array().unwrap().len()), (Some(0), &true.into(), 13));
     assert_eq!(told["accounts"][0]["name"], "binance/alice");
+}
+
+#[test]
+fn a_configuration_in_which_no_rule_could_find_a_theft_is_warned_of() {
+    let folder = Folder::new();
+    let off = |spared: &str| {
+        let rules =
+            RuleName::ALL.iter().map(|rule| rule.as_str()).filter(|name| !["blind", "user", spared].contains(name));
+        rules.map(|name| format!("[rules.{name}]\nenabled = false\n")).collect::<String>()
+    };
+    let path = folder.write("fillguard.toml", &(fine() + &off(""))).display().to_string();
+    let (code, told) = fillguard(&["check", "--config", &path]);
+    assert!(code == Some(0) && told.contains("warning   every rule that could find a theft is off"), "{told}");
+    assert!(folder.load(&(fine() + &off("pump_buy"))).unwrap().warnings.is_empty(), "one is on");
+    let (folder, text) = with_rules(&[("own.toml", "[[rule]]\nname = \"large\"\nwhen = \"order.dollars > 5000\"\n")]);
+    assert!(folder.load(&(text + &off(""))).unwrap().warnings.is_empty(), "one of the user's own is on");
+}
+
+/// A configuration of five accounts with one channel, a webhook that is told of the accounts `named` alone.
+fn hooked(folder: &Folder, named: &str) -> String {
+    folder.secret("hook.url", "https://hooks.example.org/services/canary0Path\n");
+    let mut text = String::new();
+    for name in ["alice", "bob", "carol", "dave", "erin"] {
+        folder.secret(&format!("{name}.key"), &format!("{name}-key-id\n"));
+        text += &ALICE
+            .replace("name = \"alice\"", &format!("name = \"{name}\""))
+            .replace("alice.key", &format!("{name}.key"));
+    }
+    text + "[notify]\nphrase = \"blue heron\"\n[[notify.webhook]]\nurl_file = \"hook.url\"\nform = \"slack\"\n" + named
+}
+
+#[test]
+fn accounts_of_which_no_channel_is_told_are_named_in_a_warning() {
+    let folder = Folder::new();
+    let warned = |named: &str| {
+        let config = folder.load(&hooked(&folder, named)).unwrap_or_else(|problems| panic!("{problems}"));
+        config.warnings
+    };
+    let one = warned("accounts = [\"binance/alice\"]\n");
+    assert!(one.len() == 1, "{one:?}");
+    assert!(
+        one[0].starts_with("no channel is told of binance/bob, binance/carol, binance/dave and 1 more: "),
+        "{one:?}"
+    );
+    let most = warned("accounts = [\"binance/alice\", \"binance/carol\", \"binance/dave\", \"binance/erin\"]\n");
+    assert!(most[0].starts_with("no channel is told of binance/bob: "), "{most:?}");
+    assert!(
+        warned("").is_empty()
+            && warned("accounts = [\"binance/alice\"]\n[notify.console]\nenabled = true\n").is_empty()
+    );
+    let another = "accounts = [\"binance/alice\"]\n[[notify.telegram]]\ntoken_file = \"telegram.token\"\nchat = 1\n";
+    assert!(warned(another).is_empty(), "the other channel is told of all");
+}
+
+#[test]
+fn check_lists_webhooks_with_what_they_are_told_of_and_nothing_of_where_they_are() {
+    let folder = Folder::new();
+    let text = hooked(&folder, "accounts = [\"binance/alice\", \"binance/bob\"]\nmin_level = \"act\"\n");
+    let path = folder.write("fillguard.toml", &text).display().to_string();
+    let (code, told) = fillguard(&["check", "--config", &path]);
+    let what = "webhook of the form slack, from act on, of binance/alice, binance/bob only";
+    assert!(code == Some(0) && told.contains(&format!("channel   webhook: {what}\n")), "{told}");
+    let (_, json) = fillguard(&["check", "--config", &path, "--format", "json"]);
+    let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(parsed["channels"], serde_json::json!([{ "name": "webhook", "what": what }]));
+    assert!(!(told + &json).contains("canary"));
 }
 
 #[test]

@@ -8,13 +8,13 @@ use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{ConfigFile, FINE, Format, MISUSE};
-use crate::config::{Config, Response, schema, write_part, write_size, write_time, write_worth};
+use crate::config::{Config, Response, a_few, schema, write_part, write_size, write_time, write_worth};
 use crate::cost::{self, Cost};
-use crate::domain::{LeakMode, RuleName, Span, Wallet};
+use crate::domain::{AccountId, LeakMode, RuleName, Span, Wallet};
 use crate::engine::rules::Levels;
 use crate::feed::access::Form;
 use crate::journal::{ReadError, Reader};
-use crate::notify::console;
+use crate::notify::{ChannelSettings, console, webhook};
 use crate::runtime::clock;
 
 /// Say whether a configuration is fine and what would run with it
@@ -137,6 +137,24 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     Ok(FINE)
 }
 
+/// Says what a channel is told of.
+fn told(channel: &ChannelSettings) -> String {
+    let only = channel.accounts.as_ref().map(|accounts| a_few(&accounts.iter().collect::<Vec<&AccountId>>()));
+    let only = only.map_or(String::new(), |accounts| format!(", of {accounts} only"));
+    format!("from {} on{only}", channel.min_level)
+}
+
+/// Returns the word by which a configuration names what a webhook's receiver understands.
+fn form(form: webhook::Form) -> &'static str {
+    match form {
+        webhook::Form::Fillguard => "fillguard",
+        webhook::Form::Slack => "slack",
+        webhook::Form::Discord => "discord",
+        webhook::Form::Ntfy => "ntfy",
+        webhook::Form::Alertmanager => "alertmanager",
+    }
+}
+
 /// Measures what the rules cost.
 fn measured(file: Option<&Path>, config: &Config) -> Result<Cost, ReadError> {
     let readers = match file {
@@ -160,15 +178,20 @@ impl Summary {
         let email = config.notify.email.iter().map(|mail| {
             let to: Vec<String> = mail.to.iter().map(ToString::to_string).collect();
             let what = format!("e-mail to {} over {}:{}", to.join(", "), mail.server, mail.port);
-            (mail.channel.name.clone(), format!("{what}, from {} on", mail.channel.min_level))
+            (mail.channel.name.clone(), format!("{what}, {}", told(&mail.channel)))
         });
-        let telegram = config.notify.telegram.iter().map(|chat| {
-            (chat.channel.name.clone(), format!("Telegram chat {}, from {} on", Chat(chat), chat.channel.min_level))
+        let telegram =
+            config.notify.telegram.iter().map(|chat| {
+                (chat.channel.name.clone(), format!("Telegram chat {}, {}", Chat(chat), told(&chat.channel)))
+            });
+        // Where it goes is a secret: with some services whoever knows the address may post to it.
+        let webhook = config.notify.webhook.iter().map(|hook| {
+            (hook.channel.name.clone(), format!("webhook of the form {}, {}", form(hook.form), told(&hook.channel)))
         });
         let console = config.notify.console.then(|| (console::NAME.to_owned(), "where the daemon runs".to_owned()));
         Summary {
             accounts: accounts.map(|one| (one.id.to_string(), one.tags.clone(), one.response)).collect(),
-            channels: email.chain(telegram).chain(console).collect(),
+            channels: email.chain(telegram).chain(webhook).chain(console).collect(),
             rules: rules(config),
             kept: kept(config),
             wallets: config

@@ -122,12 +122,18 @@ impl Sources<'_> {
             section.time("every", Duration::from_millis(250), Duration::from_millis(10)..=Duration::from_secs(60));
         section.close();
         let path = path?;
-        if section.gather.scope != Scope::Middle && fs::metadata(&path).is_err() {
-            section.gather.warn(format!(
-                "line {}: {} cannot be read yet; it is waited for (does it exist, and may fillguard's user read it?)",
-                section.line_of("path"),
-                path.display()
-            ));
+        if section.gather.scope != Scope::Middle {
+            match fs::metadata(&path) {
+                Ok(about) if about.is_dir() => {
+                    section.refuse("path", format!("{} is a directory; name the log in it", path.display()));
+                }
+                Ok(_) => {}
+                Err(_) => section.gather.warn(format!(
+                    "line {}: {} cannot be read yet; it is waited for (does it exist, and may fillguard's user read it?)",
+                    section.line_of("path"),
+                    path.display()
+                )),
+            }
         }
         let reader = crate::feed::access::Reader { form: form?, fields, whose };
         Some(FileSource { from_start, longest, every, ..FileSource::new(&name?, path, reader) })
@@ -147,6 +153,9 @@ impl Sources<'_> {
                 "is open to other machines, and the token would travel readable: listen on 127.0.0.1, or put a proxy with \
                  TLS in front and write behind_proxy = true",
             ),
+            Some(listen) if listen.port() == 0 => {
+                section.refuse("listen", "names port 0, which is another one at each start; name the port to post to");
+            }
             None if !section.has("listen") => section.refuse("listen", "is missing: where to listen, as in \"127.0.0.1:7780\""),
             Some(_) | None => {}
         }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::credential::{Found, secret};
-use super::problem::value;
-use super::section::{Scope, Section};
+use super::credential::{Found, Place, place, secret};
+use super::problem::{nearest, value};
+use super::section::{Gather, Scope, Section};
 use super::values::one_of;
 use crate::domain::{AccountId, Right, Symbol, Venue, Wallet};
 use crate::engine::rules::key_policy::Policy;
@@ -60,7 +60,12 @@ pub(super) struct Secrets {
     secret: Found,
     passphrase: Found,
     key_json: Found,
+    /// Where the key's id and its secret are, or Coinbase's key file alone.
+    pub place: Option<KeyPlace>,
 }
+
+/// Where a key is said to be.
+pub(super) type KeyPlace = (Place, Option<Place>);
 
 /// One part of a key of the configuration, to be looked for elsewhere.
 #[derive(Clone, Debug)]
@@ -94,6 +99,8 @@ pub(super) struct Taken {
     names: BTreeMap<AccountId, String>,
     /// Keys by where they are said to be.
     places: BTreeMap<(Venue, String), AccountId>,
+    /// Keys that watch, by all their files.
+    pub watching: BTreeMap<KeyPlace, AccountId>,
     /// Keys by their ids.
     keys: BTreeMap<(Venue, String), AccountId>,
     /// The parts of all keys, where somebody looks for them.
@@ -209,6 +216,10 @@ pub(super) fn read(
         section.refuse(key, format!("is the same key as that of {other}; each account has its own"));
     }
     taken.keep(&id.to_string(), &secrets);
+    if let Some(place) = &secrets.place {
+        pending.differs(section, place, &id);
+        taken.watching.insert(place.clone(), id.clone());
+    }
     let wallets = wallets(section, venue);
     let holder = pending.finish(&id, taken);
     // One that is not known was refused above, and its secrets cannot be judged.
@@ -308,7 +319,16 @@ impl Secrets {
     /// Reads the files of a key that a table names; `json` where it may be one of Coinbase's key files.
     pub fn read(section: &mut Section<'_>, json: bool) -> Self {
         let key_json = if json { secret(section, "key_json_file", "key_json_credential") } else { Found::Absent };
+        let key_place = place(section, "key_file", "key_credential");
+        let secret_place = place(section, "secret_file", "secret_credential");
+        if key_place.is_some() && key_place == secret_place {
+            let reason = "is the same file as that of the key's id; each of the two has a file of its own";
+            section.refuse(named(section, "secret"), reason);
+        }
+        let whole = place(section, "key_json_file", "key_json_credential").filter(|_| json);
+        let place = whole.map(|whole| (whole, None)).or(key_place.map(|key| (key, secret_place)));
         Secrets {
+            place,
             key: secret(section, "key_file", "key_credential"),
             secret: secret(section, "secret_file", "secret_credential"),
             passphrase: secret(section, "passphrase_file", "passphrase_credential"),
@@ -318,7 +338,7 @@ impl Secrets {
 
     /// Makes the exchange's kind of key; notes what is missing or does not belong.
     pub fn join(self, section: &Section<'_>, venue: Venue, api: Api, version: u8) -> Option<ReadKey> {
-        let Secrets { key, secret, passphrase, key_json } = self;
+        let Secrets { key, secret, passphrase, key_json, place: _ } = self;
         let exchange = venue == Venue::Coinbase && api == Api::Exchange;
         let title = if exchange { "Coinbase Exchange" } else { venue.title() };
         if venue != Venue::Kucoin && !exchange && !matches!(passphrase, Found::Absent) {
@@ -394,6 +414,7 @@ fn key_parts(section: &Section<'_>, json: &Secret) -> Option<(Secret, Secret)> {
 fn named(section: &Section<'_>, stem: &str) -> &'static str {
     let (file, credential) = match stem {
         "passphrase" => ("passphrase_file", "passphrase_credential"),
+        "secret" => ("secret_file", "secret_credential"),
         _ => ("key_json_file", "key_json_credential"),
     };
     if section.has(file) { file } else { credential }
@@ -402,4 +423,22 @@ fn named(section: &Section<'_>, stem: &str) -> &'static str {
 /// Reads the name of an account as other sections spell it.
 pub(super) fn account_name(text: &str) -> Result<AccountId, String> {
     text.parse().map_err(|_| format!("{} is no account: write exchange/name, as in \"binance/alice\"", value(text)))
+}
+
+/// Reads the name of an account that must be among those that are `known`, or be one whose own file cannot be read.
+pub(super) fn known_account<'a>(
+    text: &str,
+    gather: &Gather,
+    known: impl Iterator<Item = &'a AccountId> + Clone,
+) -> Result<AccountId, String> {
+    let id = account_name(text)?;
+    let excused = || gather.excused.borrow().iter().any(|name| *name == id.name.as_str());
+    if gather.scope == Scope::Middle || known.clone().any(|one| *one == id) || excused() {
+        return Ok(id);
+    }
+    let names: Vec<&str> = known.clone().filter(|one| one.venue == id.venue).map(|one| one.name.as_str()).collect();
+    let near = nearest(&id.name, &names).map(|name| format!("{}/{name}", id.venue));
+    let elsewhere = || known.clone().find(|one| one.name == id.name).map(ToString::to_string);
+    let meant = near.or_else(elsewhere).map_or(String::new(), |meant| format!("; did you mean {meant}?"));
+    Err(format!("there is no account {id}{meant}"))
 }

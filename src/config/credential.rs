@@ -68,6 +68,32 @@ pub(super) fn secret(section: &mut Section<'_>, file: &'static str, credential: 
     }
 }
 
+/// Takes a secret that is an address, and so one line; what else it holds might be read in two ways.
+pub(super) fn one_line(section: &Section<'_>, secret: Secret, file: &str, credential: &str) -> Option<Secret> {
+    if !secret.expose().contains(char::is_control) {
+        return Some(secret);
+    }
+    let key = if section.has(file) { file } else { credential };
+    section.refuse(key, "holds more than one line, or control characters; put the address alone into it");
+    None
+}
+
+/// Where a secret is said to be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    File(PathBuf),
+    Credential(String),
+}
+
+/// Returns where the file says a secret is, so that the same file is known by any of its paths.
+pub(super) fn place(section: &Section<'_>, file: &str, credential: &str) -> Option<Place> {
+    if let Some(path) = section.written(file) {
+        let path = section.gather.folder.join(path);
+        return Some(Place::File(path.canonicalize().unwrap_or(path)));
+    }
+    section.written(credential).map(|name| Place::Credential(name.to_owned()))
+}
+
 /// Returns where a credential lies: under its name, or in the folder whose name systemd puts in front (`keys_a.key` of
 /// `LoadCredential=keys:/etc/fillguard/keys` is `a.key` there), where somebody names that folder.
 fn handed_over(folder: &Path, name: &str) -> PathBuf {

@@ -37,6 +37,7 @@ pub use account::{Account, Kept, Response};
 pub use book::{Book, Look};
 pub(crate) use exception::read_end;
 pub use keeping::{Log, LogFormat};
+pub(crate) use notify::a_few;
 pub use problem::{Problem, Problems};
 pub use reload::{NewRules, RuleBook, rule_files, rules_folder};
 pub use rules::Promotion;
@@ -250,7 +251,7 @@ fn walk(root: &mut Section<'_>, file: PathBuf, taken: &mut account::Taken) -> Co
     pipeline.alert.language = notify.language;
     let (response, keys) = response::response(root, book.holders(), taken);
     book.brake(&response, &keys);
-    let answers = alive::answers(root);
+    let answers = alive::answers(root, feed.access.http.as_ref().map(|http| http.listen));
     (notify.heartbeat, notify.daily) = alive::alive(root);
     let leakcheck = leakcheck::leakcheck(root);
     let log = keeping::log(root);

@@ -1,14 +1,15 @@
 //! `[notify]`: whom to tell, and how.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::account::{Account, account_name};
-use super::credential::{Found, secret};
+use super::account::{Account, known_account};
+use super::credential::{Found, one_line, secret};
 use super::problem::Problems;
 use super::section::{Scope, Section};
 use super::values::{integer, text};
 use crate::alert::Language;
-use crate::domain::Level;
+use crate::domain::{AccountId, Level};
 use crate::notify::email::{EmailSettings, Mailbox, Mailer, Tls};
 use crate::notify::telegram::{BASE_URL, Bot, Chat, TelegramSettings};
 use crate::notify::templates::Templates;
@@ -79,7 +80,41 @@ pub(super) fn notify(root: &mut Section<'_>, accounts: &[Account]) -> Settings {
     let (phrase, templates) = (channels.phrase, channels.templates);
     let settings =
         Settings { email, telegram, webhook, console, backoff, burst, repeat, language, ..Settings::default() };
+    if root.gather.scope != Scope::Middle {
+        untold(root, accounts, &settings);
+    }
     Settings { phrase, templates, ..settings }
+}
+
+/// Warns of accounts of which no channel is told.
+fn untold(root: &Section<'_>, accounts: &[Account], settings: &Settings) {
+    let email = settings.email.iter().map(|one| &one.channel);
+    let telegram = settings.telegram.iter().map(|one| &one.channel);
+    let webhook = settings.webhook.iter().map(|one| &one.channel);
+    let channels: Vec<_> = email.chain(telegram).chain(webhook).collect();
+    // A channel that names nobody is told of everybody; that there is none at all is told elsewhere.
+    if settings.console || channels.is_empty() || channels.iter().any(|channel| channel.accounts.is_none()) {
+        return;
+    }
+    let told: BTreeSet<&AccountId> = channels.iter().flat_map(|channel| channel.accounts.iter().flatten()).collect();
+    let untold: Vec<&AccountId> = accounts.iter().map(|account| &account.id).filter(|id| !told.contains(id)).collect();
+    if !untold.is_empty() {
+        root.gather.warn(format!(
+            "no channel is told of {}: name them in a channel's accounts, or leave accounts out of a channel, which is \
+             then told of all",
+            a_few(&untold)
+        ));
+    }
+}
+
+/// Names some accounts: all of a few, the first of many.
+pub(crate) fn a_few(accounts: &[&AccountId]) -> String {
+    const FEW: usize = 3;
+    let named: Vec<String> = accounts.iter().take(FEW).map(ToString::to_string).collect();
+    match accounts.len().saturating_sub(FEW) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 /// Reads the user's own words and tries them; each file that is wrong is told by its own name and line.
@@ -139,14 +174,8 @@ impl Channels<'_> {
             None => self.names.push((name.clone(), section.line())),
         }
         let min_level = section.choice("min_level", Some(Level::Alert), &LEVELS).unwrap_or(Level::Alert);
-        let strict = section.gather.scope != Scope::Middle;
-        let excuses = section.gather.excused.borrow().clone();
-        let accounts = section.list("accounts", |text| {
-            let id = account_name(text)?;
-            let excused = || excuses.iter().any(|name| *name == id.name.as_str());
-            let known = !strict || self.accounts.iter().any(|account| account.id == id) || excused();
-            if known { Ok(id) } else { Err(format!("there is no account {id}")) }
-        });
+        let (gather, known) = (section.gather, self.accounts.iter().map(|account| &account.id));
+        let accounts = section.list("accounts", |text| known_account(text, gather, known.clone()));
         // An empty list reads like everybody, and so it is meant.
         let accounts = Some(accounts).filter(|accounts| !accounts.is_empty());
         let person = section.text("person", Some("")).unwrap_or_default();
@@ -159,6 +188,13 @@ impl Channels<'_> {
     fn email(&mut self, mut section: Section<'_>) -> Option<EmailSettings> {
         let channel = self.channel(&mut section, "email");
         let server = demanded(&mut section, "server", "the mail server, as in \"smtp.example.org\"");
+        let server = server.filter(|server| {
+            let fine = !server.contains(|c: char| c.is_control() || c.is_whitespace());
+            if !fine {
+                section.refuse("server", "must be a name or an address alone, without blanks: \"smtp.example.org\"");
+            }
+            fine
+        });
         let tls = [("starttls", Tls::Starttls), ("implicit", Tls::Implicit), ("none", Tls::None)];
         let tls = section.choice("tls", Some(Tls::Starttls), &tls).unwrap_or_default();
         let usual_port = if tls == Tls::Implicit { 465 } else { 587 };
@@ -253,7 +289,7 @@ impl Channels<'_> {
         let look = section.gather.scope == Scope::Look;
         let read = !matches!(url, Found::Unread);
         let url = match url {
-            Found::Read(url) => Some(url),
+            Found::Read(url) => one_line(&section, url, "url_file", "url_credential"),
             Found::Unread => look.then(|| Secret::new(String::new())),
             Found::Absent => {
                 if section.gather.scope != Scope::Middle {

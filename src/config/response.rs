@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::account::{Account, Api, Kept, Response, Secrets, Taken, account_name};
+use super::account::{Account, Api, Kept, KeyPlace, Response, Secrets, Taken, known_account};
 use super::credential::{Found, secret};
 use super::problem::value;
 use super::section::{Scope, Section};
@@ -22,13 +22,15 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) struct Pending {
     holder: Holder,
     trade: Option<Secrets>,
+    /// The line of the table that names the trade key's files.
+    trade_line: usize,
     others: Vec<(Part, Found)>,
 }
 
 /// Reads what may be done about an account: a word, or a table.
 pub(super) fn account(section: &mut Section<'_>, venue: Option<Venue>) -> (Policy, Pending) {
     let usual = Policy::default();
-    let mut pending = Pending { holder: Holder::default(), trade: None, others: Vec::new() };
+    let mut pending = Pending { holder: Holder::default(), trade: None, trade_line: 0, others: Vec::new() };
     if !section.has("response") || section.written("response").is_some() {
         let mode = section.choice("response", Some(usual.mode), &MODES).unwrap_or_default();
         if mode.acts() {
@@ -92,7 +94,7 @@ pub(super) fn account(section: &mut Section<'_>, venue: Option<Venue>) -> (Polic
             let key = secrets.clone().join(&trade, venue, Api::Advanced, version);
             holder.trade = key.and_then(RevokeKey::of);
         }
-        pending.trade = Some(secrets);
+        (pending.trade, pending.trade_line) = (Some(secrets), trade.line());
         trade.close();
     }
     let strict = table.gather.scope != Scope::Middle;
@@ -107,7 +109,19 @@ pub(super) fn account(section: &mut Section<'_>, venue: Option<Venue>) -> (Polic
     (policy, pending)
 }
 
+/// Why the files of a key that watches are refused for one that acts.
+fn watches(id: &AccountId) -> String {
+    format!("is made of the files of the key that watches {id}; a key that may act has files of its own")
+}
+
 impl Pending {
+    /// Refuses a key that cancels and is made of the files of the key that `watching` names.
+    pub fn differs(&self, section: &Section<'_>, watching: &KeyPlace, id: &AccountId) {
+        if self.trade.as_ref().is_some_and(|trade| trade.place.as_ref() == Some(watching)) {
+            section.gather.refuse(self.trade_line, &section.path("response.trade"), watches(id));
+        }
+    }
+
     /// Notes the parts of the keys where somebody looks for them, and returns what may act.
     pub fn finish(self, id: &AccountId, taken: &mut Taken) -> Holder {
         if let Some(trade) = &self.trade {
@@ -135,11 +149,12 @@ pub(super) fn response(
 ) -> (Settings, Keys) {
     let mut section = root.section("response");
     let usual = Settings::default();
+    let (gather, known) = (section.gather, accounts.iter().map(|(account, ..)| &account.id));
     let settings = Settings {
         keys_per_hour: section.count("keys_per_hour", usual.keys_per_hour.into(), 1..=10_000) as u32,
         keys_per_day: section.count("keys_per_day", usual.keys_per_day.into(), 1..=100_000) as u32,
         cool_down: section.time("cool_down", usual.cool_down, Duration::ZERO..=7 * DAY),
-        protected: section.list("protected", account_name).into_iter().collect(),
+        protected: section.list("protected", |text| known_account(text, gather, known.clone())).into_iter().collect(),
         protected_keys: section.list("protected_keys", fingerprint).into_iter().collect(),
         dry_for: section.time("dry_for", usual.dry_for, Duration::ZERO..=90 * DAY),
         fresh: section.time("fresh", usual.fresh, 10 * SECOND..=DAY),
@@ -224,6 +239,9 @@ fn master(table: &mut Section<'_>, taken: &mut Taken) -> (Option<Venue>, Option<
         table.refuse("broker", "a broker's calls are known of Binance alone");
     }
     taken.keep(&format!("{venue} master {name}"), &secrets);
+    if let Some(id) = secrets.place.as_ref().and_then(|place| taken.watching.get(place)) {
+        table.refuse_all(watches(id));
+    }
     let key = secrets.join(table, venue, Api::Advanced, version).and_then(RevokeKey::of);
     (Some(venue), Some(name.clone()), key.map(|key| Master { name, key, broker }))
 }

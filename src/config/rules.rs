@@ -86,6 +86,13 @@ fn rules(root: &mut Section<'_>) -> (engine::Settings, Exceptions, Promotion) {
     if settings.off.contains(&RuleName::Blind) && root.gather.scope != Scope::Middle {
         root.gather.warn("rule blind is off: nobody will be told that an account cannot be seen".to_owned());
     }
+    // `blind` tells that nothing can be seen, never what is seen.
+    let mut finders = RuleName::ALL.iter().filter(|name| !matches!(name, RuleName::Blind | RuleName::User));
+    let none = finders.all(|name| settings.off.contains(name)) && settings.user.rules.is_empty();
+    if none && root.gather.scope != Scope::Middle {
+        root.gather
+            .warn("every rule that could find a theft is off: accounts are watched, and no theft is told".to_owned());
+    }
     (settings, exceptions, promotion)
 }
 
