@@ -2,6 +2,7 @@
 //! delays neither detection nor another channel.
 
 pub mod backoff;
+mod censor;
 pub mod console;
 mod courier;
 pub mod email;

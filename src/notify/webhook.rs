@@ -10,6 +10,7 @@ use aws_lc_rs::hmac;
 use reqwest::Client;
 use serde_json::{Value, json};
 
+use super::censor::Censor;
 use super::courier::{Carrier, Failure};
 use super::templates::{self, About, Part};
 use super::wording::{one_line, web_link};
@@ -78,6 +79,8 @@ pub struct Webhook {
     address: String,
     topic: String,
     words: &'static Words,
+    /// Hides the address and the secret in what the receiver says.
+    censor: Censor,
     /// Where incidents are, for templates.
     store: Option<Handle>,
 }
@@ -99,7 +102,9 @@ impl Webhook {
         }
         let client = http::client(settings.timeout)?;
         let words = words(settings.channel.language);
-        Ok(Webhook { settings, client, address, topic, words, store: None })
+        let censor = Censor::default().address(settings.url.expose());
+        let censor = settings.secret.iter().fold(censor, |censor, secret| censor.secret(secret.expose()));
+        Ok(Webhook { settings, client, address, topic, words, censor, store: None })
     }
 
     /// Lets templates know the incident.
@@ -136,7 +141,7 @@ impl Webhook {
         }
         let response = request.body(body).send().await.map_err(|why| {
             let uncertain = !why.is_connect();
-            Failure::Down { why: self.censored(&http::said(why)), after: None, uncertain }
+            Failure::Down { why: self.censor.cleaned(&http::said(why), 300), after: None, uncertain }
         })?;
         let status = response.status().as_u16();
         let after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
@@ -146,24 +151,12 @@ impl Webhook {
             return Ok(());
         }
         let answer = http::read(response).await.ok().flatten().unwrap_or_default();
-        let answer = self.censored(&String::from_utf8_lossy(&answer));
-        let why = format!("the receiver answered {status}: {}", one_line(&answer, 120));
+        let answer = self.censor.cleaned(&String::from_utf8_lossy(&answer), 120);
+        let why = format!("the receiver answered {status}: {answer}");
         Err(match status {
             408 | 425 | 429 | 500..=599 => Failure::Down { why, after, uncertain: false },
             _ => Failure::Never { why },
         })
-    }
-
-    /// The last line of defence, should the receiver's words hold the address or the secret.
-    fn censored(&self, text: &str) -> String {
-        let mut text = text.replace(self.settings.url.expose(), "<redacted>").replace(&self.address, "<redacted>");
-        let path = self.settings.url.expose().rsplit('/').next().unwrap_or_default();
-        for secret in [Some(path), self.settings.secret.as_ref().map(Secret::expose)].into_iter().flatten() {
-            if secret.len() >= 8 {
-                text = text.replace(secret, "<redacted>");
-            }
-        }
-        one_line(&text, 300)
     }
 
     fn formed(&self, queued: &Queued, text: &str) -> Value {

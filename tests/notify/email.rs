@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use fillguard::domain::Level;
 use fillguard::notify::email::{EmailSettings, Letter, Mailer, Tls, compose, eml};
+use fillguard::notify::links::Links;
 use fillguard::notify::{Carrier, ChannelSettings, Error, Failure};
 use fillguard::secret::Secret;
 use fillguard::store::{Queued, Sent};
@@ -214,6 +217,37 @@ async fn without_starttls_nothing_is_said_and_a_wrong_password_ends_it_without_b
     let outcome = Mailer::new(settings).unwrap().carry(&queued(Level::Alert, "x")).await;
     assert!(matches!(&outcome, Err(Failure::Never { .. })), "{outcome:?}");
     assert!(!format!("{outcome:?}").contains(PASSWORD));
+}
+
+/// Has a mail server refuse with these words, at the sign-in and after the text, and returns what is told of it.
+async fn refused_with(auth: String, end: String, links: &Links) -> String {
+    let (auth, end): (&'static str, &'static str) = (auth.leak(), end.leak());
+    let server = SmtpServer::start(vec![Session { auth, end, ..Session::default() }]);
+    let mut settings = mailbox(server.port, Tls::None);
+    (settings.user, settings.password) = (Some("desk".to_owned()), Some(Secret::new(PASSWORD.to_owned())));
+    let mut mailer = Mailer::new(settings).unwrap().linking(Some(links.clone()));
+    let outcome = mailer.carry(&queued(Level::Alert, "x")).await;
+    let Err(Failure::Never { why }) = outcome else { panic!("{outcome:?}") };
+    why
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_what_it_was_sent_gives_away_neither_the_password_nor_the_link_to_answer() {
+    let links = Links::new("https://guard.example.org", b"a key of at least sixteen bytes");
+    let blob = STANDARD.encode(format!("\0desk\0{PASSWORD}"));
+    for (sent, told) in [
+        (format!("AUTH PLAIN {blob}"), "AUTH PLAIN <redacted>"),
+        (format!("AUTH PLAIN {}", blob.get(..12).unwrap()), "AUTH PLAIN <redacted>"),
+        (format!("{PASSWORD} is not desk's"), "<redacted> is not desk's"),
+    ] {
+        let why = refused_with(format!("535 5.5.2 {sent}"), "250 queued".to_owned(), &links).await;
+        assert!(why.contains(told), "{why}");
+        assert!(!why.contains(PASSWORD) && !why.contains(&blob[..12]), "{why}");
+    }
+    let one = queued(Level::Alert, "x");
+    let link = links.link(&one.incident, "mail", one.at);
+    let why = refused_with("235 welcome".to_owned(), format!("554 5.7.1 listed: {link}"), &links).await;
+    assert!(why.contains("5.7.1 listed: https://guard.example.org<redacted>"), "{why}");
 }
 
 #[test]

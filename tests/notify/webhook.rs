@@ -101,6 +101,22 @@ async fn each_service_gets_the_form_it_takes() {
     assert!(alert["endsAt"].as_str().unwrap() > alert["startsAt"].as_str().unwrap());
 }
 
+#[tokio::test]
+async fn a_receiver_that_repeats_the_path_gives_away_no_part_of_it() {
+    let receiver = receiver(404, None).await;
+    for (path, told) in [
+        ("services/T0AB12/B9/hook-secret-path?sig=Zx81", "404: <redacted> said no"),
+        ("hook-secret/T0AB12", "404: <redacted>-path said no"),
+        ("said/%68ook-secret-path", "404: <redacted> said no"),
+    ] {
+        let url = Secret::new(format!("{}/{path}", receiver.base));
+        let mut hook = Webhook::new(WebhookSettings::new(channel("hook"), url)).unwrap();
+        let outcome = hook.carry(&queued(Level::Act, "theft")).await;
+        let Err(Failure::Never { why }) = outcome else { panic!("{outcome:?}") };
+        assert!(why.ends_with(told), "{why}");
+    }
+}
+
 #[test]
 fn an_address_in_the_open_or_none_is_refused_without_being_shown() {
     for url in ["http://example.org/secret-path", "ftp://example.org/secret-path", "secret-path"] {

@@ -22,6 +22,7 @@ pub use picture::{Picture, picture};
 
 use line::{Line, Open};
 
+use super::censor::Censor;
 use super::courier::{Carrier, Failure};
 use super::links::Links;
 use super::templates::{self, About};
@@ -101,6 +102,8 @@ impl EmailSettings {
 pub struct Mailer {
     settings: EmailSettings,
     line: Line,
+    /// Hides what the server should not say of us.
+    censor: Censor,
     links: Option<Links>,
     /// Where an incident's history is, for its picture.
     store: Option<Handle>,
@@ -127,7 +130,11 @@ impl Mailer {
             Tls::None => return Err(Error::Plain { channel: channel(), server: settings.server.clone() }),
             Tls::Starttls | Tls::Implicit => Some(parameters(&settings)?),
         };
-        Ok(Mailer { settings, line: Line::new(parameters), links: None, store: None, refused: None })
+        let censor = match (&settings.user, &settings.password) {
+            (Some(user), Some(password)) => Censor::default().sign_in(user, password.expose()),
+            (_, _) => Censor::default(),
+        };
+        Ok(Mailer { settings, line: Line::new(parameters), censor, links: None, store: None, refused: None })
     }
 
     /// Puts a picture of the loss into what has one.
@@ -155,13 +162,15 @@ impl Mailer {
         let incident = incident_of(&self.settings.channel, self.store.as_ref(), &queued.incident).await;
         let letter = Letter { answer, picture, ..Letter::from(queued) };
         let (told, letter) = dressed(&queued.message, &self.settings, letter, incident.as_ref());
+        // Whoever has the link may answer, and filters name the links for which they refuse a mail.
+        let censor = letter.answer.iter().fold(self.censor.clone(), |censor, link| censor.address(link));
         let message = compose(&told, &self.settings, &letter).map_err(|why| Failure::Never { why: why.to_string() })?;
         let receipt = compose::message_id(&queued.message, &self.settings, &letter);
         let is_reached = |mailbox: &Mailbox| queued.reached.contains(&mailbox.email.to_string());
         if self.settings.to.iter().all(is_reached) {
             return Ok(receipt);
         }
-        let begun = self.begin(&queued.reached).await.map_err(|why| self.failure(&why, false));
+        let begun = self.begin(&queued.reached).await.map_err(|why| self.failure(&why, false, &censor));
         let (mut open, envelope) = match begun {
             // Who was put off is now refused for good; the others have it.
             Err(Failure::Never { why }) if !queued.reached.is_empty() => {
@@ -189,7 +198,7 @@ impl Mailer {
             }
             Err(why) => {
                 open.connection.abort().await;
-                Err(self.failure(&why, why.status().is_none()))
+                Err(self.failure(&why, why.status().is_none(), &censor))
             }
         }
     }
@@ -231,7 +240,7 @@ impl Mailer {
                 // 421 ends the session: nothing more can be asked.
                 Err(why) if why.status().is_none_or(|code| u16::from(code) == 421) => return Err(why),
                 Err(why) => {
-                    let text = one_line(&format!("{address}: {}", said(&why)), 300);
+                    let text = one_line(&format!("{address}: {}", said(&why, &self.censor)), 300);
                     tracing::warn!(channel = %self.settings.channel.name, why = %text, "a recipient was refused");
                     let permanent = why.status().is_some_and(|code| u16::from(code) >= 500);
                     *(if permanent { &mut envelope.refused } else { &mut envelope.put_off }) = Some(text);
@@ -250,11 +259,11 @@ impl Mailer {
     }
 
     /// A 5xx answer stands; a 4xx answer puts this message off; 421 and everything without an answer concern the server.
-    fn failure(&self, why: &SmtpError, uncertain: bool) -> Failure {
+    fn failure(&self, why: &SmtpError, uncertain: bool, censor: &Censor) -> Failure {
         let code = why.status().map(u16::from);
         let why_text = match distrust::explained(why, &self.settings.server) {
-            Some(advice) => one_line(&format!("{advice} ({})", said(why)), 400),
-            None => said(why),
+            Some(advice) => one_line(&format!("{advice} ({})", said(why, censor)), 400),
+            None => said(why, censor),
         };
         match code {
             Some(500..=599) => Failure::Never { why: why_text },
@@ -362,8 +371,8 @@ impl fmt::Debug for Mailer {
     }
 }
 
-/// Puts an error and what caused it on one line. The password is in none of them: the server's words and rustls' only.
-fn said(why: &SmtpError) -> String {
+/// Puts an error and what caused it on one line: the server's words, which may repeat what it was sent, and rustls'.
+fn said(why: &SmtpError, censor: &Censor) -> String {
     let mut text = why.to_string();
     let mut cause = std::error::Error::source(why);
     while let Some(inner) = cause {
@@ -373,7 +382,7 @@ fn said(why: &SmtpError) -> String {
         }
         cause = inner.source();
     }
-    one_line(&text, 300)
+    censor.cleaned(&text, 300)
 }
 
 fn parameters(settings: &EmailSettings) -> Result<TlsParameters, Error> {

@@ -6,8 +6,8 @@ use reqwest::Client;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::super::censor::Censor;
 use super::super::courier::Failure;
-use super::super::wording::one_line;
 use super::super::{Error, http};
 use crate::secret::Secret;
 
@@ -17,6 +17,8 @@ pub(super) struct Api {
     base_url: String,
     token: Secret,
     client: Client,
+    /// Hides the token, should a proxy's words hold it.
+    censor: Censor,
 }
 
 /// What came of a call that did not succeed.
@@ -59,7 +61,10 @@ struct Parameters {
 
 impl Api {
     pub(super) fn new(base_url: &str, token: Secret, timeout: Duration) -> Result<Self, Error> {
-        Ok(Api { base_url: base_url.trim_end_matches('/').to_owned(), token, client: http::client(timeout)? })
+        let text = token.expose();
+        let secret = text.split_once(':').map_or(text, |(_, secret)| secret);
+        let censor = Censor::default().secret(text).secret(secret);
+        Ok(Api { base_url: base_url.trim_end_matches('/').to_owned(), token, client: http::client(timeout)?, censor })
     }
 
     /// Calls a method; returns its result.
@@ -81,7 +86,7 @@ impl Api {
                 let parameters = parameters.unwrap_or_default();
                 Err(Refusal::Said {
                     code: error_code.unwrap_or(status),
-                    description: self.censored(&description.unwrap_or_default()),
+                    description: self.censor.cleaned(&description.unwrap_or_default(), 300),
                     after: parameters.retry_after,
                     moved_to: parameters.migrate_to_chat_id,
                 })
@@ -91,14 +96,7 @@ impl Api {
 
     fn broken(&self, why: reqwest::Error) -> Refusal {
         let uncertain = !why.is_connect();
-        Refusal::Broken { why: self.censored(&http::said(why)), uncertain }
-    }
-
-    /// The last line of defence, should a proxy's words hold the token.
-    fn censored(&self, text: &str) -> String {
-        let token = self.token.expose();
-        let secret = token.split_once(':').map_or(token, |(_, secret)| secret);
-        one_line(&text.replace(token, "<redacted>").replace(secret, "<redacted>"), 300)
+        Refusal::Broken { why: self.censor.cleaned(&http::said(why), 300), uncertain }
     }
 }
 
