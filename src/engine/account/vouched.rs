@@ -31,7 +31,8 @@ impl Vouched {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Span;
+    use crate::domain::{Answer, Span};
+    use crate::engine::account::Account;
 
     #[test]
     fn an_answer_counts_half_after_four_months_and_a_clock_that_went_back_forgets_nothing() {
@@ -43,5 +44,20 @@ mod tests {
         assert!((vouched.count(day(240)) - 0.75).abs() < 1e-6);
         vouched.add(day(60));
         assert!((vouched.count(day(60)) - 2.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_answer_counts_where_the_market_was_raised_or_the_price_was_far() {
+        let counted = |heat: f64, far: f64, alarms: bool| {
+            let mut account = Account::new("binance/alice".parse().unwrap());
+            (account.session.heat, account.session.far) = (heat, far);
+            account.session.tell(7, alarms);
+            let answer = Answer { account: account.id.clone(), first: 7, last: 7, mine: true, by: "test".into() };
+            account.answer(&answer);
+            account.vouched.is_some()
+        };
+        assert!(counted(9.0, 0.0, true) && counted(0.0, 0.4, true));
+        assert!(!counted(0.0, 0.0, true), "an alarm about something else says nothing of markets");
+        assert!(!counted(9.0, 0.4, false), "a notice is no alarm");
     }
 }

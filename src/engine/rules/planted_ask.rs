@@ -94,6 +94,7 @@ mod tests {
     use super::*;
     use crate::domain::Level;
     use crate::domain::Span;
+    use crate::engine::account::Vouched;
     use crate::engine::pair::{Bar, Pair};
     use crate::engine::rules::scene::{Scene, bar, quiet};
 
@@ -157,5 +158,23 @@ mod tests {
         assert!((far(&sell) - 100.0).abs() < 0.01 && (far(&order("0.01", "20")) - 100.0).abs() < 0.01);
         sell.group.low = "0.0049".parse().unwrap();
         assert_eq!(level(&sell), None);
+    }
+
+    #[test]
+    fn of_two_things_that_past_sessions_say_the_stronger_counts() {
+        let terms = |scene: &Scene| {
+            let found = scene.ask(|case| judge(&Settings::default(), case)).unwrap();
+            found.terms.iter().filter(|term| term.nats < 0.0).map(|term| term.name.clone()).collect::<Vec<_>>()
+        };
+        let mut scene = order("0.01", "20");
+        assert!(terms(&scene).is_empty());
+        let mut vouched = Vouched::default();
+        vouched.add(scene.group.last);
+        scene.account.vouched = Some(vouched);
+        assert_eq!(terms(&scene), ["vouched"]);
+        for _ in 0..20 {
+            scene.account.far.push(1.0);
+        }
+        assert_eq!(terms(&scene), ["far_before"], "twenty sessions say more than one answer");
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::account::Vouched;
 use crate::engine::pair::Pair;
 use crate::engine::rules::scene::{Scene, quiet};
 use crate::engine::tests::{at, fill};
@@ -149,4 +150,20 @@ fn a_small_asset_weighs_only_beside_a_market_that_moves_for_itself() {
     assert_eq!(weight(9_000_000, 1.6), Some(0.5));
     assert_eq!(weight(11_000_000, 1.6), Some(0.25));
     assert_eq!((weight(51_000_000, 6.0), weight(9_000_000, 1.4)), (None, None));
+}
+
+#[test]
+fn no_number_of_answers_says_more_than_five_nats() {
+    let mut known = Scene::new(400, 60, "0.5", 6.0);
+    let mut vouched = Vouched::default();
+    for (answers, nats) in [(1, -1.733), (6, -4.865), (9, -5.0), (40, -5.0)] {
+        while vouched.count(known.group.last) < f64::from(answers) - 0.5 {
+            vouched.add(known.group.last);
+        }
+        known.account.vouched = Some(vouched);
+        let told = habit::vouched(&known.account, &known.group).nats;
+        assert!((told - nats).abs() < 1e-3, "{answers} answers: {told}");
+    }
+    known.group.strange = 2.1;
+    assert_eq!(habit::vouched(&known.account, &known.group).nats, 0.0, "nobody answered for this program");
 }
