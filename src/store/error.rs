@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::ErrorCode;
+
 /// Why the store refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -32,7 +34,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The database could not be opened.
-    #[error("cannot open the database {path}: {source}")]
+    #[error("cannot open the database {path}: {source}; {advice}", advice = advice(source))]
     Open {
         /// The database.
         path: PathBuf,
@@ -70,11 +72,27 @@ pub enum Error {
     #[error("the snapshot cannot be compressed: {0}")]
     Compress(std::io::Error),
     /// SQLite refused.
-    #[error("the database refused: {0}; see that its disk is neither full nor read-only")]
+    #[error("the database refused: {said}; {advice}", said = .0, advice = advice(.0))]
     Sqlite(#[from] rusqlite::Error),
     /// A database call was cut short by a fault in it.
     #[error("a database call ended early; restart the daemon and report this")]
     CutShort,
+}
+
+/// Says what to do about what SQLite said.
+fn advice(said: &rusqlite::Error) -> &'static str {
+    match said.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "its file is damaged: stop fillguard and move fillguard.db, fillguard.db-wal and fillguard.db-shm out of the state \
+             folder; at the next start incidents and habits are made anew from the journal"
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program holds it; see that none keeps it open"
+        }
+        Some(_) | None => {
+            "see that its disk is neither full nor read-only, and that its files belong to fillguard's user"
+        }
+    }
 }
 
 impl Error {
@@ -91,11 +109,7 @@ impl Error {
         match self {
             Error::Sqlite(source) | Error::Open { source, .. } => matches!(
                 source.sqlite_error_code(),
-                Some(
-                    rusqlite::ErrorCode::DatabaseBusy
-                        | rusqlite::ErrorCode::DatabaseLocked
-                        | rusqlite::ErrorCode::DiskFull
-                )
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull)
             ),
             Error::InUse { .. } => true,
             Error::File { .. }
@@ -107,6 +121,33 @@ impl Error {
             | Error::Unwritable { .. }
             | Error::Compress(_)
             | Error::CutShort => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::Store;
+
+    #[test]
+    fn whose_database_is_damaged_is_told_what_to_move_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fillguard.db");
+        drop(Store::open(&path).unwrap());
+        let whole = std::fs::read(&path).unwrap();
+        // No database any more, and one of which a table's first page is gone.
+        for (from, to) in [(0, 40), (4_096, whole.len())] {
+            let mut bytes = whole.clone();
+            bytes[from..to].fill(0x5a);
+            std::fs::write(&path, bytes).unwrap();
+            let told = match Store::open(&path) {
+                Err(error) => error.to_string(),
+                Ok(store) => store.latest_snapshot().unwrap_err().to_string(),
+            };
+            assert!(
+                told.contains("move fillguard.db, fillguard.db-wal and fillguard.db-shm out of the state"),
+                "{told}"
+            );
         }
     }
 }
