@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +71,10 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
         last_n: journal.last_n(),
         last_at: None,
         effects: Vec::new(),
+        rules_hash: rules_hash(&settings.pipeline),
+        save_every: settings.snapshot_every,
+        saved: clock::steady(),
+        saved_n: from - 1,
         stop,
     };
     let begun = clock::steady();
@@ -81,7 +85,7 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
     tracing::info!(from, arrivals = read, took = ?begun.elapsed(), "the memory is at the journal's end");
     // The last arrival says when watching ended; a clock that ran ahead says nothing about the future.
     let last_at = rereading.last_at.unwrap_or(rereading.pipeline.now()).min(clock::now());
-    let Rereading { mut store, mut pipeline, mut faults, routes, last_n, .. } = rereading;
+    let Rereading { mut store, mut pipeline, mut faults, routes, last_n, saved_n, .. } = rereading;
 
     let (mut known_until, mut remembered) = (BTreeMap::new(), BTreeMap::new());
     let mut wallets_known_until: BTreeMap<AccountId, BTreeMap<Wallet, Timestamp>> = BTreeMap::new();
@@ -143,7 +147,7 @@ pub(super) fn resume(settings: &Settings, stop: &CancellationToken) -> Result<Op
         effects.append(&mut faults.step(&mut pipeline, absence));
     }
     take(&mut store, &mut effects, &routes)?;
-    Ok(Some(Resumed { journal, store, pipeline, saved_n: from - 1, known_until, wallets_known_until, remembered }))
+    Ok(Some(Resumed { journal, store, pipeline, saved_n, known_until, wallets_known_until, remembered }))
 }
 
 /// Returns a name for the rules, kept beside a snapshot to say when they changed.
@@ -232,6 +236,12 @@ struct Rereading<'a> {
     /// When the last arrival read came.
     last_at: Option<Timestamp>,
     effects: Vec<Effect>,
+    rules_hash: String,
+    /// How often the memory is saved on the way, so that whoever is stopped or killed meanwhile does not begin anew.
+    save_every: Duration,
+    /// When it was saved last, and after which arrival.
+    saved: Instant,
+    saved_n: u64,
     stop: &'a CancellationToken,
 }
 
@@ -298,8 +308,13 @@ impl Rereading<'_> {
         if self.effects.len() >= TAKEN_TOGETHER {
             take(&mut self.store, &mut self.effects, &self.routes)?;
         }
-        if arrival.n.is_multiple_of(LOOK_UP) && self.stop.is_cancelled() {
-            return Ok(false);
+        if arrival.n.is_multiple_of(LOOK_UP) {
+            if clock::steady().saturating_duration_since(self.saved) >= self.save_every {
+                self.save(arrival.n)?;
+            }
+            if self.stop.is_cancelled() {
+                return Ok(false);
+            }
         }
         if arrival.n.is_multiple_of(TELL) {
             let text = format!("reading the journal again: arrival {} of {}", arrival.n, self.last_n);
@@ -307,6 +322,20 @@ impl Rereading<'_> {
             systemd::still_starting(&text, Duration::from_secs(60));
         }
         Ok(true)
+    }
+
+    /// Saves the memory as it is after arrival `n`. Without that the way is longer next time, and nothing else is lost.
+    fn save(&mut self, n: u64) -> Result<(), Error> {
+        take(&mut self.store, &mut self.effects, &self.routes)?;
+        (self.saved, self.saved_n) = (clock::steady(), n);
+        let saved = self.pipeline.snapshot().map_err(|error| error.to_string()).and_then(|bytes| {
+            let saved = self.store.save_snapshot(n, &self.rules_hash, SNAPSHOT_VERSION, &bytes);
+            saved.map_err(|error| error.to_string())
+        });
+        if let Err(error) = saved {
+            tracing::warn!(%error, n, "the memory was not saved; a restart will read more of the journal");
+        }
+        Ok(())
     }
 }
 
@@ -325,4 +354,46 @@ fn take(store: &mut Store, effects: &mut Vec<Effect>, routes: &[ChannelRoute]) -
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_stopped_while_the_journal_is_read_again_goes_on_from_there_whatever_was_saved_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("fillguard.db")).unwrap();
+        store.save_snapshot(900_000, "rules", SNAPSHOT_VERSION - 1, b"another version's").unwrap();
+        let (stop, settings) = (CancellationToken::new(), pipeline::Settings::default());
+        let mut rereading = Rereading {
+            store,
+            pipeline: Pipeline::new(settings.clone()),
+            faults: Faults::default(),
+            routes: Vec::new(),
+            from: 1,
+            last_n: 1_000_000,
+            last_at: None,
+            effects: Vec::new(),
+            rules_hash: rules_hash(&settings),
+            save_every: Duration::ZERO,
+            saved: clock::steady(),
+            saved_n: 0,
+            stop: &stop,
+        };
+        let arrival = |n: u64| Arrival {
+            n,
+            at: Timestamp::from_millis(1_000 * n as i64),
+            from: "operator".parse().unwrap(),
+            body: Body::from_text("{}".into()),
+        };
+        for n in 1..LOOK_UP {
+            assert!(rereading.step(&arrival(n)).unwrap());
+        }
+        stop.cancel();
+        assert!(!rereading.step(&arrival(LOOK_UP)).unwrap());
+        let snapshot = rereading.store.latest_snapshot().unwrap().unwrap();
+        assert_eq!((snapshot.n, snapshot.version), (LOOK_UP, SNAPSHOT_VERSION));
+        assert_eq!(Pipeline::resume(settings, &snapshot.bytes).unwrap().counts().last, LOOK_UP);
+    }
 }

@@ -76,6 +76,8 @@ impl Store {
                 sealed.bytes
             ],
         )?;
+        // Who could have gone on from a later one would have; it would hide this one.
+        transaction.execute("DELETE FROM snapshots WHERE n > ?1", [column(sealed.n)])?;
         transaction.execute(
             "DELETE FROM snapshots WHERE n NOT IN (SELECT n FROM snapshots ORDER BY n DESC LIMIT ?1)",
             [KEPT],
