@@ -85,6 +85,8 @@ async fn a_mail_scanner_that_follows_the_link_answers_nothing() {
 async fn a_link_gives_one_answer_and_afterwards_only_the_safe_one() {
     let page = Page::open().await;
     let link = page.link(clock::now());
+    let (status, _) = page.post(&link, "verdict=seen").await;
+    assert!(status == 400 && page.answers().await.is_empty(), "that is no button of the page");
     let (status, text) = page.post(&link, "verdict=mine").await;
     assert!(status == 200 && text.contains("it was you") && !text.contains("value=\"mine\""), "{text}");
     let (_, text) = page.post(&link, "verdict=mine").await;

@@ -56,6 +56,8 @@ impl Desk {
             return self.pressed(&link, path, asked).await;
         }
         let verdict = field.split('&').find_map(|pair| pair.strip_prefix("verdict=")).and_then(Verdict::from_word);
+        // Who only says to have seen it says so on the command line; the page asks for an answer.
+        let verdict = verdict.filter(|verdict| *verdict != Verdict::Seen);
         let Some(verdict) = verdict else {
             return match self.shown(&link, path, Some(self.words.no_answer), None).await {
                 (StatusCode::OK, text) => (StatusCode::BAD_REQUEST, text),
