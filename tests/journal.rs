@@ -469,6 +469,10 @@ fn a_second_process_is_kept_out() {
     let first = open(&settings);
     let refused = Journal::open(settings.clone(), NOW).err().unwrap();
     assert!(matches!(refused, Error::Locked { .. }), "{refused}");
+    // Somebody tidied up.
+    fs::remove_file(settings.dir.join("journal.lock")).unwrap();
+    let refused = Journal::open(settings.clone(), NOW).err().unwrap();
+    assert!(matches!(refused, Error::Locked { .. }), "{refused}");
     drop(first);
     open(&settings);
 }

@@ -1,5 +1,7 @@
 //! The journal as a stage: whatever feeds hand over goes on, numbered, once it is on disk.
 
+use std::time::{Duration, Instant};
+
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +19,9 @@ const PIECE: usize = 256;
 const MOST_ARRIVALS: usize = 4_096;
 const MOST_BYTES: usize = 8 << 20;
 /// The pause between two tries on a full disk.
-const FULL_DISK_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+const FULL_DISK_PAUSE: Duration = Duration::from_millis(500);
+/// How often it is said that the disk is full.
+const TELL_EVERY: Duration = Duration::from_secs(30);
 
 /// Takes arrivals until the inbox closes or `stop` is given, commits them in groups, and passes each group on only when
 /// it is durable. What is in the inbox at the end is committed and passed on too. While a commit syncs, the next
@@ -79,13 +83,17 @@ async fn write(
     })
     .await?;
     let begun = clock::steady();
+    let mut told = None;
     loop {
         let Err(error) = committed else { return Ok((journal, arrivals)) };
         if !error.is_full_disk() || begun.elapsed() >= patience || stop.is_cancelled() {
             close(journal).await?;
             return Err(error);
         }
-        tracing::error!(%error, "the disk is full: arrivals wait, and nothing is judged until there is room");
+        if told.is_none_or(|told: Instant| told.elapsed() >= TELL_EVERY) {
+            tracing::error!(%error, "the disk is full: arrivals wait, and nothing is judged until there is room");
+            told = Some(clock::steady());
+        }
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(FULL_DISK_PAUSE) => {}

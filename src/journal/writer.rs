@@ -55,7 +55,7 @@ pub struct Journal {
     /// A sync failed: nobody knows what is on disk.
     broken: bool,
     keeper: Keeper,
-    _lock: File,
+    _locks: [File; 2],
 }
 
 impl Default for Settings {
@@ -78,7 +78,7 @@ impl Journal {
     pub fn open(settings: Settings, now: Timestamp) -> Result<(Journal, Recovery), Error> {
         let dir = settings.dir.as_path();
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(Error::io("make the directory", dir))?;
-        let lock = lock(dir)?;
+        let locks = locks(dir)?;
         let (end, recovery) = recover(dir)?;
         let mut journal = Journal {
             keeper: Keeper::start(&settings).map_err(Error::io("start the thread that compresses", dir))?,
@@ -90,7 +90,7 @@ impl Journal {
             buffer: Vec::new(),
             last_n: recovery.last_n,
             broken: false,
-            _lock: lock,
+            _locks: locks,
             settings,
         };
         match end {
@@ -245,16 +245,25 @@ impl Journal {
     }
 }
 
-/// Takes the directory for this process; the lock goes with the file.
-fn lock(dir: &Path) -> Result<File, Error> {
+/// Takes the directory for this process; the locks go with the files. Beside the lock file the directory itself is locked:
+/// whoever tidies up may delete a file that is empty, and then two would write.
+fn locks(dir: &Path) -> Result<[File; 2], Error> {
     let path = dir.join("journal.lock");
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
     let file = file.map_err(Error::io("open the lock", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(Error::Io { doing: "lock", path, source }),
+    let whole = File::open(dir).map_err(Error::io("open the directory", dir))?;
+    for (lock, path) in [(&file, path.as_path()), (&whole, dir)] {
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::Locked { dir: dir.to_owned() }),
+            // Some network file systems lock no directories; the lock file is what counts there.
+            Err(TryLockError::Error(_)) if path == dir => {}
+            Err(TryLockError::Error(source)) => {
+                return Err(Error::Io { doing: "lock", path: path.to_owned(), source });
+            }
+        }
     }
+    Ok([file, whole])
 }
 
 /// Makes a file of mode 0600 with one line in it, durable under its name; or no file.
