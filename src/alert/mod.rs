@@ -130,11 +130,14 @@ impl Alert {
         while self.due.first().is_some_and(|(due, ..)| *due <= at)
             && let Some((due, account, story)) = self.due.pop_first()
         {
-            let Some(open) = self.open.remove(&(account, story)) else { continue };
-            let mut incident = open.incident;
-            incident.closed = Some(due);
-            out.push(EffectKind::Incident { transition: Transition::Closed, incident, finding: None, message: None });
+            self.close(&(account, story), due, out);
         }
+    }
+
+    fn close(&mut self, key: &(AccountId, Story), at: Timestamp, out: &mut Vec<EffectKind>) {
+        let Some(Open { mut incident, .. }) = self.open.remove(key) else { return };
+        incident.closed = Some(at);
+        out.push(EffectKind::Incident { transition: Transition::Closed, incident, finding: None, message: None });
     }
 
     /// Takes a finding into its incident.
@@ -147,6 +150,12 @@ impl Alert {
         let key = (finding.account.clone(), story);
         let due = finding.at.max(self.now) + self.settings.quiet;
         let is_history = is_hidden || story == Story::Blind && self.is_taken_over(&key.0);
+        // A clock that was far ahead for a moment put off the end of what is over; what comes is no part of that.
+        let is_over = |open: &&Open| finding.at.since(open.incident.last) > self.settings.quiet;
+        if let Some(open) = self.open.get(&key).filter(is_over) {
+            self.due.remove(&(open.due, key.0.clone(), story));
+            self.close(&key, open.incident.last + self.settings.quiet, out);
+        }
         let Some(open) = self.open.get_mut(&key) else {
             self.open_incident(key, finding, due, is_history, out);
             return;

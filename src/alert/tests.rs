@@ -262,6 +262,20 @@ fn a_clock_that_jumped_a_year_ahead_and_back_does_not_split_an_incident() {
 }
 
 #[test]
+fn a_clock_that_jumped_a_year_ahead_and_back_does_not_keep_open_what_is_over() {
+    let mut alert = Alert::new(Settings::default());
+    let mut out = Vec::new();
+    alert.take(finding(RuleName::PumpBuy, Level::Alert, 0, "APPC-BTC", "0.01"), &mut out);
+    alert.pass(at(365 * 86_400), &mut out);
+    out.clear();
+    for (days, opened) in [(30, 2), (60, 3)] {
+        alert.take(finding(RuleName::PumpBuy, Level::Alert, days * 86_400, "APPC-BTC", "0.01"), &mut out);
+        assert_eq!((alert.opened(), alert.open()), (opened, 1));
+    }
+    assert!(out.len() >= 2 && out.iter().any(|effect| matches!(effect, EffectKind::Incident { message: Some(_), .. })));
+}
+
+#[test]
 fn rules_that_speak_of_one_arrival_make_one_message() {
     let mut alert = Alert::new(Settings::default());
     let mut out = Vec::new();
