@@ -111,6 +111,45 @@ fn labels_may_be_written_by_hand_and_what_is_not_labelled_is_the_owners() {
 }
 
 #[test]
+fn a_folder_of_later_tapes_in_dollars_needs_its_list_of_events_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("tapes")).unwrap();
+    let onset = 1_633_276_800_000_i64;
+    let mut rows = String::from("ts_ms,side,price,amount\n");
+    for i in 0..3_000_i64 {
+        let (ms, side) = (onset - 172_000_000 + i * 57_000, if i % 3 == 0 { "s" } else { "b" });
+        writeln!(rows, "{ms},{side},0.{},{}", 1_000 + i % 7, 900 + i % 400).unwrap();
+    }
+    for i in 0..240_i64 {
+        writeln!(rows, "{},b,0.{},{}", onset + i * 400, 1_000 + i * 9, 9_000 + i).unwrap();
+    }
+    fs::write(folder.path().join("tapes/ABCUSDT_2021-10-03_16.00.csv"), rows).unwrap();
+    let events = format!("file,symbol,event_ms,split\nABCUSDT_2021-10-03_16.00,ABCUSDT,{onset},later\n");
+    fs::write(folder.path().join("events.csv"), events).unwrap();
+    let tapes = folder.path().to_str().unwrap();
+    let play = |split: &str| {
+        let words =
+            ["--attack=I1,I3", "--ordinary=dca", "--ordinary-days=0", "--seeds=2", "--format=json", "--threads=1"];
+        fillguard(&[&["backtest", "--tapes", tapes, "--split", split], &words[..]].concat())
+    };
+    let done = play("later");
+    let why = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{why}");
+    let told: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!((&told["recordings"], &told["tapes"]), (&4.into(), &1.into()));
+    assert!(told["cases"].to_string().contains("ABCUSDT"), "{}", told["cases"]);
+    let caught = told["attacks"].as_array().unwrap().iter().filter(|row| row["level"] == "alert");
+    for row in caught.filter(|row| ["I1", "I3"].contains(&row["kind"].as_str().unwrap())) {
+        assert_eq!((row["recall"]["value"].as_f64(), row["n"].as_u64()), (Some(1.0), Some(2)), "{row}");
+    }
+    assert!(play("all").stdout == done.stdout);
+    let (none, why) = (play("valid"), "no tape is of the split valid; events.csv has later");
+    assert!(none.status.code() == Some(2) && String::from_utf8_lossy(&none.stderr).contains(why));
+    let market = fillguard(&["backtest", "--tapes", tapes, "--split=later", "--market", "--format=json"]);
+    assert_eq!(market.status.code(), Some(0), "{}", String::from_utf8_lossy(&market.stderr));
+}
+
+#[test]
 fn what_is_required_and_not_met_ends_with_1_and_what_cannot_be_scored_with_2() {
     let folder = tempfile::tempdir().unwrap();
     let file = recordings(folder.path()).remove(0);
@@ -157,7 +196,9 @@ fn what_is_required_and_not_met_ends_with_1_and_what_cannot_be_scored_with_2() {
     let (code, why) = said(&["backtest", "--tapes", folder.path().to_str().unwrap()]);
     assert!(code == 2 && why.contains("events.csv"), "{code} {why}");
     assert_eq!(said(&["backtest"]).0, 2);
-    for of_tapes in ["--market", "--split=valid", "--attack=I1", "--ordinary=dca", "--seeds=2", "--limit=1"] {
+    for of_tapes in
+        ["--market", "--split=valid", "--attack=I1", "--ordinary=dca", "--seeds=2", "--limit=1", "--quote=USDT"]
+    {
         let (code, why) = said(&["backtest", file, of_tapes]);
         let (name, _) = of_tapes.split_once('=').unwrap_or((of_tapes, ""));
         assert!(

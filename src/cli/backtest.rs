@@ -20,13 +20,14 @@ use crate::tune::html::{self, Sheet};
 use crate::tune::labels::What;
 use crate::tune::picture::{Camera, View};
 use crate::tune::report::Summary;
+use crate::tune::tape::Quoted;
 
 /// Score the rules on labelled recordings: what is caught, how late, what is lost by then, and how often wrongly
 ///
 /// Either recordings are given, each with labels beside it (FILE.labels.ndjson or labels.ndjson: one JSON object a line
 /// with account, kind, first and last arrival; `import-tape` writes such), or they are made of the trade tapes in a
-/// folder (events.csv, tapes/, lamorgia_labels/; prices in BTC): victims of each attack, whose hostile orders are
-/// orders of the tape, and ordinary accounts beside them. Every share has n and a 95 % interval. Two runs print the
+/// folder (events.csv, tapes/, and lamorgia_labels/ where it is there; prices in BTC, or in dollars where a tape is named
+/// after its pair): victims of each attack, whose hostile orders are orders of the tape, and ordinary accounts beside them. Every share has n and a 95 % interval. Two runs print the
 /// same.
 ///
 /// Exit code: 0 scored, 1 --require or --max-false was not met, 2 a recording, tape or configuration cannot be used.
@@ -103,6 +104,11 @@ pub fn run(args: &Args, out: &mut dyn Write, terminal: bool) -> anyhow::Result<u
             return Ok(MISUSE);
         }
     };
+    if args.market && args.material.quote == Quoted::Dollars {
+        let why = "--market sees each tape at its own prices: leave --quote out";
+        writeln!(said, "fillguard: {why}").context("standard error is gone")?;
+        return Ok(MISUSE);
+    }
     if let (true, Some(folder)) = (args.market, &args.material.tapes) {
         return super::backtest_market::run(args, &rules.engine.model, folder, out, terminal);
     }

@@ -15,7 +15,7 @@ use crate::tune::import::{self, Recording, Settings, write_recording};
 use crate::tune::labels::{What, write_labels};
 use crate::tune::ordinary::Trader;
 use crate::tune::pumps::Pumps;
-use crate::tune::tape::{Tape, coin_of};
+use crate::tune::tape::{Quoted, Tape, coin_of};
 
 /// It was written.
 const FINE: u8 = 0;
@@ -24,7 +24,7 @@ const MISUSE: u8 = 2;
 
 /// Make a recording of a real trade tape, with a victim among its buyers
 ///
-/// The tape is of a coin against bitcoin: prices are in BTC. Every trade of it becomes a public frame, at its own price
+/// The tape is of a coin against bitcoin, or of a pair in dollars, as its name says. Every trade of it becomes a public frame, at its own price
 /// and time. Some of its orders also become those of watched accounts: a victim with weeks of its own habits and then an
 /// attack, and ordinary traders. What was done by whom is written to FILE.labels.ndjson. The same tape, seed and options
 /// give the same bytes.
@@ -32,7 +32,7 @@ const MISUSE: u8 = 2;
 /// Exit code: 0 written, 2 the tape or an option cannot be used.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
-    /// The tape: `ts_ms,side,price,amount` with prices in BTC, .csv or .csv.gz, named after its coin (ADX_2019-07-05_17.00.csv.gz)
+    /// The tape: `ts_ms,side,price,amount`, .csv or .csv.gz, named after its coin with prices in BTC (ADX_2019-07-05_17.00.csv.gz), after its pair with prices in dollars (SOLUSDT_2021-10-03_17.00.csv.gz)
     #[arg(value_name = "TAPE")]
     pub tape: PathBuf,
     /// Put a victim on it, drawn from this seed; without it there are ordinary accounts only
@@ -62,6 +62,9 @@ pub struct Args {
     /// When the pump began (2019-07-05T17:00:10Z), for a tape that is not in events.csv
     #[arg(long, value_name = "TIME")]
     pub onset: Option<String>,
+    /// What coins are paid with: prices in BTC are turned into dollars by bitcoin's generated price
+    #[arg(long, value_name = "BTC|USDT", default_value = "BTC", value_parser = super::material::quoted)]
+    pub quote: Quoted,
     /// Days of the tape to keep before the pump
     #[arg(long, value_name = "DAYS", default_value_t = 2.0)]
     pub days_before: f64,
@@ -126,7 +129,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
 }
 
 fn make(args: &Args) -> anyhow::Result<(Recording, u64)> {
-    let coin = coin_of(&args.tape)?;
+    let (coin, quoted) = coin_of(&args.tape)?;
     let settings = settings(args)?;
     let tape = Tape::open(&args.tape, args.skip_bad_rows)?;
     let folder = args.events.clone().or_else(|| beside(&args.tape));
@@ -143,8 +146,10 @@ fn make(args: &Args) -> anyhow::Result<(Recording, u64)> {
             )
         }
     };
+    let coin = coin.as_str();
     pumps.note(coin, onset_ms);
-    let recording = import::import(&tape, coin, onset_ms, pumps.spans(coin), &settings)?;
+    let pair = if quoted == Quoted::Dollars { format!("{coin}USDT") } else { coin.to_owned() };
+    let recording = import::import(&tape, &pair, onset_ms, pumps.spans(coin), &settings)?;
     Ok((recording, tape.skipped))
 }
 
@@ -182,6 +187,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         participation: args.participation.map(|percent| percent / 100.0),
         fleet: args.fleet,
         ordinary,
+        quoted: args.quote,
     })
 }
 

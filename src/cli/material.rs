@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use crate::tune::evaluate;
+use crate::tune::import;
 use crate::tune::labels::What;
 use crate::tune::ordinary::Trader;
+use crate::tune::tape::Quoted;
 
 /// Recordings, or the tapes they are made of.
 ///
@@ -18,8 +20,8 @@ pub struct Material {
     /// Make recordings of the tapes in this folder instead
     #[arg(long, value_name = "FOLDER", conflicts_with = "recordings")]
     pub tapes: Option<PathBuf>,
-    /// Which tapes: those before 2020, or those after. Without it rules are tuned on the former and scored on the latter
-    #[arg(long, value_name = "train|valid", value_parser = ["train", "valid"], requires = "tapes", conflicts_with = "recordings")]
+    /// Which tapes: `train`, `valid` or another word of events.csv's column `split`, `all` for every tape. Without it rules are tuned on `train` and scored on `valid`
+    #[arg(long, value_name = "NAME", requires = "tapes", conflicts_with = "recordings")]
     pub split: Option<String>,
     /// Attacks to play, I1 to I10; all of them without it
     #[arg(long, value_name = "KIND", value_delimiter = ',', requires = "tapes", conflicts_with = "recordings")]
@@ -33,9 +35,21 @@ pub struct Material {
     /// Victims for each tape and attack, each drawn anew
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000), requires = "tapes", conflicts_with = "recordings")]
     pub seeds: u64,
+    /// What coins are paid with: prices are turned into dollars by bitcoin's generated price, and accounts hold dollars. Tapes that are named after a pair in dollars are played in dollars without it
+    #[arg(long, value_name = "BTC|USDT", default_value = "BTC", value_parser = quoted, requires = "tapes", conflicts_with = "recordings")]
+    pub quote: Quoted,
     /// Use so many tapes at most, spread evenly over the list
     #[arg(long, value_name = "N", requires = "tapes", conflicts_with = "recordings")]
     pub limit: Option<usize>,
+}
+
+/// Reads what coins are paid with.
+pub(super) fn quoted(text: &str) -> Result<Quoted, String> {
+    match text.to_uppercase().as_str() {
+        "BTC" => Ok(Quoted::Bitcoin),
+        "USDT" => Ok(Quoted::Dollars),
+        _ => Err("coins are paid with BTC or USDT".to_owned()),
+    }
 }
 
 impl Material {
@@ -65,6 +79,7 @@ impl Material {
             tapes: self.limit,
             ordinary_days: self.ordinary_days,
             threads,
+            import: import::Settings { quoted: self.quote, ..import::Settings::default() },
             ..evaluate::Settings::default()
         })
     }
@@ -83,6 +98,7 @@ impl Material {
             ("days of ordinary trading without a tape".into(), settings.ordinary_days.to_string()),
             ("victims of each tape and attack".into(), self.seeds.to_string()),
         ];
+        asked.extend((self.quote == Quoted::Dollars).then(|| ("coins are paid with".into(), "USDT".into())));
         asked.extend(self.limit.map(|most| ("tapes at most".into(), most.to_string())));
         asked
     }

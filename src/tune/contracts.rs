@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn what_a_contract_bot_does_is_read_back_order_by_order_and_dollar_by_dollar() {
         let bot = [Trader::ContractBot];
-        let recording = ordinary::recording(3, 1_700_000_000_000, 40, &bot).unwrap();
+        let recording = ordinary::recording(3, 1_700_000_000_000, 40, &bot, Default::default()).unwrap();
         let mut codecs = Codecs::new(&crate::codec::Settings::default());
         let (mut told, mut names) = (Vec::new(), std::collections::BTreeSet::new());
         let (mut earned, mut first, mut ways) = (Decimal::ZERO, None, [0, 0]);

@@ -8,7 +8,7 @@ use super::import::{self, ImportError, Recording};
 use super::labels::{self, Label, LabelsError, Mark, Seen, What};
 use super::ordinary::{self, Trader};
 use super::owners;
-use super::pumps::{Pump, Pumps, PumpsError};
+use super::pumps::{NoTapes, Pump, Pumps, PumpsError};
 use super::score::{Alarm, Score};
 use super::tape::{Tape, TapeError};
 use super::threads::{Progress, in_threads};
@@ -22,7 +22,7 @@ pub type Step = Box<dyn FnMut(&Arrival) -> Vec<Effect>>;
 /// What is played.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `train` or `valid`.
+    /// Which tapes: a word of the column `split` of the list, or all.
     pub split: String,
     /// Seeds; each gives every tape another victim.
     pub seeds: Vec<u64>,
@@ -80,8 +80,11 @@ pub enum EvaluateError {
         why: RecordingError,
     },
     /// No tape is of the split.
-    #[error("no tape under {0} is of this split; it takes `train` or `valid`")]
-    NoTapes(PathBuf),
+    #[error(transparent)]
+    NoTapes(#[from] NoTapes),
+    /// A recording is of a tape that the list does not name any more.
+    #[error("{0} names no tape {1} any more")]
+    NoTape(PathBuf, String),
 }
 
 /// What a labelled recording cannot be used for.
@@ -141,12 +144,7 @@ pub fn evaluate(
     progress: Progress<'_>,
 ) -> Result<Report, EvaluateError> {
     let pumps = Pumps::load(data)?;
-    let of_split: Vec<&Pump> = pumps.events().iter().filter(|pump| pump.split == settings.split).collect();
-    if of_split.is_empty() {
-        return Err(EvaluateError::NoTapes(data.to_owned()));
-    }
-    let wanted = settings.tapes.unwrap_or(of_split.len()).clamp(1, of_split.len());
-    let mut jobs: Vec<Job<'_>> = (0..wanted).map(|i| Job::Tape(of_split[i * of_split.len() / wanted])).collect();
+    let mut jobs: Vec<Job<'_>> = pumps.of_split(&settings.split, settings.tapes)?.into_iter().map(Job::Tape).collect();
     if settings.ordinary_days > 0 {
         jobs.extend(settings.seeds.iter().map(|&seed| Job::Ordinary(seed)));
     }
@@ -306,7 +304,7 @@ pub(super) fn of_tape(
     settings: &Settings,
     each: &mut dyn FnMut(Origin, &Recording) -> Result<(), EvaluateError>,
 ) -> Result<Vec<String>, EvaluateError> {
-    let tape = Tape::open(&data.join("tapes").join(format!("{}.csv.gz", pump.file)), false)?;
+    let tape = Tape::open(&Tape::find(&data.join("tapes"), &pump.file), false)?;
     let mut left_out = Vec::new();
     for &seed in &settings.seeds {
         let mut crowd = true;
@@ -339,7 +337,7 @@ fn on_tape(
     };
     let ordinary = if crowd { settings.ordinary.clone() } else { Vec::new() };
     let import = import::Settings { seed, attack, ordinary, ..settings.import.clone() };
-    import::import(tape, &pump.coin, pump.onset_ms, pumps.spans(&pump.coin), &import)
+    import::import(tape, &pump.pair(), pump.onset_ms, pumps.spans(&pump.coin), &import)
 }
 
 fn play_ordinary(
@@ -360,7 +358,7 @@ fn play_ordinary(
 /// Makes a recording of one kind of trader.
 pub(super) fn of_trader(seed: u64, trader: Trader, settings: &Settings) -> Result<Recording, EvaluateError> {
     // The start matters to nothing but the dates: 2019-01-07, a Monday.
-    Ok(ordinary::recording(seed, 1_546_819_200_000, settings.ordinary_days, &[trader])?)
+    Ok(ordinary::recording(seed, 1_546_819_200_000, settings.ordinary_days, &[trader], settings.import.quoted)?)
 }
 
 /// Walks through a recording again until `see` has seen enough; `tapes` is the folder of tapes and what was made of
@@ -384,8 +382,8 @@ pub fn again(
         (Origin::Tape { file, .. }, Some((data, settings))) => {
             let pumps = Pumps::load(data)?;
             let pump = pumps.events().iter().find(|pump| pump.file == *file);
-            let pump = pump.ok_or_else(|| EvaluateError::NoTapes(data.to_owned()))?;
-            let tape = Tape::open(&data.join("tapes").join(format!("{file}.csv.gz")), false)?;
+            let pump = pump.ok_or_else(|| EvaluateError::NoTape(data.to_owned(), file.clone()))?;
+            let tape = Tape::open(&Tape::find(&data.join("tapes"), file), false)?;
             on_tape(&tape, &pumps, pump, settings, origin)?
         }
         (Origin::Ordinary { seed, trader }, Some((_, settings))) => of_trader(*seed, *trader, settings)?,

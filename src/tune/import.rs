@@ -7,7 +7,7 @@ use super::labels::{Label, What};
 use super::market::Market;
 use super::ordinary::{self, Ground, Trader};
 use super::scene::Scene;
-use super::tape::{NotACoin, Tape, asset_of};
+use super::tape::{NotACoin, Quoted, Tape, coin};
 use super::victim;
 use crate::arrival::Arrival;
 use crate::domain::{Asset, Refused, Symbol, Timestamp};
@@ -41,6 +41,8 @@ pub struct Settings {
     pub fleet: u32,
     /// Accounts that nobody attacks.
     pub ordinary: Vec<Trader>,
+    /// What coins are paid with; dollars in any case where the tape's prices are in dollars.
+    pub quoted: Quoted,
 }
 
 /// What no recording could be made for.
@@ -79,17 +81,19 @@ impl Default for Settings {
             participation: None,
             fleet: 0,
             ordinary: Vec::new(),
+            quoted: Quoted::default(),
         }
     }
 }
 
 const DAY_MS: f64 = 86_400_000.0;
 
-/// Makes a recording of a tape of `coin` against BTC whose pump began at `onset_ms`; no ordinary order is placed in
-/// `barred`, spans of ms around the coin's known pumps.
+/// Makes a recording of a tape whose pump began at `onset_ms`; no ordinary order is placed in `barred`, spans of ms around
+/// the coin's known pumps. `pair` is the coin where the tape's prices are in BTC (`ADX`), and the pair where they are in
+/// dollars (`SOLUSDT`).
 pub fn import(
     tape: &Tape,
-    coin: &str,
+    pair: &str,
     onset_ms: i64,
     barred: Vec<(i64, i64)>,
     settings: &Settings,
@@ -103,9 +107,15 @@ pub fn import(
     }
     let began_ms = from_ms - (settings.history_days * DAY_MS) as i64;
     let mut scene = Scene::new(settings.seed, began_ms, to_ms);
-    let symbol = Symbol::new(asset_of(coin)?, Asset::new("BTC")?);
+    let (base, quoted) = coin(pair)?;
+    scene.quoted = if quoted == Quoted::Dollars { quoted } else { settings.quoted };
+    let symbol = Symbol::new(base, Asset::new("BTC")?);
     let taped = scene.add_market(Market::taped(symbol, &kept, barred));
     let ground = Ground::around(&mut scene, Some(taped))?;
+    if quoted == Quoted::Dollars {
+        let bitcoin = scene.markets[ground.btcusdt].clone();
+        scene.markets[taped].in_bitcoin(&|ms| bitcoin.price(ms));
+    }
     if let Some(what) = settings.attack {
         let drawn = Dice::named(settings.seed, &format!("fleet {onset_ms}")).doubling(2.0, 20.0).round() as u32;
         let victims = match (what, settings.fleet) {
@@ -168,6 +178,75 @@ mod tests {
         let mut bytes = Vec::new();
         write_recording(&mut bytes, &recording.arrivals).unwrap();
         bytes
+    }
+
+    /// The pump's tape in dollars, at 7,654.32 for a bitcoin.
+    fn in_dollars() -> (Tape, i64) {
+        let (mut tape, onset) = pumped();
+        for trade in &mut tape.trades {
+            trade.price = (trade.price * Decimal::new(765_432, 2)).round_dp(8);
+        }
+        (tape, onset)
+    }
+
+    /// The public trades of a pair, at their prices.
+    fn prices(recording: &Recording, wire: &str) -> Vec<(i64, Decimal)> {
+        let frames = recording.arrivals.iter().filter_map(frame);
+        let trades = frames.filter(|frame| frame["data"]["s"] == wire);
+        let price = |frame: serde_json::Value| {
+            (frame["data"]["T"].as_i64().unwrap(), frame["data"]["p"].as_str().unwrap().parse().unwrap())
+        };
+        trades.map(price).collect()
+    }
+
+    #[test]
+    fn a_tape_of_dollars_is_played_at_its_own_prices_by_accounts_that_hold_dollars() {
+        let (tape, onset) = in_dollars();
+        let settings = Settings { ordinary: vec![Trader::Chaser, Trader::Panic], ..Settings::default() };
+        let made = import(&tape, "SOLUSDT", onset, vec![], &settings).unwrap();
+        let kept = tape.trades.iter().map(|trade| (trade.ms, trade.price)).collect::<Vec<_>>();
+        assert!(prices(&made, "SOLUSDT") == kept, "another price than the tape's");
+        assert!(prices(&made, "ETHUSDT").len() > 100 && prices(&made, "BTCUSDT").len() > 100);
+        let held =
+            made.arrivals.iter().filter_map(frame).filter(|frame| frame["event"]["e"] == "outboundAccountPosition");
+        let held: Vec<String> = held.map(|frame| frame["event"]["B"].to_string()).collect();
+        assert!(held.iter().any(|balances| balances.contains("USDT")));
+        let hostile = made.labels.iter().find_map(|label| label.hostile.as_ref()).unwrap();
+        assert_eq!((hostile.asset.as_str(), hostile.pair.as_str()), ("USDT", "SOLUSDT"));
+        let moved = hostile.orders.iter().map(|order| order.quote).sum::<Decimal>();
+        assert_eq!(hostile.hostile_quote, moved);
+        assert!(hostile.equity > Decimal::from(500), "{} dollars", hostile.equity);
+        assert!(matches!(import(&tape, "SOLETH", onset, vec![], &settings), Err(ImportError::Coin(NotACoin::Pair(_)))));
+    }
+
+    #[test]
+    fn a_tape_of_bitcoin_is_played_in_dollars_by_the_same_people_at_bitcoins_price_of_the_moment() {
+        let (tape, onset) = pumped();
+        let made = |quoted: Quoted| {
+            import(
+                &tape,
+                "ADX",
+                onset,
+                vec![],
+                &Settings { attack: Some(What::PlantedAsk), quoted, ..Settings::default() },
+            )
+            .unwrap()
+        };
+        let (bitcoin, dollars) = (made(Quoted::Bitcoin), made(Quoted::Dollars));
+        assert_eq!(bitcoin.arrivals.len(), dollars.arrivals.len());
+        assert!(prices(&dollars, "ADXBTC").is_empty());
+        let rate = prices(&bitcoin, "BTCUSDT")[0].1;
+        for (one, other) in prices(&bitcoin, "ADXBTC").iter().zip(prices(&dollars, "ADXUSDT")) {
+            let paid = other.1 / one.1 / rate;
+            assert!(one.0 == other.0 && paid > Decimal::new(6, 1) && paid < Decimal::new(14, 1), "{one:?} {other:?}");
+        }
+        let hostile = |made: &Recording| made.labels.iter().find_map(|label| label.hostile.clone()).unwrap();
+        let (one, other) = (hostile(&bitcoin), hostile(&dollars));
+        for (one, other) in [(one.equity, other.equity), (one.reference.unwrap(), other.reference.unwrap())] {
+            let paid = other / one / rate;
+            assert!(paid > Decimal::new(6, 1) && paid < Decimal::new(14, 1), "{one} {other}");
+        }
+        assert_eq!(one.orders.len(), other.orders.len());
     }
 
     fn frame(arrival: &Arrival) -> Option<serde_json::Value> {

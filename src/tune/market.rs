@@ -57,18 +57,34 @@ const COMPARED: usize = 40;
 impl Market {
     /// Takes a tape; `barred` are the spans of ms in which no ordinary order is placed.
     pub fn taped(symbol: Symbol, tape: &Tape, barred: Vec<(i64, i64)>) -> Market {
-        let orders = tape.orders().into_iter().map(|prints| {
-            let trades = &tape.trades[prints.clone()];
-            TapedOrder {
-                ms: trades[0].ms,
-                taker: trades[0].taker,
-                quote: trades.iter().map(quote_of).sum(),
-                prints,
-                free: true,
-            }
-        });
-        let ground = Ground::Taped { orders: orders.collect(), barred, taped: tape.trades.len() };
+        let ground = Ground::Taped { orders: orders_of(tape), barred, taped: tape.trades.len() };
         Market { symbol, prints: tape.trades.clone(), ground }
+    }
+
+    /// Counts a tape of dollars in bitcoin, at its price `dollars` of the moment.
+    pub fn in_bitcoin(&mut self, dollars: &dyn Fn(i64) -> f64) {
+        for print in &mut self.prints {
+            print.price = print.price.checked_div(rate(dollars(print.ms))).unwrap_or(print.price);
+        }
+        let tape = Tape { trades: std::mem::take(&mut self.prints), skipped: 0 };
+        if let Ground::Taped { orders, .. } = &mut self.ground {
+            *orders = orders_of(&tape);
+        }
+        self.prints = tape.trades;
+    }
+
+    /// Puts dollars in bitcoin's place, at its price `dollars` of each moment.
+    pub fn in_dollars(&mut self, quote: Asset, dollars: &dyn Fn(i64) -> f64) {
+        self.symbol = Symbol::new(self.symbol.base().clone(), quote);
+        let (mut last_ms, mut factor) = (i64::MIN, Decimal::ONE);
+        for print in &mut self.prints {
+            if print.ms != last_ms {
+                (last_ms, factor) = (print.ms, rate(dollars(print.ms)));
+            }
+            // The exchange tells eight decimals, and no price is nothing.
+            let price = print.price.checked_mul(factor).unwrap_or(print.price).round_dp(8);
+            print.price = price.max(Decimal::new(1, 8));
+        }
     }
 
     /// Takes a random walk.
@@ -89,6 +105,11 @@ impl Market {
     /// Returns what is paid with.
     pub fn quote(&self) -> &Asset {
         self.symbol.quote()
+    }
+
+    /// Says whether nobody taped it.
+    pub fn is_walked(&self) -> bool {
+        matches!(self.ground, Ground::Walked(_))
     }
 
     /// Returns one trade by its place.
@@ -244,6 +265,20 @@ impl Market {
         let off = |place: usize| (orders[place].quote / quote).max(quote / orders[place].quote);
         ordinary.min_by(|&a, &b| off(a).total_cmp(&off(b)))
     }
+}
+
+fn orders_of(tape: &Tape) -> Vec<TapedOrder> {
+    let order = |prints: Range<usize>| {
+        let trades = &tape.trades[prints.clone()];
+        let quote = trades.iter().map(quote_of).sum();
+        TapedOrder { ms: trades[0].ms, taker: trades[0].taker, quote, prints, free: true }
+    };
+    tape.orders().into_iter().map(order).collect()
+}
+
+/// Reads bitcoin's price in cents, so that there and back is the same.
+fn rate(dollars: f64) -> Decimal {
+    Decimal::new((dollars * 100.0).round().max(1.0) as i64, 2)
 }
 
 fn quote_of(trade: &Trade) -> f64 {

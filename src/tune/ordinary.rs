@@ -9,6 +9,7 @@ use super::import::Recording;
 use super::lookalikes;
 use super::market::Market;
 use super::scene::{Grammar, Scene};
+use super::tape::Quoted;
 use super::walk::{Habit, Walk};
 use crate::domain::{AccountId, Asset, NotAnAccount, Refused, Symbol, Venue};
 
@@ -300,14 +301,17 @@ pub fn play(scene: &mut Scene, ground: &Ground, person: usize, trader: Trader, s
     habits::play(scene, ground, person, trader, span, wealth);
 }
 
-/// Makes a recording of ordinary accounts alone, over `days` days of made-up markets from `from_ms` on.
+/// Makes a recording of ordinary accounts alone, over `days` days of made-up markets from `from_ms` on, that pay coins
+/// with what `quoted` says.
 pub fn recording(
     seed: u64,
     from_ms: i64,
     days: u32,
     traders: &[Trader],
+    quoted: Quoted,
 ) -> Result<Recording, super::import::ImportError> {
     let mut scene = Scene::new(seed, from_ms, from_ms + i64::from(days) * DAY_MS);
+    scene.quoted = quoted;
     let ground = Ground::around(&mut scene, None)?;
     for (nth, trader) in traders.iter().enumerate() {
         stage(&mut scene, &ground, *trader, nth)?;

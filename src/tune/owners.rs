@@ -89,7 +89,7 @@ mod tests {
 
     /// Plays a member of pumps; returns when answers came, and when the first alert was raised.
     fn answers(attacked: bool, after: Option<Span>) -> (Vec<Timestamp>, Option<Timestamp>) {
-        let made = ordinary::recording(2, 1_546_819_200_000, 20, &[Trader::PumpMember]).unwrap();
+        let made = ordinary::recording(2, 1_546_819_200_000, 20, &[Trader::PumpMember], Default::default()).unwrap();
         let mut labels = made.labels.clone();
         if attacked {
             let first = Mark { n: 1, at: 0 };

@@ -10,8 +10,10 @@ use super::drafts::Drafts;
 use super::frames::{self, Execution, Order};
 use super::import::Recording;
 use super::labels::{Hostile, HostileOrder, Label, Mark, What};
+use super::market::Market;
 use super::purse::{Purse, cut, fee_of};
 use super::scene::{Deed, Scene};
+use super::tape::Quoted;
 use crate::arrival::{Arrival, Source};
 use crate::domain::{Asset, Side, Venue, Wallet};
 
@@ -29,6 +31,7 @@ impl Scene {
                 *print = moved[deed.market][*print];
             }
         }
+        self.pay();
         let mut drafts = Drafts::new(self.seed);
         self.record_markets(&mut drafts);
         for place in 0..self.people.len() {
@@ -37,6 +40,40 @@ impl Scene {
         let (arrivals, marks) = drafts.number();
         let labels = self.label(&arrivals, &marks);
         Recording { arrivals, labels }
+    }
+
+    /// Puts what coins are paid with in bitcoin's place, where that is something else.
+    fn pay(&mut self) {
+        let is_bitcoin = |market: &&Market| market.symbol().to_string() == "BTC-USDT";
+        let Some(bitcoin) = self.markets.iter().find(is_bitcoin).filter(|_| self.quoted == Quoted::Dollars).cloned()
+        else {
+            return;
+        };
+        let (btc, usdt) = (bitcoin.symbol().base(), bitcoin.quote());
+        let dollars = |ms: i64| bitcoin.price(ms);
+        for market in self.markets.iter_mut().filter(|market| market.quote() == btc) {
+            market.in_dollars(usdt.clone(), &dollars);
+        }
+        for (place, person) in self.people.iter_mut().enumerate() {
+            if let Some(spare) = person.spare.remove(btc) {
+                *person.spare.entry(usdt.clone()).or_default() += cut(spare * money(dollars(self.from_ms)));
+            }
+            for (ms, asset, delta) in person.transfers.iter_mut().filter(|(_, asset, _)| asset == btc) {
+                (*asset, *delta) = (usdt.clone(), cut(*delta * money(dollars(*ms))));
+            }
+            let hostile = self.deeds.iter().filter(|deed| deed.person == place && deed.hostile);
+            if let (Some(attack), Some(ms)) = (&mut person.attack, hostile.map(|deed| deed.taken.ms).min()) {
+                attack.equity = cut(attack.equity * money(dollars(ms)));
+            }
+        }
+        self.bitcoin = Some(bitcoin);
+    }
+
+    /// Returns a market's price at `ms`, in what is paid there.
+    fn price(&self, market: &Market, ms: i64) -> f64 {
+        let walked = self.bitcoin.as_ref().filter(|bitcoin| market.is_walked() && market.quote() == bitcoin.quote());
+        let walked = walked.filter(|bitcoin| market.symbol() != bitcoin.symbol());
+        market.price(ms) * walked.map_or(1.0, |bitcoin| bitcoin.price(ms))
     }
 
     fn record_markets(&self, drafts: &mut Drafts) {
@@ -296,7 +333,7 @@ impl Scene {
                 equity: attack.equity,
                 pair: self.markets[attack.market].wire(),
                 participation: attack.participation,
-                reference: begun.map(|ms| money(self.markets[attack.market].price(ms))),
+                reference: begun.map(|ms| money(self.price(&self.markets[attack.market], ms))),
                 orders,
             };
             labels.push(label(attack.what, first, end, Some(details)));

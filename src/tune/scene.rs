@@ -8,6 +8,7 @@ use super::clients::Clients;
 use super::dice::{Dice, mix};
 use super::labels::What;
 use super::market::{Market, Taken, figure};
+use super::tape::Quoted;
 use crate::domain::{AccountId, Asset, Side};
 
 /// A recording in the making.
@@ -25,6 +26,10 @@ pub struct Scene {
     number: u64,
     pub(super) from_ms: i64,
     pub(super) to_ms: i64,
+    /// What coins are paid with in the recording. Until it is written down everything is counted in bitcoin.
+    pub quoted: Quoted,
+    /// Bitcoin in dollars, where coins are paid with these.
+    pub(super) bitcoin: Option<Market>,
 }
 
 /// A watched account.
@@ -104,7 +109,17 @@ impl Scene {
     /// Begins a recording over `from_ms..to_ms`.
     pub fn new(seed: u64, from_ms: i64, to_ms: i64) -> Scene {
         let (number, seed) = (seed, mix(seed ^ mix(from_ms as u64)));
-        Scene { markets: Vec::new(), people: Vec::new(), deeds: Vec::new(), seed, number, from_ms, to_ms }
+        Scene {
+            markets: Vec::new(),
+            people: Vec::new(),
+            deeds: Vec::new(),
+            seed,
+            number,
+            from_ms,
+            to_ms,
+            quoted: Quoted::default(),
+            bitcoin: None,
+        }
     }
 
     /// Returns the span it covers, in ms since 1970.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use rust_decimal::Decimal;
@@ -81,6 +81,12 @@ impl Tape {
         }
     }
 
+    /// Returns where the tape called `name` lies in a folder: packed, or plain where it is not.
+    pub fn find(folder: &Path, name: &str) -> PathBuf {
+        let (packed, plain) = (folder.join(format!("{name}.csv.gz")), folder.join(format!("{name}.csv")));
+        if !packed.exists() && plain.exists() { plain } else { packed }
+    }
+
     /// Reads rows from `source`; `name` stands for it in errors.
     pub fn read(source: impl Read, name: &str, skip_bad_rows: bool) -> Result<Tape, TapeError> {
         let unreadable = |why| TapeError::Unreadable { path: name.to_owned(), why };
@@ -143,39 +149,62 @@ impl Tape {
     }
 }
 
+/// What a tape's coin is paid with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quoted {
+    /// Prices are in BTC.
+    #[default]
+    Bitcoin,
+    /// Prices are in USDT, or in another dollar, which is taken for it.
+    Dollars,
+}
+
 /// What no coin of a tape is called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotACoin {
     /// It is no name of an asset.
-    #[error("{0:?} is no coin's name; a tape's file name begins with its coin, as in ADX_2019-07-05_17.00.csv.gz")]
-    Name(String),
-    /// It is the name of a pair.
     #[error(
-        "{0} is a pair: a tape is of a coin against bitcoin, with prices in BTC, and its name begins with the coin alone, \
-         as in ADX_2019-07-05_17.00.csv.gz"
+        "{0:?} is no coin's name; a tape's file name begins with its coin where prices are in BTC, as in \
+         ADX_2019-07-05_17.00.csv.gz, and with its pair where they are in dollars, as in SOLUSDT_2021-10-03_17.00.csv.gz"
+    )]
+    Name(String),
+    /// It is the name of a pair that is paid with something else.
+    #[error(
+        "{0} is a pair whose prices are neither in BTC nor in dollars, and no account here pays with anything else"
     )]
     Pair(String),
 }
 
 /// What pairs are spelled with at their end, and how many letters a coin before it has at least: WBTC and TUSD are coins.
-const QUOTES: [(&str, usize); 6] = [("USDT", 2), ("USDC", 2), ("BUSD", 2), ("FDUSD", 2), ("USD", 3), ("ETH", 3)];
+const QUOTES: [(&str, usize, Option<Quoted>); 7] = [
+    ("BTC", 3, Some(Quoted::Bitcoin)),
+    ("USDT", 2, Some(Quoted::Dollars)),
+    ("USDC", 2, Some(Quoted::Dollars)),
+    ("BUSD", 2, Some(Quoted::Dollars)),
+    ("FDUSD", 2, Some(Quoted::Dollars)),
+    ("USD", 3, Some(Quoted::Dollars)),
+    ("ETH", 3, None),
+];
 
-/// Reads the coin of a tape's file name: `ADX` of `ADX_2019-07-05_17.00.csv.gz`.
-pub fn coin_of(path: &Path) -> Result<&str, NotACoin> {
+/// Reads what a tape is of from its file's name: `ADX` against BTC of `ADX_2019-07-05_17.00.csv.gz`.
+pub fn coin_of(path: &Path) -> Result<(Asset, Quoted), NotACoin> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let coin = name.split(['_', '.']).next().unwrap_or_default();
-    asset_of(coin).map(|_| coin)
+    coin(name.split(['_', '.']).next().unwrap_or_default())
 }
 
-/// Returns the asset that a tape is of; its prices are in BTC, so that `ADXBTC` is `ADX`, and another pair a mistake.
-pub fn asset_of(coin: &str) -> Result<Asset, NotACoin> {
-    let coin = coin.strip_suffix("BTC").filter(|base| base.len() >= 3).unwrap_or(coin);
-    let upper = coin.to_uppercase();
-    let is_pair = |(quote, least): &(&str, usize)| upper.strip_suffix(quote).is_some_and(|base| base.len() >= *least);
-    if QUOTES.iter().any(is_pair) {
-        return Err(NotACoin::Pair(coin.to_owned()));
-    }
-    Asset::new(coin).map_err(|_| NotACoin::Name(coin.to_owned()))
+/// Reads a coin and what it is paid with: `ADX` and `ADXBTC` are of prices in BTC, `ADXUSDT` is of prices in dollars.
+pub fn coin(name: &str) -> Result<(Asset, Quoted), NotACoin> {
+    let upper = name.to_uppercase();
+    let split = QUOTES.iter().find_map(|(quote, least, quoted)| {
+        let base = name.get(..upper.strip_suffix(quote)?.len()).filter(|base| base.len() >= *least)?;
+        Some((base, *quoted))
+    });
+    let (base, quoted) = match split {
+        Some((_, None)) => return Err(NotACoin::Pair(name.to_owned())),
+        Some((base, Some(quoted))) => (base, quoted),
+        None => (name, Quoted::Bitcoin),
+    };
+    Asset::new(base).map(|base| (base, quoted)).map_err(|_| NotACoin::Name(name.to_owned()))
 }
 
 fn same_order(one: &Trade, other: &Trade) -> bool {
@@ -278,14 +307,17 @@ mod tests {
     }
 
     #[test]
-    fn a_tape_is_of_a_coin_and_not_of_a_pair() {
-        for coin in ["ADX", "DATA", "BNB", "BTT", "WBTC", "TUSD", "BUSD", "STETH", "USDT", "ETH", "1INCH"] {
-            assert!(asset_of(coin).is_ok(), "{coin}");
+    fn a_tape_is_of_a_coin_in_bitcoin_or_of_a_pair_in_dollars() {
+        for name in ["ADX", "DATA", "BNB", "BTT", "WBTC", "TUSD", "BUSD", "STETH", "USDT", "ETH", "1INCH"] {
+            assert_eq!(coin(name).map(|(base, quoted)| (base.to_string(), quoted)), Ok((name.into(), Quoted::Bitcoin)));
         }
-        assert_eq!(asset_of("ADXBTC").unwrap().as_str(), "ADX");
-        for pair in ["SOLUSDT", "SOLUSDC", "ADXETH", "SOLFDUSD", "OGUSDT", "ADXUSD", "solusdt"] {
-            assert_eq!(asset_of(pair), Err(NotACoin::Pair(pair.into())));
+        assert_eq!(coin("ADXBTC").unwrap().0.as_str(), "ADX");
+        for (pair, base) in
+            [("SOLUSDT", "SOL"), ("SOLUSDC", "SOL"), ("SOLFDUSD", "SOL"), ("OGUSDT", "OG"), ("ADXUSD", "ADX")]
+        {
+            assert_eq!(coin(pair).map(|(base, quoted)| (base.to_string(), quoted)), Ok((base.into(), Quoted::Dollars)));
         }
+        assert_eq!(coin("ADXETH"), Err(NotACoin::Pair("ADXETH".into())));
         for name in ["bad name😀.csv", "_x.csv", "a\u{1b}b_1.csv"] {
             let told = coin_of(Path::new(name)).unwrap_err().to_string();
             assert!(told.contains("is no coin's name") && !told.contains('\u{1b}'), "{told}");
@@ -301,7 +333,7 @@ mod tests {
         let bytes = packed.finish().unwrap();
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(Tape::open(&path, false).unwrap().trades.len(), 1);
-        assert_eq!(coin_of(&path), Ok("ADX"));
+        assert_eq!(coin_of(&path), Ok(("ADX".parse().unwrap(), Quoted::Bitcoin)));
         std::fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
         assert!(matches!(Tape::open(&path, false), Err(TapeError::Unreadable { .. })));
     }

@@ -9,6 +9,7 @@ use fillguard::live;
 use fillguard::pipeline::{Pipeline, Settings};
 use fillguard::store::Store;
 use fillguard::tune::ordinary::{self, Trader};
+use fillguard::tune::tape::Quoted;
 
 use crate::daemon::{self, Daemon};
 use crate::stream;
@@ -51,7 +52,7 @@ fn a_restart_equals_no_restart() {
 #[test]
 fn a_restart_equals_no_restart_for_ordinary_traders() {
     let traders = [Trader::Grid, Trader::OpenBot, Trader::NewCoins, Trader::SafetyOrders];
-    let arrivals = ordinary::recording(5, 1_650_000_000_000, 1, &traders).unwrap().arrivals;
+    let arrivals = ordinary::recording(5, 1_650_000_000_000, 1, &traders, Quoted::Bitcoin).unwrap().arrivals;
     let (effects, memory) = play(&arrivals, None);
     let (again, same) = play(&arrivals, Some(arrivals.len() / 40));
     assert!(again == effects && same == memory);

@@ -101,13 +101,9 @@ impl Material {
     /// Takes the tapes of a folder, and generated accounts without a tape where the settings have some.
     pub fn tapes(data: &Path, settings: &Settings) -> Result<Material, EvaluateError> {
         let pumps = Pumps::load(data)?;
-        let of_split: Vec<&Pump> = pumps.events().iter().filter(|pump| pump.split == settings.split).collect();
-        if of_split.is_empty() {
-            return Err(EvaluateError::NoTapes(data.to_owned()));
-        }
-        let wanted = settings.tapes.unwrap_or(of_split.len()).clamp(1, of_split.len());
-        let chosen = (0..wanted).map(|i| of_split[i * of_split.len() / wanted]);
-        let mut events: Vec<Event> = chosen
+        let mut events: Vec<Event> = pumps
+            .of_split(&settings.split, settings.tapes)?
+            .into_iter()
             .map(|pump| Event {
                 units: vec![Unit { name: format!("tape {}", pump.file), job: Job::Tape(Box::new(pump.clone())) }],
                 victims: !settings.attacks.is_empty(),

@@ -11,11 +11,12 @@ pub mod report;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::pumps::{Pump, Pumps, PumpsError};
-use super::tape::{Tape, TapeError};
+use super::pumps::{NoTapes, Pump, Pumps, PumpsError};
+use super::tape::{Quoted, Tape, TapeError};
 use super::threads::{Progress, in_threads};
 use crate::domain::{Price, Quantity, Side, Timestamp};
 use crate::engine::pair::{Features, Pair, Trade};
+use crate::engine::worth::DOLLARS_A_UNIT;
 
 /// Gives an order's features a score; the higher, the more like a pump.
 pub type Scorer<'a> = &'a (dyn Fn(&Features) -> f64 + Sync);
@@ -67,8 +68,16 @@ pub enum StageError {
     #[error(transparent)]
     Tape(#[from] TapeError),
     /// No tape is of the split.
-    #[error("no tape under {0} is of the split `{1}`; there are `train` and `valid`")]
-    NoTapes(PathBuf, String),
+    #[error(transparent)]
+    NoTapes(#[from] NoTapes),
+}
+
+/// Returns what one of a tape's quote is worth to the engine.
+pub fn unit(quoted: Quoted) -> f64 {
+    match quoted {
+        Quoted::Bitcoin => 1.0,
+        Quoted::Dollars => 1.0 / DOLLARS_A_UNIT,
+    }
 }
 
 /// Walks a pair's memory over a tape as the daemon does; `visit` gets each taker order's time in ms, side and features.
@@ -163,12 +172,7 @@ impl Tapes {
     /// spread evenly over the list.
     pub fn find(data: &Path, split: &str, limit: Option<usize>) -> Result<Tapes, StageError> {
         let pumps = Pumps::load(data)?;
-        let all: Vec<Pump> = pumps.events().iter().filter(|pump| pump.split == split).cloned().collect();
-        if all.is_empty() {
-            return Err(StageError::NoTapes(data.to_owned(), split.to_owned()));
-        }
-        let wanted = limit.unwrap_or(all.len()).clamp(1, all.len());
-        let of_split = (0..wanted).map(|nth| all[nth * all.len() / wanted].clone()).collect();
+        let of_split = pumps.of_split(split, limit)?.into_iter().cloned().collect();
         Ok(Tapes { folder: data.join("tapes"), pumps, of_split })
     }
 
@@ -179,7 +183,7 @@ impl Tapes {
 
     /// Returns where a pump's tape lies.
     pub fn path(&self, pump: &Pump) -> PathBuf {
-        self.folder.join(format!("{}.csv.gz", pump.file))
+        Tape::find(&self.folder, &pump.file)
     }
 
     /// Reads a pump's tape.
@@ -224,7 +228,7 @@ fn scorers_over(tape: &Tape, pump: &Pump, parts: &Parts, scorers: &[Scorer<'_>])
         ..Seen::default()
     };
     let mut all = vec![empty; scorers.len()];
-    walk(tape, 1.0, |ms, side, features| {
+    walk(tape, unit(pump.quoted), |ms, side, features| {
         let part = parts.of(ms);
         for (seen, scorer) in all.iter_mut().zip(scorers) {
             seen.take(ms, side, part, || scorer(features) as f32);
@@ -249,6 +253,8 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    use rust_decimal::Decimal;
+
     use super::*;
 
     #[test]
@@ -262,7 +268,7 @@ mod tests {
             coin: "T".into(),
             announced_ms: start,
             onset_ms: start + 48 * hour,
-            btc_per_day: 1.0,
+            quoted: Quoted::Bitcoin,
             split: "train".into(),
         };
         let spans = vec![(start + 47 * hour, start + 50 * hour), (start + 46 * hour, start + 49 * hour)];
@@ -274,5 +280,26 @@ mod tests {
         assert_eq!(parts.of(start + 47 * hour), Part::Neither);
         assert_eq!(parts.of(start + 48 * hour - 180_000), Part::Event);
         assert_eq!(parts.of(start + 48 * hour + 120_001), Part::Neither);
+    }
+
+    #[test]
+    fn a_tape_of_dollars_is_seen_as_the_same_tape_of_bitcoin_at_what_the_engine_takes_one_for() {
+        let (mut rows, mut dearer) =
+            (String::from("ts_ms,side,price,amount\n"), String::from("ts_ms,side,price,amount\n"));
+        for nth in 0..3_000_i64 {
+            let (ms, price) = (1_561_300_000_000 + nth * 20_000, 1_000 + nth * 7_919 % 13 + (nth - 2_900).max(0));
+            rows += &format!("{ms},b,0.0000{price},{}\n", 500 + nth % 97);
+            dearer += &format!("{ms},b,{},{}\n", Decimal::new(price * 30_000, 8).normalize(), 500 + nth % 97);
+        }
+        let seen = |rows: &str, quoted: Quoted| {
+            let (tape, mut all) = (Tape::read(rows.as_bytes(), "t", false).unwrap(), Vec::new());
+            walk(&tape, unit(quoted), |_, _, features| all.push(features.values()));
+            all
+        };
+        let (bitcoin, dollars) = (seen(&rows, Quoted::Bitcoin), seen(&dearer, Quoted::Dollars));
+        assert_eq!((bitcoin.len(), dollars.len()), (3_000, 3_000));
+        for (one, other) in bitcoin.iter().flatten().zip(dollars.iter().flatten()) {
+            assert!((one - other).abs() <= 1e-3 * one.abs().max(1.0), "{one} {other}");
+        }
     }
 }

@@ -7,7 +7,8 @@ use crate::domain::{Price, Side, Span, Timestamp};
 use crate::engine::model::bars::{BarFeatures, Bars};
 use crate::engine::model::file::{BarEvidenceFile, BarsFile};
 use crate::engine::pair::{Bar, Pair, float};
-use crate::tune::stage::{Parts, Tapes, WARM_UP_MS};
+use crate::tune::pumps::Pump;
+use crate::tune::stage::{Parts, Tapes, WARM_UP_MS, unit};
 use crate::tune::tape::{Tape, Trade};
 use crate::tune::threads::{Progress, in_threads};
 
@@ -66,11 +67,12 @@ pub struct BarsMeasured {
 pub fn read(tapes: &Tapes, threads: usize, progress: Progress<'_>) -> Result<Vec<TapeBars>, TrainError> {
     in_threads(tapes.pumps(), threads, progress, &|pump| {
         let (tape, parts) = tapes.open(pump)?;
-        Ok(TapeBars { onset_ms: pump.onset_ms, days: parts.days(), bars: minutes(&tape, pump.onset_ms, &parts) })
+        Ok(TapeBars { onset_ms: pump.onset_ms, days: parts.days(), bars: minutes(&tape, pump, &parts) })
     })
 }
 
-fn minutes(tape: &Tape, onset: i64, parts: &Parts) -> Vec<Minute> {
+fn minutes(tape: &Tape, pump: &Pump, parts: &Parts) -> Vec<Minute> {
+    let (onset, unit) = (pump.onset_ms, unit(pump.quoted));
     let mut pair = Pair::default();
     let mut minutes = Vec::new();
     let Some(first) = tape.trades.first() else { return minutes };
@@ -85,7 +87,7 @@ fn minutes(tape: &Tape, onset: i64, parts: &Parts) -> Vec<Minute> {
         let event = end > onset && start <= onset + LATE_MS;
         let ordinary = parts.of(start) == crate::tune::stage::Part::Ordinary;
         if bought > 0 && start >= warm && (event || ordinary) {
-            let buy = pair.bar_features(&bar, Side::Buy, 1.0);
+            let buy = pair.bar_features(&bar, Side::Buy, unit);
             minutes.push(Minute { ms: start, event, buy, bought });
         }
         pair.seed(&bar);

@@ -9,7 +9,7 @@ use crate::domain::Side;
 use crate::engine::pair::Features;
 use crate::tune::dice::Dice;
 use crate::tune::pumps::Pump;
-use crate::tune::stage::{LATE_MS, Part, Seen, Tapes, walk};
+use crate::tune::stage::{LATE_MS, Part, Seen, Tapes, unit, walk};
 use crate::tune::threads::{Progress, in_threads};
 
 /// All rows of some tapes, in bins.
@@ -88,7 +88,7 @@ fn read_tape(tapes: &Tapes, pump: &Pump) -> Result<(TapeRows, Vec<f32>, blake3::
     };
     let mut rows = TapeRows { seen, columns: Vec::new(), rows: Vec::new() };
     let mut values = Vec::new();
-    walk(&tape, 1.0, |ms, side, features| {
+    walk(&tape, unit(pump.quoted), |ms, side, features| {
         let part = parts.of(ms);
         if part != Part::Neither {
             let dull = features.z60 < 4.0 && features.rq60_24h < 4.5;
