@@ -1,4 +1,5 @@
-//! Trade tapes: `ts_ms,side,price,amount`, plain or gzipped.
+//! Trade tapes: `ts_ms,side,price,amount`, or what Binance publishes of trades and aggregated trades
+//! (<https://github.com/binance/binance-public-data>); plain or gzipped.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -44,7 +45,9 @@ pub enum TapeError {
         why: std::io::Error,
     },
     /// The first line is not the header of a tape.
-    #[error("line 1 of {path} must be `ts_ms,side,price,amount`")]
+    #[error(
+        "line 1 of {path} must be `ts_ms,side,price,amount`, or the file one of trades or aggTrades as Binance publishes them"
+    )]
     Header {
         /// Which file.
         path: String,
@@ -63,8 +66,48 @@ pub enum TapeError {
     },
 }
 
-/// The header every tape begins with.
+/// The header every tape of our own form begins with.
 const HEADER: &str = "ts_ms,side,price,amount";
+
+/// How the rows of a tape are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As [`HEADER`] says.
+    Own,
+    /// `id,price,qty,quote_qty,time,is_buyer_maker`, and `is_best_match` on the spot market.
+    Trades,
+    /// `id,price,quantity,first_id,last_id,time,is_buyer_maker`, and `is_best_match` on the spot market.
+    Aggregated,
+}
+
+/// How a file's first line says that its rows are written, and whether that line is a row itself.
+fn form(first: &str) -> Option<(Form, bool)> {
+    let fields: Vec<&str> = first.split(',').collect();
+    let is_word = |place: usize| fields.get(place).is_some_and(|field| truth(field).is_some());
+    let is = |place: usize, name: &str| fields.get(place) == Some(&name);
+    if first == HEADER {
+        Some((Form::Own, false))
+    } else if is(5, "is_buyer_maker") {
+        Some((Form::Trades, false))
+    } else if is(6, "is_buyer_maker") {
+        Some((Form::Aggregated, false))
+    } else if is_word(5) && (fields.len() == 6 || fields.len() == 7 && is_word(6)) {
+        Some((Form::Trades, true))
+    } else if is_word(6) && (fields.len() == 7 || fields.len() == 8 && is_word(7)) {
+        Some((Form::Aggregated, true))
+    } else {
+        None
+    }
+}
+
+/// Reads `True` and `false`.
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
 
 /// The longest line that is looked at, in bytes; a tape's rows have about 40.
 const LONGEST: u64 = 4_096;
@@ -92,7 +135,7 @@ impl Tape {
         let unreadable = |why| TapeError::Unreadable { path: name.to_owned(), why };
         let mut source = BufReader::new(source);
         let (mut line, mut number, mut tape) = (Vec::new(), 0_u64, Tape::default());
-        let mut last_ms = i64::MIN;
+        let (mut last_ms, mut written) = (i64::MIN, Form::Own);
         loop {
             line.clear();
             let read = source.by_ref().take(LONGEST).read_until(b'\n', &mut line).map_err(unreadable)?;
@@ -106,15 +149,20 @@ impl Tape {
             }
             let text = std::str::from_utf8(&line).unwrap_or("\u{fffd}").trim_end_matches(['\n', '\r']);
             if number == 1 {
-                if text.trim_start_matches('\u{feff}') != HEADER {
-                    return Err(TapeError::Header { path: name.to_owned() });
+                let header = || TapeError::Header { path: name.to_owned() };
+                let (of_rows, is_row) = form(text.trim_start_matches('\u{feff}')).ok_or_else(header)?;
+                written = of_rows;
+                if !is_row {
+                    continue;
                 }
+            }
+            // Files that were put together bring their headers along.
+            let is_header =
+                || !text.starts_with(|first: char| first.is_ascii_digit()) && form(text) == Some((written, false));
+            if text.is_empty() || number > 1 && is_header() {
                 continue;
             }
-            if text.is_empty() {
-                continue;
-            }
-            match row(text, last_ms) {
+            match row(text, written, last_ms) {
                 Ok(trade) => {
                     last_ms = trade.ms;
                     tape.trades.push(trade);
@@ -189,7 +237,7 @@ const QUOTES: [(&str, usize, Option<Quoted>); 7] = [
 /// Reads what a tape is of from its file's name: `ADX` against BTC of `ADX_2019-07-05_17.00.csv.gz`.
 pub fn coin_of(path: &Path) -> Result<(Asset, Quoted), NotACoin> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    coin(name.split(['_', '.']).next().unwrap_or_default())
+    coin(name.split(['_', '.', '-']).next().unwrap_or_default())
 }
 
 /// Reads a coin and what it is paid with: `ADX` and `ADXBTC` are of prices in BTC, `ADXUSDT` is of prices in dollars.
@@ -212,14 +260,20 @@ fn same_order(one: &Trade, other: &Trade) -> bool {
 }
 
 /// Reads one row, or names the column that is wrong and why.
-fn row(text: &str, last_ms: i64) -> Result<Trade, (&'static str, &'static str)> {
-    let mut fields = text.split(',');
-    let mut field = |column| fields.next().ok_or((column, "it is missing"));
-    let (ms, side, price, amount) = (field("ts_ms")?, field("side")?, field("price")?, field("amount")?);
-    if fields.next().is_some() {
-        return Err(("amount", "more than four columns"));
+fn row(text: &str, written: Form, last_ms: i64) -> Result<Trade, (&'static str, &'static str)> {
+    let fields: Vec<&str> = text.split(',').collect();
+    let field = |place: usize, column| fields.get(place).copied().ok_or((column, "it is missing"));
+    let (ms, side, price, amount, most) = match written {
+        Form::Own => (field(0, "ts_ms")?, field(1, "side")?, field(2, "price")?, field(3, "amount")?, 4),
+        Form::Trades => (field(4, "time")?, field(5, "is_buyer_maker")?, field(1, "price")?, field(2, "qty")?, 7),
+        Form::Aggregated => (field(5, "time")?, field(6, "is_buyer_maker")?, field(1, "price")?, field(2, "qty")?, 8),
+    };
+    if fields.len() > most {
+        return Err(("amount", "more columns than a tape has"));
     }
     let ms = ms.parse::<i64>().map_err(|_| ("ts_ms", "not a whole number of milliseconds"))?;
+    // Of the spot market Binance writes microseconds since 2025.
+    let ms = if written != Form::Own && ms > 100_000_000_000_000 { ms / 1_000 } else { ms };
     // Years 2001 to 2286: seconds or microseconds in this column would silently place the tape elsewhere.
     if !(1_000_000_000_000..10_000_000_000_000).contains(&ms) {
         return Err(("ts_ms", "not milliseconds since 1970"));
@@ -227,10 +281,11 @@ fn row(text: &str, last_ms: i64) -> Result<Trade, (&'static str, &'static str)> 
     if ms < last_ms {
         return Err(("ts_ms", "earlier than the row before"));
     }
-    let taker = match side {
-        "b" => Side::Buy,
-        "s" => Side::Sell,
-        _ => return Err(("side", "neither `b` nor `s`")),
+    let taker = match (written, side, truth(side)) {
+        (Form::Own, "b", _) | (Form::Trades | Form::Aggregated, _, Some(false)) => Side::Buy,
+        (Form::Own, "s", _) | (Form::Trades | Form::Aggregated, _, Some(true)) => Side::Sell,
+        (Form::Own, ..) => return Err(("side", "neither `b` nor `s`")),
+        (Form::Trades | Form::Aggregated, ..) => return Err(("is_buyer_maker", "neither true nor false")),
     };
     let price = decimal(price).and_then(Price::new).map_err(|_| ("price", "not a decimal number above zero"))?;
     let amount = decimal(amount).and_then(Quantity::new).map_err(|_| ("amount", "not a decimal number above zero"))?;
@@ -304,6 +359,33 @@ mod tests {
         assert_eq!((tape.trades.len(), tape.skipped), (1, 1));
         assert!(matches!(Tape::read(&b"time,side\n"[..], "t", true), Err(TapeError::Header { .. })));
         assert!(matches!(Tape::read(&b""[..], "t", true), Err(TapeError::Header { .. })));
+    }
+
+    #[test]
+    fn what_binance_publishes_of_trades_is_a_tape() {
+        let read = |text: &str| Tape::read(text.as_bytes(), "t.csv", false);
+        let own = read("ts_ms,side,price,amount\n1633276800125,s,1.25,8\n1633276801000,b,1.5,3.5\n").unwrap();
+        for text in [
+            // Spot trades and aggregated trades have no header, and microseconds since 2025; futures have one.
+            "71,1.25,8,10,1633276800125,True,True\n72,1.5,3.5,5.25,1633276801000,False,True\n",
+            "71,1.25,8,10,1633276800125999,True,True\n72,1.5,3.5,5.25,1633276801000001,False,True\n",
+            "9,1.25,8,71,71,1633276800125,true,true\n10,1.5,3.5,72,73,1633276801000,false,true\n",
+            "id,price,qty,quote_qty,time,is_buyer_maker\n71,1.25,8,10,1633276800125,true\n72,1.5,3.5,5.25,1633276801000,false\n",
+            "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker\n\
+             9,1.25,8,71,71,1633276800125,true\n\
+             agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker\n10,1.5,3.5,72,73,1633276801000,false\n",
+        ] {
+            assert_eq!(read(text).unwrap(), own, "{text}");
+        }
+        let error =
+            read("71,1.25,8,10,1633276800125,True,True\n72,1.5,3.5,5.25,1633276801000,maybe,True\n").unwrap_err();
+        assert!(matches!(error, TapeError::Row { line: 2, column: "is_buyer_maker", .. }), "{error}");
+        for no_tape in ["1,2,3,4,5,6,7\n", "open,high,low,close\n", "1633276800000,1,2,3,4,5,1633276859999,6,7,8,9,0\n"]
+        {
+            assert!(matches!(read(no_tape), Err(TapeError::Header { .. })), "{no_tape}");
+        }
+        let (coin, quoted) = coin_of(Path::new("x/SOLUSDT-aggTrades-2021-10-03.csv")).unwrap();
+        assert_eq!((coin.as_str(), quoted), ("SOL", Quoted::Dollars));
     }
 
     #[test]
