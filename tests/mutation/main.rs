@@ -61,9 +61,15 @@ fn each_mutant_of_a_rule_is_killed_by_a_named_test() {
     let binaries = build(copy.path());
     let failed = run(copy.path(), &binaries, 0, None);
     assert!(failed.is_empty(), "without any change these fail: {failed:?}");
-    let only: Option<u32> = std::env::var("FILLGUARD_MUTANT_ONLY").ok().and_then(|number| number.parse().ok());
+    // One by its number, or all from one on: 18, 78-.
+    let only = std::env::var("FILLGUARD_MUTANT_ONLY").ok();
+    let is_wanted = |number: u32| {
+        let Some(only) = &only else { return true };
+        only.strip_suffix('-')
+            .map_or(only.parse() == Ok(number), |from| from.parse().is_ok_and(|from: u32| number >= from))
+    };
     let (mut survivors, mut killed) = (Vec::new(), 0);
-    for (number, mutation) in (1..).zip(mutations()).filter(|(number, _)| only.is_none_or(|only| only == *number)) {
+    for (number, mutation) in (1..).zip(mutations()).filter(|(number, _)| is_wanted(*number)) {
         let failed = run(copy.path(), &binaries, number, Some(mutation.file));
         let by = match failed.first() {
             Some(first) => format!("{first} and {} more", failed.len() - 1),
@@ -191,8 +197,14 @@ fn run(copy: &Path, binaries: &[PathBuf], number: u32, file: Option<&str>) -> Ve
     for filters in file.map(near).into_iter().chain([&[] as &[&str]]) {
         for binary in binaries {
             let is_lib = !binary.file_name().unwrap().to_string_lossy().starts_with("rules");
-            let mut command = Command::new(binary);
-            command.current_dir(copy).env("FILLGUARD_MUTANT", number.to_string()).args(["--test-threads", "2"]);
+            // With a change a test may never end, which notices it as well.
+            let mut command = Command::new("timeout");
+            command
+                .args(["--kill-after=5", "300"])
+                .arg(binary)
+                .current_dir(copy)
+                .env("FILLGUARD_MUTANT", number.to_string())
+                .args(["--test-threads", "2"]);
             match (is_lib, filters.is_empty()) {
                 (true, true) => drop(command.arg("engine::")),
                 (_, _) => drop(command.args(filters)),
