@@ -536,7 +536,7 @@ fn a_key_that_acts_has_files_of_its_own_and_so_has_each_of_its_parts() {
     let told = folder.problems(&fine().replace("alice.secret", "alice.key"));
     assert_eq!(told, [format!("5: account.secret_file: {reason}")]);
     let told = folder.problems(&master("alice.secret"));
-    assert_eq!(told, [format!("13: response.master.secret_file: {reason}")]);
+    assert_eq!(told, [format!("14: response.master.secret_file: {reason}")]);
 }
 
 #[test]

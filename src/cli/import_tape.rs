@@ -323,7 +323,7 @@ mod tests {
             (vec![tape, "-o", out, "--victim", "1", "--skip-bad-rows"], "--onset"),
             (vec![tape, "-o", out, "--victim", "1", onset[0], onset[1]], "line 2 of"),
             (vec![tape, "-o", out, "--victim", "1", "--onset", "today", "--skip-bad-rows"], "--onset is a time"),
-            (vec!["SOLUSDT_1.csv", "-o", out, "--victim", "1"], "SOLUSDT is a pair"),
+            (vec!["SOLETH_1.csv", "-o", out, "--victim", "1"], "SOLETH is a pair whose prices"),
             (vec!["bad name.csv", "-o", out, "--victim", "1"], "\"bad name\" is no coin's name"),
             (vec![tape, "-o", out, "--victim", "1", "--days-before", "0.1"], "at least 0.2"),
         ] {
